@@ -1,0 +1,41 @@
+//! `fault`: breaks the appliance on purpose, so that tests can see how it breaks. Test mode only.
+
+use super::{Choice, Specification, choices};
+use crate::command::{Command, Grammar, Words};
+use crate::error::ParseError;
+use crate::reply::{Progress, single_line};
+use core::fmt::{self, Write};
+
+pub(crate) const SPECIFICATION: Specification = Specification {
+    name: "fault",
+    synopsis: "fault panic|page|stack|heap|divide|undefined",
+    summary: "provoke a fault, to see how the appliance ends",
+    words: Fault::WORDS,
+    test_only: true,
+    parse,
+};
+
+choices! {
+    /// A way to break.
+    pub enum Fault {
+        Panic, "panic", "a Rust panic";
+        Page, "page", "a write to an address that is not mapped";
+        Stack, "stack", "a stack that grows into its guard page";
+        Heap, "heap", "an allocation inside the poll loop";
+        Divide, "divide", "a division by zero";
+        Undefined, "undefined", "an undefined instruction";
+    }
+}
+
+fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, ParseError> {
+    let fault = Fault::parse(SPECIFICATION.name, words)?;
+    fault.map(Command::Fault).ok_or(ParseError::MissingWord {
+        command: SPECIFICATION.name,
+        synopsis: SPECIFICATION.synopsis,
+    })
+}
+
+/// Writes line `row` of the reply.
+pub(crate) fn line(fault: Fault, row: usize, out: &mut dyn Write) -> Result<Progress, fmt::Error> {
+    single_line(row, format_args!("provoking fault '{}'", fault.name()), out)
+}

@@ -1,0 +1,16 @@
+//! `poweroff`: the machine goes off.
+
+use super::Specification;
+use crate::command::Command;
+
+pub(crate) const SPECIFICATION: Specification = Specification {
+    name: "poweroff",
+    synopsis: "poweroff",
+    summary: "switch the machine off",
+    words: &[],
+    test_only: false,
+    parse: |_, _| Ok(Command::Poweroff),
+};
+
+/// The reply.
+pub(crate) const REPLY: &str = "switching off";

@@ -1,0 +1,494 @@
+//! `status`: the state of the appliance on one page.
+//!
+//! The page is sections of rows: a section's first line is its name, a row is two spaces, a name
+//! without spaces and a value, so that people find their way and scripts can split at white space.
+//! Rows about one thing that must add up or be in order (the counters, the residence times) are
+//! copied when their section begins, because frames keep arriving while the page is printed.
+
+use super::Specification;
+use crate::command::Command;
+use crate::reply::Progress;
+use crate::text::{ELLIPSIS, clipped};
+use crate::view::{PortView, StatusView};
+use core::fmt::{self, Write};
+use pollux_net::counters::{Counters, Reason};
+use pollux_net::device::Link;
+use pollux_net::histogram::Histogram;
+use pollux_net::interface::Traffic;
+use pollux_net::time::{TickRate, Ticks};
+use pollux_net::vlan::VlanSet;
+
+pub(crate) const SPECIFICATION: Specification = Specification {
+    name: "status",
+    synopsis: "status",
+    summary: "show the state of the appliance, its counters and its residence times",
+    words: &[],
+    test_only: false,
+    parse: |_, _| Ok(Command::Status),
+};
+
+/// The width of the column of names.
+const COLUMN: usize = 24;
+/// The most octets of a name, such as a port's.
+const NAME: usize = 15;
+/// The most octets of a text that somebody else chose.
+const TEXT: usize = 40;
+/// The most octets of a text that has a row of its own.
+const LONG_TEXT: usize = 90;
+
+/// Where in the page the next line is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Page {
+    section: Section,
+    row: usize,
+    /// What the current section took when it began.
+    counters: Counters,
+    residence: Option<Residence>,
+}
+
+/// The sections, in their order; those of a port carry its index.
+#[derive(Clone, Copy, Debug, Default)]
+enum Section {
+    #[default]
+    System,
+    Memory,
+    Port(usize),
+    Device(usize, usize),
+    Counters(usize),
+    Statistics(usize),
+    Residence(usize),
+    Loop,
+    Console,
+    End,
+}
+
+/// What became of the attempt to write a row.
+enum Row {
+    /// It was written.
+    Written,
+    /// There is nothing to say in this row.
+    Empty,
+    /// The section has no such row: it is over.
+    Beyond,
+}
+
+impl Page {
+    /// Writes the next line of the page.
+    pub(crate) fn next_line(
+        &mut self,
+        view: &StatusView<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Progress, fmt::Error> {
+        loop {
+            if matches!(self.section, Section::End) {
+                return Ok(Progress::Done);
+            }
+            match self.write_row(view, out)? {
+                Row::Written => {
+                    self.row += 1;
+                    return Ok(Progress::Line);
+                }
+                Row::Empty => self.row += 1,
+                Row::Beyond => {
+                    self.section = self.section.next(view);
+                    self.row = 0;
+                }
+            }
+        }
+    }
+
+    fn write_row(&mut self, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+        let row = self.row;
+        let rate = view.clock.rate;
+        let Some(port) = self.section.port_index() else {
+            return match self.section {
+                Section::System => system(row, view, out),
+                Section::Memory => memory(row, view, out),
+                Section::Loop => poll_loop(row, view, out),
+                Section::Console => console(row, view, out),
+                _ => Ok(Row::Beyond),
+            };
+        };
+        // A port can only be missing if the kernel took it away while the page was being printed.
+        let Some(port) = view.ports.get(port) else {
+            return Ok(Row::Beyond);
+        };
+        match self.section {
+            Section::Port(_) => port_itself(row, port, out),
+            Section::Device(_, index) => device(row, port, index, out),
+            Section::Counters(_) => {
+                if row == 0 {
+                    self.counters = port.interface.counters().clone();
+                }
+                counters(row, port, &self.counters, out)
+            }
+            Section::Statistics(_) => statistics(row, port, out),
+            Section::Residence(_) => {
+                if row == 0 {
+                    self.residence = Residence::of(port.interface.residence());
+                }
+                residence(row, port, self.residence.as_ref(), rate, out)
+            }
+            _ => Ok(Row::Beyond),
+        }
+    }
+}
+
+impl Section {
+    /// The port that the section is about.
+    const fn port_index(self) -> Option<usize> {
+        match self {
+            Self::Port(port)
+            | Self::Device(port, _)
+            | Self::Counters(port)
+            | Self::Statistics(port)
+            | Self::Residence(port) => Some(port),
+            _ => None,
+        }
+    }
+
+    fn next(self, view: &StatusView<'_>) -> Self {
+        match self {
+            Self::System => Self::Memory,
+            Self::Memory => Self::port_or_loop(0, view),
+            Self::Port(port) => Self::device_or_counters(port, 0, view),
+            Self::Device(port, device) => Self::device_or_counters(port, device + 1, view),
+            Self::Counters(port) => Self::Statistics(port),
+            Self::Statistics(port) => Self::Residence(port),
+            Self::Residence(port) => Self::port_or_loop(port + 1, view),
+            Self::Loop => Self::Console,
+            Self::Console | Self::End => Self::End,
+        }
+    }
+
+    fn port_or_loop(port: usize, view: &StatusView<'_>) -> Self {
+        if port < view.ports.len() {
+            Self::Port(port)
+        } else {
+            Self::Loop
+        }
+    }
+
+    fn device_or_counters(port: usize, device: usize, view: &StatusView<'_>) -> Self {
+        let devices = view.ports.get(port).map(|port| port.interface.devices());
+        if devices.is_some_and(|devices| device < devices.len()) {
+            Self::Device(port, device)
+        } else {
+            Self::Counters(port)
+        }
+    }
+}
+
+/// Writes the first line of a section about the whole appliance.
+fn heading(out: &mut dyn Write, name: &str) -> Result<Row, fmt::Error> {
+    out.write_str(name)?;
+    Ok(Row::Written)
+}
+
+/// Writes the first line of a section about something that has a name.
+fn heading_of(out: &mut dyn Write, kind: &str, name: &str) -> Result<Row, fmt::Error> {
+    write!(out, "{kind} {}", clipped::<NAME>(name))?;
+    Ok(Row::Written)
+}
+
+/// Writes a row.
+fn row_of(out: &mut dyn Write, name: &str, value: impl fmt::Display) -> Result<Row, fmt::Error> {
+    write!(out, "  {name:COLUMN$}{value}")?;
+    Ok(Row::Written)
+}
+
+fn system(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+    match row {
+        0 => heading(out, "system"),
+        1 => row_of(out, "version", clipped::<TEXT>(view.version)),
+        2 => row_of(out, "uptime", Uptime(view.uptime_ns)),
+        3 => {
+            let clock = &view.clock;
+            let kilohertz = clock.rate.hertz() / 1_000;
+            let steady = if clock.invariant {
+                "invariant"
+            } else {
+                "not invariant: times may be wrong"
+            };
+            let source = clipped::<TEXT>(clock.source);
+            row_of(
+                out,
+                "clock",
+                format_args!(
+                    "{}.{:03} MHz by {source}, {steady}",
+                    kilohertz / 1_000,
+                    kilohertz % 1_000
+                ),
+            )
+        }
+        4 => row_of(out, "boot", clipped::<TEXT>(view.boot.method)),
+        5 => {
+            let command_line = view.boot.command_line;
+            if command_line.is_empty() {
+                return Ok(Row::Empty);
+            }
+            row_of(out, "command_line", clipped::<LONG_TEXT>(command_line))
+        }
+        _ => Ok(Row::Beyond),
+    }
+}
+
+fn memory(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+    let memory = &view.memory;
+    match row {
+        0 => heading(out, "memory"),
+        1 => row_of(out, "total", Kibibytes(memory.total_bytes)),
+        2 => row_of(out, "heap", Kibibytes(memory.heap_size_bytes)),
+        3 => row_of(out, "heap_used", Kibibytes(memory.heap_used_bytes)),
+        4 => row_of(out, "dma", Kibibytes(memory.dma_bytes)),
+        _ => Ok(Row::Beyond),
+    }
+}
+
+fn port_itself(row: usize, port: &PortView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+    match row {
+        0 => heading_of(out, "port", port.name),
+        1 => row_of(out, "model", clipped::<TEXT>(port.model)),
+        2 => row_of(out, "driver", clipped::<TEXT>(port.driver)),
+        3 => row_of(out, "ifindex", port.interface.ifindex()),
+        4 => row_of(out, "mac", port.interface.mac_address()),
+        5 => row_of(out, "link", LinkState(port.link)),
+        6 => row_of(out, "vlan_filter", Filter(port.interface.vlan_filter())),
+        _ => Ok(Row::Beyond),
+    }
+}
+
+fn device(
+    row: usize,
+    port: &PortView<'_>,
+    index: usize,
+    out: &mut dyn Write,
+) -> Result<Row, fmt::Error> {
+    /// Rows before the first address.
+    const BEFORE: usize = 2;
+    let Some(device) = port.interface.devices().get(index) else {
+        return Ok(Row::Beyond);
+    };
+    match row {
+        0 => heading_of(out, "device", device.name()),
+        1 => row_of(out, "vlan", device.vid()),
+        row => {
+            let addresses = device.addresses();
+            let row = row - BEFORE;
+            if let Some(address) = addresses.get(row) {
+                return row_of(out, "address", address);
+            }
+            match row - addresses.len() {
+                0 => row_of(out, "rx", Passed(device.received())),
+                1 => row_of(out, "tx", Passed(device.transmitted())),
+                _ => Ok(Row::Beyond),
+            }
+        }
+    }
+}
+
+fn counters(
+    row: usize,
+    port: &PortView<'_>,
+    counters: &Counters,
+    out: &mut dyn Write,
+) -> Result<Row, fmt::Error> {
+    /// Rows before the first reason.
+    const BEFORE: usize = 3;
+    match row {
+        0 => heading_of(out, "counters", port.name),
+        1 => row_of(out, "received", counters.received()),
+        2 => row_of(out, "answered", counters.answered()),
+        row => match Reason::ALL.get(row - BEFORE) {
+            Some(&reason) => match counters.reason(reason) {
+                0 => Ok(Row::Empty),
+                count => row_of(out, reason.name(), count),
+            },
+            None if row - BEFORE == Reason::ALL.len() => {
+                row_of(out, "sum_of_reasons", counters.unanswered())
+            }
+            None => Ok(Row::Beyond),
+        },
+    }
+}
+
+/// The driver's statistics that are not zero; without any there is no section.
+fn statistics(row: usize, port: &PortView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+    let Some(index) = row.checked_sub(1) else {
+        let mut all = (0..).map_while(port.statistics);
+        return if all.any(|statistic| statistic.value > 0) {
+            heading_of(out, "statistics", port.name)
+        } else {
+            Ok(Row::Beyond)
+        };
+    };
+    match (port.statistics)(index) {
+        None => Ok(Row::Beyond),
+        Some(statistic) if statistic.value == 0 => Ok(Row::Empty),
+        Some(statistic) => row_of(
+            out,
+            clipped::<TEXT>(statistic.name).as_str(),
+            statistic.value,
+        ),
+    }
+}
+
+/// The figures of a histogram of residence times, in ticks, all of one moment.
+#[derive(Clone, Debug)]
+struct Residence {
+    count: u64,
+    /// Name and value, in rising order.
+    figures: [(&'static str, u64); 5],
+}
+
+impl Residence {
+    /// The figures, if there are any.
+    fn of(histogram: &Histogram) -> Option<Self> {
+        Some(Self {
+            count: histogram.count(),
+            figures: [
+                ("min", histogram.minimum()?),
+                ("p50", histogram.percentile(50_000)?),
+                ("p99", histogram.percentile(99_000)?),
+                ("p99.9", histogram.percentile(99_900)?),
+                ("max", histogram.maximum()?),
+            ],
+        })
+    }
+}
+
+fn residence(
+    row: usize,
+    port: &PortView<'_>,
+    residence: Option<&Residence>,
+    rate: TickRate,
+    out: &mut dyn Write,
+) -> Result<Row, fmt::Error> {
+    /// Rows before the first figure.
+    const BEFORE: usize = 2;
+    match (row, residence) {
+        (0, _) => heading_of(out, "residence", port.name),
+        (1, None) => row_of(out, "count", "0 (no frame answered yet)"),
+        (1, Some(residence)) => row_of(out, "count", residence.count),
+        (row, Some(residence)) => match residence.figures.get(row - BEFORE) {
+            Some(&(name, ticks)) => row_of(out, name, Span(Ticks(ticks), rate)),
+            None => Ok(Row::Beyond),
+        },
+        (_, None) => Ok(Row::Beyond),
+    }
+}
+
+fn poll_loop(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+    let poll = &view.poll;
+    match row {
+        0 => heading(out, "loop"),
+        1 => row_of(out, "turns", poll.turns),
+        2 => row_of(out, "busy_turns", poll.busy_turns),
+        3 => {
+            let longest = Ticks(poll.longest_turn_ticks);
+            row_of(out, "longest_turn", Span(longest, view.clock.rate))
+        }
+        _ => Ok(Row::Beyond),
+    }
+}
+
+fn console(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+    match row {
+        0 => heading(out, "console"),
+        1 => row_of(out, "dropped_lines", view.console.dropped_lines),
+        2 => row_of(out, "trace", if view.trace_is_on() { "on" } else { "off" }),
+        3 => row_of(out, "trace_dropped", view.trace_dropped()),
+        _ => Ok(Row::Beyond),
+    }
+}
+
+/// A time since the start, in nanoseconds: `3723.456 s`, and from a minute on in words of a clock.
+struct Uptime(u64);
+
+impl fmt::Display for Uptime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = self.0 / 1_000_000;
+        let seconds = milliseconds / 1_000;
+        write!(f, "{seconds}.{:03} s", milliseconds % 1_000)?;
+        if seconds < 60 {
+            return Ok(());
+        }
+        let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+        write!(
+            f,
+            " ({days} d {:02}:{:02}:{:02})",
+            hours % 24,
+            minutes % 60,
+            seconds % 60
+        )
+    }
+}
+
+/// Octets in KiB, rounded up, so that what is in use is never shown as nothing.
+struct Kibibytes(u64);
+
+impl fmt::Display for Kibibytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} KiB", self.0.div_ceil(1024))
+    }
+}
+
+/// A span of time in nanoseconds and, for who counts instructions, in ticks.
+struct Span(Ticks, TickRate);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(ticks, rate) = self;
+        write!(
+            f,
+            "{:>9} ns {:>11} ticks",
+            rate.nanoseconds(*ticks),
+            ticks.0
+        )
+    }
+}
+
+/// A link: `down`, or `up` with what is known about it.
+struct LinkState(Link);
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let link = self.0;
+        if !link.up {
+            return write!(f, "down");
+        }
+        write!(f, "up")?;
+        if link.speed_mbps > 0 {
+            write!(f, " {} Mbit/s", link.speed_mbps)?;
+        }
+        let duplex = if link.full_duplex { "full" } else { "half" };
+        write!(f, " {duplex} duplex")
+    }
+}
+
+/// A VLAN filter list: as much of it as fits on a line, then how many VLANs it has.
+struct Filter<'a>(&'a VlanSet);
+
+impl fmt::Display for Filter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return write!(f, "none");
+        }
+        let list = clipped::<TEXT>(self.0);
+        let Some(start) = list.strip_suffix(ELLIPSIS) else {
+            return write!(f, "{list}");
+        };
+        // The last number may have been cut in two.
+        let whole = start.rsplit_once(',').map_or("", |(whole, _)| whole);
+        write!(f, "{whole},{ELLIPSIS} ({} VLANs)", self.0.len())
+    }
+}
+
+/// What passed through a VLAN device.
+struct Passed(Traffic);
+
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} packets {} bytes", self.0.packets, self.0.octets)
+    }
+}
