@@ -1,0 +1,165 @@
+//! What became of every received frame: answered, or not and why.
+//!
+//! RFC 1122 §3.1 asks that what is silently discarded be counted. Here each received frame moves
+//! exactly one of these counters beside `received`, so that `received = answered + the sum of the
+//! reasons` holds after every frame; tests and the status page rely on it.
+
+/// Declares [`Reason`] together with the name and the description of each, so that none can lack one.
+macro_rules! reasons {
+    ($($variant:ident, $name:literal, $description:literal;)+) => {
+        /// Why a received frame got no answer.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            $(#[doc = $description] $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order in which a frame can meet them.
+            pub const ALL: [Self; [$(Self::$variant),+].len()] = [$(Self::$variant),+];
+
+            /// The counter's name: lower case with underscores, stable, for people and scripts.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// One line on what is wrong with such a frame.
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => $description,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    DeviceError, "device_error", "the network card reported a damaged frame";
+    Oversized, "oversized", "longer than one receive buffer or than the largest tagged frame";
+    Runt, "runt", "shorter than its Ethernet header or its VLAN tag";
+    ForeignDestination, "foreign_destination", "addressed to another station or to a group that nobody here joined";
+    InvalidSource, "invalid_source", "its Ethernet source is a group, all zeros or our own address";
+    Untagged, "untagged", "carries no VLAN tag";
+    PriorityTagged, "priority_tagged", "tagged with VLAN identifier 0, which names no VLAN (IEEE 802.1Q §9.6)";
+    ReservedVlan, "reserved_vlan", "tagged with the reserved VLAN identifier 4095 (IEEE 802.1Q §9.6)";
+    ServiceTag, "service_tag", "its outer tag is not a customer tag (TPID 0x88a8 or 0x9100)";
+    VlanNotInFilter, "vlan_not_in_filter", "its VLAN identifier is not in the filter list";
+    VlanWithoutDevice, "vlan_without_device", "its VLAN identifier is in the filter list, but no VLAN device has it";
+    StackedTag, "stacked_tag", "a second VLAN tag follows the first";
+    LengthField, "length_field", "an IEEE 802.3 length stands where its EtherType should";
+    UnknownEtherType, "unknown_ethertype", "neither ARP nor IPv4";
+    ArpMalformed, "arp_malformed", "an ARP packet that is truncated or not for IPv4 over Ethernet (RFC 826)";
+    ArpInvalidSender, "arp_invalid_sender", "an ARP packet whose sender cannot be a neighbor";
+    ArpConflict, "arp_conflict", "another station claims one of our addresses (RFC 5227 §2.4)";
+    ArpNotForUs, "arp_not_for_us", "an ARP packet about an address that is not ours";
+    ArpReplyTaken, "arp_reply_taken", "an ARP reply for us: learned, nothing to say";
+    Ipv4Truncated, "ipv4_truncated", "fewer octets than an IPv4 header or than its header length says (RFC 1812 §5.2.2)";
+    Ipv4Checksum, "ipv4_checksum", "bad IPv4 header checksum (RFC 1122 §3.2.1.2)";
+    Ipv4Version, "ipv4_version", "an IP version other than 4 (RFC 1122 §3.2.1.1)";
+    Ipv4HeaderLength, "ipv4_header_length", "an IPv4 header length below 20 octets (RFC 1812 §5.2.2)";
+    Ipv4TotalLength, "ipv4_total_length", "an IPv4 total length below its header's or beyond the frame's (RFC 1812 §5.2.2)";
+    Ipv4Source, "ipv4_source", "an IPv4 source that no host may have (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7)";
+    LinkBroadcast, "link_broadcast", "broadcast on the link although its IPv4 destination is one host (RFC 1122 §3.3.6)";
+    Ipv4Destination, "ipv4_destination", "an IPv4 destination that is not this VLAN device's (RFC 1122 §3.2.1.3)";
+    Ipv4Options, "ipv4_options", "IPv4 options that overrun the header or each other (RFC 1122 §3.2.1.8)";
+    Ipv4SourceRoute, "ipv4_source_route", "a source route option (dropped as RFC 7126 §4.3 and §4.4 advise)";
+    Ipv4Fragment, "ipv4_fragment", "a fragment of an IPv4 datagram";
+    Ipv4Protocol, "ipv4_protocol", "an IPv4 protocol that nothing here serves";
+    IcmpTruncated, "icmp_truncated", "fewer octets than an ICMP header";
+    IcmpChecksum, "icmp_checksum", "bad ICMP checksum (RFC 792)";
+    IcmpType, "icmp_type", "an ICMP message other than an echo request (RFC 1122 §3.2.2)";
+    IcmpEchoToGroup, "icmp_echo_to_group", "an echo request to a broadcast or multicast address (RFC 1122 §3.2.2.6)";
+    NoTransmitSlot, "no_transmit_slot", "an answer was due, but the transmit ring was full or the link down";
+}
+
+/// The counters of one network card. All are 64 bits wide and wrap, in some thousands of years.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    received: u64,
+    answered: u64,
+    reasons: [u64; Reason::ALL.len()],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Counters {
+    /// All zero.
+    pub const fn new() -> Self {
+        Self {
+            received: 0,
+            answered: 0,
+            reasons: [0; Reason::ALL.len()],
+        }
+    }
+
+    /// Counts one received frame under what became of it.
+    #[inline]
+    pub(crate) fn count<T>(&mut self, outcome: &Result<T, Reason>) {
+        self.received = self.received.wrapping_add(1);
+        match outcome {
+            Ok(_) => self.answered = self.answered.wrapping_add(1),
+            Err(reason) => {
+                if let Some(counter) = self.reasons.get_mut(*reason as usize) {
+                    *counter = counter.wrapping_add(1);
+                }
+            }
+        }
+    }
+
+    /// Frames that the device delivered.
+    pub const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Frames that were turned into an answer.
+    pub const fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Frames that got no answer for this reason.
+    pub fn reason(&self, reason: Reason) -> u64 {
+        self.reasons.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// Frames that got no answer, for whatever reason.
+    pub fn unanswered(&self) -> u64 {
+        self.reasons
+            .iter()
+            .fold(0, |sum, count| sum.wrapping_add(*count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_reason_has_a_counter_and_a_name_of_its_own() {
+        let mut counters = Counters::new();
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            for _ in 0..=index {
+                counters.count::<()>(&Err(reason));
+            }
+        }
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(counters.reason(reason), index as u64 + 1, "{reason:?}");
+        }
+        let names: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn received_is_answered_plus_unanswered() {
+        let mut counters = Counters::new();
+        counters.count(&Ok(60));
+        counters.count::<usize>(&Err(Reason::Untagged));
+        counters.count::<usize>(&Err(Reason::IcmpChecksum));
+        assert_eq!(counters.received(), 3);
+        assert_eq!(counters.answered() + counters.unanswered(), 3);
+        assert_eq!(counters.unanswered(), 2);
+    }
+}

@@ -1,0 +1,135 @@
+//! The contract between the stack and a network card driver.
+//!
+//! A driver implements [`Device`]; the poll loop calls it in this order, turn after turn:
+//! [`Device::ready`] looks at memory and says how many frames stand there, [`Device::process`] hands
+//! them up one by one and queues the answers, [`Device::ring_doorbells`] tells the hardware, once. No
+//! call waits, allocates or copies a frame.
+
+use crate::vlan::VlanSet;
+use crate::wire::ethernet::MacAddress;
+
+/// The longest frame without its check sequence: 1,500 octets of payload, a header and a VLAN tag.
+pub const MAXIMUM_FRAME: usize = 1518;
+/// The shortest frame without its check sequence. Shorter ones are padded with zeros before they
+/// are transmitted (IEEE 802.3 §4.2.3.3).
+pub const MINIMUM_FRAME: usize = 60;
+/// The octets of a frame buffer: what the cards count receive buffers in, and room to spare.
+pub const BUFFER_SIZE: usize = 2048;
+
+/// A received frame, in the DMA buffer into which the device wrote it.
+#[derive(Debug)]
+pub struct Received<'buffer> {
+    /// The whole buffer: the frame, and behind it room in which an answer may grow.
+    pub buffer: &'buffer mut [u8; BUFFER_SIZE],
+    /// How many octets at the buffer's start are the frame, without its check sequence.
+    pub length: usize,
+    /// Why the frame cannot be trusted, if it cannot; its octets are then not to be parsed.
+    pub damage: Option<Damage>,
+    /// Whether an answer could be transmitted. When not, the transmit ring is full or the link is
+    /// down, and [`Verdict::Answer`] is not a permitted verdict.
+    pub can_answer: bool,
+}
+
+/// What is wrong with a frame as the device delivered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// The device reported an error in the frame: a bad check sequence, a symbol or a carrier error.
+    Reported,
+    /// The frame did not fit in one buffer.
+    Oversized,
+    /// The device gave a length that cannot be.
+    ImpossibleLength,
+}
+
+/// What is to become of a received frame's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The buffer now holds an answer of `length` octets: transmit it from where it stands.
+    Answer {
+        /// Octets to transmit, at most [`BUFFER_SIZE`]; the driver pads to [`MINIMUM_FRAME`] with zeros.
+        length: usize,
+    },
+    /// There is nothing to say: give the buffer back to the device.
+    Release,
+}
+
+/// Decides about frames: the stack's side of [`Device::process`].
+pub trait Receiver {
+    /// Looks at one frame, may rewrite its buffer into an answer, and says what becomes of it.
+    fn receive(&mut self, frame: Received<'_>) -> Verdict;
+}
+
+/// Why a frame of our own could not be queued for transmission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransmitError {
+    /// Every slot of the transmit ring is still the device's.
+    RingFull,
+    /// The link is down: what is queued now would be sent, stale, when it comes back.
+    LinkDown,
+}
+
+/// The state of the link, as last read from the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Whether frames can pass.
+    pub up: bool,
+    /// Speed in Mbit/s; 0 when unknown.
+    pub speed_mbps: u32,
+    /// Whether both directions can be used at once.
+    pub full_duplex: bool,
+}
+
+/// One of the device's own statistics: its name as `ethtool -S` would print it, and its sum since
+/// the driver came up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistic {
+    /// Name in lower case with underscores, such as `rx_missed_errors`.
+    pub name: &'static str,
+    /// Events since the driver came up; saturates.
+    pub value: u64,
+}
+
+/// A network card: one receive ring, one transmit ring, driven by one poll loop.
+pub trait Device {
+    /// The model for people, such as `82540EM`.
+    fn model(&self) -> &'static str;
+
+    /// The station address.
+    fn mac_address(&self) -> MacAddress;
+
+    /// How many received frames stand in memory, at most `budget`. Looks at descriptors only, never
+    /// at a register.
+    fn ready(&mut self, budget: usize) -> usize;
+
+    /// Hands the first `count` frames that [`Device::ready`] counted to `receiver`, oldest first,
+    /// and queues its answers. Nothing reaches the device before [`Device::ring_doorbells`].
+    fn process(&mut self, count: usize, receiver: &mut impl Receiver);
+
+    /// Queues a frame of our own: `compose` writes it into a free transmit buffer and returns its
+    /// length. Nothing reaches the device before [`Device::ring_doorbells`].
+    ///
+    /// # Errors
+    ///
+    /// [`TransmitError`] when no frame can be queued; `compose` was then not called.
+    fn transmit(
+        &mut self,
+        compose: impl FnOnce(&mut [u8; BUFFER_SIZE]) -> usize,
+    ) -> Result<(), TransmitError>;
+
+    /// Tells the device about everything queued since the last call: at most one register write for
+    /// each direction, none when there is nothing to tell.
+    fn ring_doorbells(&mut self);
+
+    /// Reads the link's state from the device and keeps it. Housekeeping only: a register read.
+    fn refresh_link(&mut self) -> Link;
+
+    /// Reads the device's clear-on-read counters and adds them up. Housekeeping only.
+    fn refresh_statistics(&mut self);
+
+    /// What [`Device::refresh_statistics`] has added up so far.
+    fn statistics(&self) -> impl Iterator<Item = Statistic> + '_;
+
+    /// Makes the device discard frames of VLANs outside `set`, to save work. The stack decides by
+    /// its own set in any case.
+    fn set_vlan_filter(&mut self, set: &VlanSet);
+}

@@ -1,0 +1,192 @@
+//! A log-linear histogram: constant cost to record, bounded memory, exact count, minimum and maximum.
+//!
+//! Values below [`LINEAR`] have a bucket each; above, every power of two is split into [`LINEAR`]
+//! equal buckets, so a percentile is never more than 1/32 (3.1 %) above the value that it stands
+//! for. The poll loop records residence times with it and the console prints its percentiles.
+
+/// Buckets per power of two, and the number of exact buckets at the bottom.
+pub const LINEAR: usize = 1 << LINEAR_BITS;
+const LINEAR_BITS: u32 = 5;
+/// Values of this many bits and more share the last bucket; the maximum stays exact.
+const VALUE_BITS: u32 = 40;
+/// How many buckets there are.
+pub const BUCKETS: usize = (VALUE_BITS - LINEAR_BITS + 1) as usize * LINEAR;
+
+/// Counts of `u64` values, by size. The unit is the caller's.
+#[derive(Clone)]
+pub struct Histogram {
+    buckets: [u64; BUCKETS],
+    count: u64,
+    minimum: u64,
+    maximum: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Histogram {
+    /// An empty histogram.
+    pub const fn new() -> Self {
+        Self {
+            buckets: [0; BUCKETS],
+            count: 0,
+            minimum: u64::MAX,
+            maximum: 0,
+        }
+    }
+
+    /// Counts `value` as often as it was seen: a batch of frames that share one value is one call.
+    #[inline]
+    pub fn record(&mut self, value: u64, times: u64) {
+        if times == 0 {
+            return;
+        }
+        if let Some(bucket) = self.buckets.get_mut(index_of(value)) {
+            *bucket = bucket.wrapping_add(times);
+        }
+        self.count = self.count.wrapping_add(times);
+        self.minimum = self.minimum.min(value);
+        self.maximum = self.maximum.max(value);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// How many values were recorded.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The smallest value, exactly.
+    pub fn minimum(&self) -> Option<u64> {
+        (self.count > 0).then_some(self.minimum)
+    }
+
+    /// The largest value, exactly.
+    pub fn maximum(&self) -> Option<u64> {
+        (self.count > 0).then_some(self.maximum)
+    }
+
+    /// The smallest value that at least `per_100_000` of 100,000 recorded values do not exceed
+    /// (50,000 is the median, 99,900 the 99.9th percentile), rounded up to the end of its bucket and
+    /// never beyond the exact maximum.
+    pub fn percentile(&self, per_100_000: u32) -> Option<u64> {
+        let maximum = self.maximum()?;
+        let wanted = (u128::from(self.count) * u128::from(per_100_000)).div_ceil(100_000);
+        let wanted = wanted.max(1);
+        let mut seen = 0_u128;
+        for (index, &bucket) in self.buckets.iter().enumerate() {
+            seen += u128::from(bucket);
+            if seen >= wanted {
+                let end = upper_bound(index).unwrap_or(maximum);
+                return Some(end.clamp(self.minimum, maximum));
+            }
+        }
+        Some(maximum)
+    }
+
+    /// The buckets that hold anything, lowest first: the largest value that each can hold, and its
+    /// count. The last bucket, which takes all that is too large, ends at the maximum.
+    pub fn occupied(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.buckets
+            .iter()
+            .enumerate()
+            .filter(|&(_, &bucket)| bucket > 0)
+            .map(|(index, &bucket)| (upper_bound(index).unwrap_or(self.maximum), bucket))
+    }
+}
+
+/// The bucket of a value.
+#[inline]
+const fn index_of(value: u64) -> usize {
+    if value < LINEAR as u64 {
+        return value as usize;
+    }
+    if value >> VALUE_BITS != 0 {
+        return BUCKETS - 1;
+    }
+    let shift = value.ilog2() - LINEAR_BITS;
+    let within = (value >> shift) as usize - LINEAR;
+    (shift as usize + 1) * LINEAR + within
+}
+
+/// The largest value of a bucket; `None` for the last one, which has no end.
+const fn upper_bound(index: usize) -> Option<u64> {
+    if index < LINEAR {
+        return Some(index as u64);
+    }
+    if index >= BUCKETS - 1 {
+        return None;
+    }
+    let shift = (index / LINEAR - 1) as u32;
+    let within = (index % LINEAR + LINEAR) as u64;
+    Some(((within + 1) << shift) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn an_empty_histogram_has_no_figures() {
+        let histogram = Histogram::new();
+        assert_eq!(histogram.count(), 0);
+        assert_eq!(histogram.minimum(), None);
+        assert_eq!(histogram.maximum(), None);
+        assert_eq!(histogram.percentile(50_000), None);
+    }
+
+    #[test]
+    fn every_bucket_begins_where_the_one_before_it_ends() {
+        let mut next = 0;
+        for index in 0..BUCKETS - 1 {
+            assert_eq!(index_of(next), index);
+            let end = upper_bound(index).expect("has an end");
+            assert_eq!(index_of(end), index);
+            next = end + 1;
+        }
+        assert_eq!(index_of(next), BUCKETS - 1);
+        assert_eq!(index_of(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn the_maximum_is_exact_even_beyond_the_last_bucket() {
+        let mut histogram = Histogram::new();
+        histogram.record(7, 99);
+        histogram.record(1 << 50, 1);
+        assert_eq!(histogram.maximum(), Some(1 << 50));
+        assert_eq!(histogram.percentile(99_000), Some(7));
+        assert_eq!(histogram.percentile(100_000), Some(1 << 50));
+        let occupied: Vec<_> = histogram.occupied().collect();
+        assert_eq!(occupied, [(7, 99), (1 << 50, 1)]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_percentile_is_at_most_one_part_in_32_above_the_sorted_truth(
+            mut values in prop::collection::vec(0_u64..1 << 39, 1..300),
+            per_100_000 in 0_u32..=100_000,
+        ) {
+            let mut histogram = Histogram::new();
+            for &value in &values {
+                histogram.record(value, 1);
+            }
+            values.sort_unstable();
+            let rank = (values.len() * per_100_000 as usize).div_ceil(100_000).max(1);
+            let truth = values[rank - 1];
+            let shown = histogram.percentile(per_100_000).expect("not empty");
+            prop_assert!(shown >= truth);
+            prop_assert!(shown <= truth + truth / 32 + 1);
+            prop_assert_eq!(histogram.minimum(), values.first().copied());
+            prop_assert_eq!(histogram.maximum(), values.last().copied());
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The network stack of the appliance: what a frame means and what is answered.
+//!
+//! Everything here is a pure function of the bytes that arrived, the configuration and the time that
+//! was handed in: no I/O, no clock, no allocation, no `unsafe`. The poll loop in `kernel/` calls it
+//! for each received frame, drivers implement its [`device::Device`], the console prints its
+//! counters. A bug that answers wrongly lives here; a bug that loses a frame before it is parsed, or
+//! after it was answered, lives in `drivers/`.
+//!
+//! - [`wire`] is how each protocol looks on the wire: one file per protocol.
+//! - [`receive`] is the path of one frame from its first octet to its verdict.
+//! - [`respond`] turns a request into its answer, in place.
+//! - [`interface`] and [`vlan`] say which frames are ours.
+//! - [`counters`] and [`histogram`] say what became of them, and how soon.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod counters;
+pub mod device;
+pub mod histogram;
+pub mod interface;
+pub mod neighbor;
+pub mod receive;
+pub mod respond;
+pub mod time;
+pub mod trace;
+pub mod vlan;
+pub mod wire;

@@ -1,0 +1,153 @@
+//! Sets of VLAN identifiers: what the filter list is made of.
+//!
+//! One bit per identifier, so that the question asked of every frame is one load and one test, and
+//! does not depend on how many VLANs there are.
+
+use core::fmt;
+
+/// The number of VLAN identifiers that twelve bits can name (IEEE 802.1Q §9.6).
+pub const VID_COUNT: usize = 4096;
+
+/// A set of VLAN identifiers. Prints as decimals and ranges, such as `41-42,55-57`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VlanSet {
+    words: [u64; VID_COUNT / 64],
+}
+
+impl Default for VlanSet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl VlanSet {
+    /// The empty set.
+    pub const fn new() -> Self {
+        Self {
+            words: [0; VID_COUNT / 64],
+        }
+    }
+
+    /// Whether `vid` is in the set. Only the lower twelve bits count, so that a tag's priority bits
+    /// cannot change the answer.
+    #[inline]
+    pub fn contains(&self, vid: u16) -> bool {
+        let vid = usize::from(vid) % VID_COUNT;
+        self.words
+            .get(vid / 64)
+            .is_some_and(|word| word >> (vid % 64) & 1 == 1)
+    }
+
+    /// Adds `vid`, of which only the lower twelve bits count.
+    pub fn insert(&mut self, vid: u16) {
+        let vid = usize::from(vid) % VID_COUNT;
+        if let Some(word) = self.words.get_mut(vid / 64) {
+            *word |= 1 << (vid % 64);
+        }
+    }
+
+    /// Whether nothing is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|&word| word == 0)
+    }
+
+    /// How many identifiers are in the set.
+    pub fn len(&self) -> usize {
+        self.words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
+    }
+
+    /// The identifiers in the set, in rising order.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        (0..VID_COUNT as u16).filter(|&vid| self.contains(vid))
+    }
+
+    /// The set as 128 words of 32 bits, bit `n` of word `w` standing for identifier `32 w + n`: the
+    /// form of a card's VLAN filter table array (82540EM SDM §13.4.43).
+    pub fn words_u32(&self) -> impl Iterator<Item = u32> + '_ {
+        self.words
+            .iter()
+            .flat_map(|&word| [word as u32, (word >> 32) as u32])
+    }
+}
+
+impl fmt::Display for VlanSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut vids = self.iter().peekable();
+        let mut separator = "";
+        while let Some(first) = vids.next() {
+            let mut last = first;
+            while let Some(next) = vids.next_if(|&next| next == last + 1) {
+                last = next;
+            }
+            write!(f, "{separator}{first}")?;
+            if last > first {
+                write!(f, "-{last}")?;
+            }
+            separator = ",";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for VlanSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VlanSet({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::string::ToString;
+
+    fn set_of(vids: impl IntoIterator<Item = u16>) -> VlanSet {
+        let mut set = VlanSet::new();
+        for vid in vids {
+            set.insert(vid);
+        }
+        set
+    }
+
+    #[test]
+    fn prints_as_the_filter_list_of_the_evl_command_does() {
+        assert_eq!(set_of([57, 55, 41, 56, 42]).to_string(), "41-42,55-57");
+        assert_eq!(set_of([42]).to_string(), "42");
+        assert_eq!(set_of([]).to_string(), "");
+        assert_eq!(set_of([2, 4094]).to_string(), "2,4094");
+    }
+
+    #[test]
+    fn priority_bits_do_not_change_the_answer() {
+        let set = set_of([42]);
+        for priority in 0..16 {
+            assert!(set.contains(priority << 12 | 42));
+            assert!(!set.contains(priority << 12 | 43));
+        }
+    }
+
+    #[test]
+    fn the_filter_table_has_bit_n_of_word_w_for_32w_plus_n() {
+        let words: std::vec::Vec<u32> = set_of([0, 31, 32, 42, 4095]).words_u32().collect();
+        assert_eq!(words.len(), 128);
+        assert_eq!(words[0], 0x8000_0001);
+        assert_eq!(words[1], 1 | 1 << 10);
+        assert_eq!(words[127], 0x8000_0000);
+    }
+
+    proptest! {
+        #[test]
+        fn holds_what_was_inserted_and_nothing_else(vids in prop::collection::btree_set(0_u16..4096, 0..80)) {
+            let set = set_of(vids.iter().copied());
+            let held: BTreeSet<u16> = set.iter().collect();
+            prop_assert_eq!(&held, &vids);
+            prop_assert_eq!(set.len(), vids.len());
+            prop_assert_eq!(set.is_empty(), vids.is_empty());
+        }
+    }
+}

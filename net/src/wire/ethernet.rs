@@ -1,0 +1,96 @@
+//! Ethernet II frames (RFC 894) and station addresses.
+
+use core::fmt;
+use zerocopy::byteorder::network_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// A 48-bit station address, in the order of transmission.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+    Unaligned,
+)]
+#[repr(transparent)]
+pub struct MacAddress(pub [u8; 6]);
+
+/// The header of an Ethernet II frame.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct EthernetHeader {
+    /// To whom the frame is addressed.
+    pub destination: MacAddress,
+    /// Who sent it.
+    pub source: MacAddress,
+    /// What follows: an [`EtherType`], or the payload's length if below 1,536.
+    pub ether_type: U16,
+}
+
+const _: () = assert!(size_of::<EthernetHeader>() == 14);
+
+/// What an Ethernet frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EtherType(pub u16);
+
+impl EtherType {
+    /// IPv4 (RFC 894).
+    pub const IPV4: Self = Self(0x0800);
+    /// ARP (RFC 826).
+    pub const ARP: Self = Self(0x0806);
+    /// An 802.1Q customer tag follows.
+    pub const VLAN: Self = Self(0x8100);
+    /// An 802.1ad service tag follows.
+    pub const SERVICE_VLAN: Self = Self(0x88a8);
+    /// The tag protocol that stacked tags used before 802.1ad.
+    pub const OLD_STACKED_VLAN: Self = Self(0x9100);
+    /// Values below this are lengths of IEEE 802.3 frames, not types (IEEE 802.3 §3.2.6).
+    pub const FIRST: u16 = 0x0600;
+
+    /// Whether a VLAN tag follows, of whichever kind.
+    pub const fn is_tag(self) -> bool {
+        matches!(
+            self,
+            Self::VLAN | Self::SERVICE_VLAN | Self::OLD_STACKED_VLAN
+        )
+    }
+
+    /// Whether this is the payload's length rather than its type.
+    pub const fn is_length(self) -> bool {
+        self.0 < Self::FIRST
+    }
+}
+
+impl MacAddress {
+    /// All stations.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// Whether this names a group of stations, of which all stations is one.
+    pub const fn is_multicast(self) -> bool {
+        self.0[0] & 1 == 1
+    }
+
+    /// Whether one station could bear this address: not a group, not all zeros.
+    pub fn is_station(self) -> bool {
+        !self.is_multicast() && self.0 != [0; 6]
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,79 @@
+//! ICMP messages (RFC 792).
+
+use super::checksum::Checksum;
+use zerocopy::byteorder::network_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// The header of an echo request or reply; the data to be returned follow it.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct EchoHeader {
+    message_type: u8,
+    code: u8,
+    checksum: Checksum,
+    /// Chosen by the asker, returned as it is.
+    pub identifier: U16,
+    /// Chosen by the asker, returned as it is.
+    pub sequence: U16,
+}
+
+/// Octets of the header.
+pub const HEADER_LENGTH: usize = 8;
+const _: () = assert!(size_of::<EchoHeader>() == HEADER_LENGTH);
+
+const ECHO_REPLY: u8 = 0;
+const ECHO_REQUEST: u8 = 8;
+
+impl EchoHeader {
+    /// Whether this is an echo request.
+    #[inline]
+    pub const fn is_request(&self) -> bool {
+        self.message_type == ECHO_REQUEST && self.code == 0
+    }
+
+    /// Makes a request its reply. Nothing else of the message changes, so neither the data nor the
+    /// rest of the header need be summed again.
+    #[inline]
+    pub const fn turn_into_reply(&mut self) {
+        self.message_type = ECHO_REPLY;
+        self.checksum = self
+            .checksum
+            .updated([ECHO_REQUEST, self.code], [ECHO_REPLY, self.code]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::checksum;
+    use super::*;
+
+    #[test]
+    fn a_request_becomes_a_reply_with_a_right_checksum_and_the_same_data() {
+        for first in 0..=255 {
+            let mut octets = [
+                8, 0, 0, 0, 0x12, 0x34, 0, first, b'd', b'a', b't', b'a', b'!',
+            ];
+            let sum = Checksum::of(&octets);
+            octets[2..4].copy_from_slice(sum.as_bytes());
+            let (header, _) = EchoHeader::mut_from_prefix(&mut octets).expect("8 octets");
+            assert!(header.is_request());
+            header.turn_into_reply();
+            assert!(!header.is_request());
+            assert!(checksum::is_valid(&octets));
+            assert_eq!(octets[..2], [0, 0]);
+            assert_eq!(
+                octets[4..],
+                [0x12, 0x34, 0, first, b'd', b'a', b't', b'a', b'!']
+            );
+        }
+    }
+
+    #[test]
+    fn other_types_and_codes_are_no_requests() {
+        for (message_type, code) in [(0, 0), (8, 1), (3, 3), (13, 0)] {
+            let octets = [message_type, code, 0, 0, 0, 0, 0, 0];
+            let header = EchoHeader::ref_from_bytes(&octets).expect("8 octets");
+            assert!(!header.is_request());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The header of a frame with one 802.1Q tag.
+
+use super::ethernet::{EtherType, MacAddress};
+use zerocopy::byteorder::network_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// An Ethernet header with a customer tag (IEEE 802.1Q §9.3).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct TaggedHeader {
+    /// To whom the frame is addressed.
+    pub destination: MacAddress,
+    /// Who sent it.
+    pub source: MacAddress,
+    /// Tag protocol identifier: 0x8100 for a customer tag.
+    pub tag_protocol: U16,
+    /// Tag control information: priority (PCP, three bits), drop eligibility (DEI, one bit) and
+    /// VLAN identifier (VID, twelve bits). An answer keeps all sixteen.
+    pub tag_control: U16,
+    /// What follows the tag.
+    pub ether_type: U16,
+}
+
+const _: () = assert!(size_of::<TaggedHeader>() == 18);
+
+impl TaggedHeader {
+    /// What stands where an untagged frame has its type.
+    #[inline]
+    pub fn tag_protocol(&self) -> EtherType {
+        EtherType(self.tag_protocol.get())
+    }
+
+    /// The VLAN identifier, 0 to 4095.
+    #[inline]
+    pub fn vid(&self) -> u16 {
+        self.tag_control.get() & 0x0fff
+    }
+
+    /// What follows the tag.
+    #[inline]
+    pub fn ether_type(&self) -> EtherType {
+        EtherType(self.ether_type.get())
+    }
+
+    /// Addresses the frame back to its sender, from `own`. The tag stays as it is.
+    #[inline]
+    pub fn turn_around(&mut self, own: MacAddress) {
+        self.destination = self.source;
+        self.source = own;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: [u8; 18] = [
+        0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 9, 0x81, 0x00, 0xb0, 0x2a, 0x08, 0x00,
+    ];
+
+    #[test]
+    fn reads_the_tag_and_keeps_it_when_turned_around() {
+        let mut frame = FRAME;
+        let header = TaggedHeader::mut_from_bytes(&mut frame).expect("18 octets");
+        assert_eq!(header.tag_protocol(), EtherType::VLAN);
+        assert_eq!(header.vid(), 42);
+        assert_eq!(header.ether_type(), EtherType::IPV4);
+        header.turn_around(MacAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
+        assert_eq!(
+            frame,
+            [
+                2, 0, 0, 0, 0, 9, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 0x81, 0x00, 0xb0, 0x2a, 0x08,
+                0x00
+            ]
+        );
+    }
+}
