@@ -2,7 +2,7 @@
 //!
 //! A file holds all there is to say about its command: the [`Specification`] from which the parser,
 //! `help` and the suggestions in error messages are made, and the lines of its reply. To add a
-//! command, write its file and name it in [`COMMANDS`].
+//! command, write its file and name it in `COMMANDS`.
 
 pub mod fault;
 pub mod help;

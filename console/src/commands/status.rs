@@ -21,7 +21,7 @@ use pollux_net::vlan::VlanSet;
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "status",
     synopsis: "status",
-    summary: "show the state of the appliance, its counters and its residence times",
+    summary: "show the state, the counters and the residence times",
     words: &[],
     test_only: false,
     parse: |_, _| Ok(Command::Status),

@@ -10,7 +10,7 @@ use core::fmt::{self, Write};
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "trace",
     synopsis: "trace [on|off]",
-    summary: "print a line for each answered echo request, or tell whether that is done",
+    summary: "print answered echo requests, or tell whether that is done",
     words: Switch::WORDS,
     test_only: false,
     parse,
@@ -19,7 +19,7 @@ pub(crate) const SPECIFICATION: Specification = Specification {
 choices! {
     /// What the trace is to be.
     pub enum Switch {
-        On, "on", "print a line for each answered echo request";
+        On, "on", "print a line for each, counted from 0";
         Off, "off", "print none";
     }
 }

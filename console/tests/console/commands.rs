@@ -1,0 +1,300 @@
+//! What can be typed, and what is said to it.
+
+use crate::support::Appliance;
+use pollux_console::command::{Command, Grammar};
+use pollux_console::commands::fault::Fault;
+use pollux_console::commands::help::Topic;
+use pollux_console::commands::trace::Switch;
+use pollux_console::error::ParseError;
+use pollux_console::line::LineTooLong;
+use pollux_console::reply::{PROMPT, Reply};
+use proptest::prelude::*;
+
+const USERS: Grammar = Grammar { test_mode: false };
+const TESTS: Grammar = Grammar { test_mode: true };
+
+fn parsed(line: &str) -> Option<Command> {
+    TESTS.parse(line).expect("is a command")
+}
+
+fn refused(grammar: Grammar, line: &str) -> String {
+    let error = grammar.parse(line).expect_err(line);
+    Appliance::new().printed(Reply::refusal(error))
+}
+
+fn said(line: &str) -> String {
+    let command = parsed(line).expect("is not empty");
+    Appliance::new().printed(Reply::to(command))
+}
+
+#[test]
+fn each_command_is_understood() {
+    for (line, command) in [
+        ("help", Command::Help(Topic::Commands(TESTS))),
+        ("status", Command::Status),
+        ("trace", Command::Trace(None)),
+        ("trace on", Command::Trace(Some(Switch::On))),
+        ("trace off", Command::Trace(Some(Switch::Off))),
+        ("reboot", Command::Reboot),
+        ("poweroff", Command::Poweroff),
+        ("fault panic", Command::Fault(Fault::Panic)),
+        ("fault page", Command::Fault(Fault::Page)),
+        ("fault stack", Command::Fault(Fault::Stack)),
+        ("fault heap", Command::Fault(Fault::Heap)),
+        ("fault divide", Command::Fault(Fault::Divide)),
+        ("fault undefined", Command::Fault(Fault::Undefined)),
+    ] {
+        assert_eq!(parsed(line), Some(command), "{line}");
+    }
+    for command in TESTS.commands() {
+        let explained = Command::Help(Topic::Command(command));
+        assert_eq!(parsed(&format!("help {}", command.name)), Some(explained));
+    }
+}
+
+#[test]
+fn an_empty_line_and_a_comment_are_nothing() {
+    for line in [
+        "",
+        "   ",
+        "\t",
+        "# status",
+        "  #status",
+        "sudo",
+        "sudo # what?",
+    ] {
+        assert_eq!(parsed(line), None, "{line:?}");
+    }
+}
+
+#[test]
+fn white_space_comments_and_a_leading_sudo_change_nothing() {
+    for line in [
+        "  trace   on  ",
+        "\ttrace\ton",
+        "sudo trace on",
+        "trace on # loud",
+        "trace on #",
+    ] {
+        assert_eq!(
+            parsed(line),
+            Some(Command::Trace(Some(Switch::On))),
+            "{line:?}"
+        );
+    }
+}
+
+#[test]
+fn a_fault_can_be_provoked_in_test_mode_only() {
+    assert_eq!(
+        refused(USERS, "fault panic"),
+        "unknown command 'fault'; type 'help' for the list\n"
+    );
+    assert_eq!(
+        refused(USERS, "help fault"),
+        "unknown command 'fault'; type 'help' for the list\n"
+    );
+    assert!(
+        !Appliance::new()
+            .printed(Reply::to(Command::Help(Topic::Commands(USERS))))
+            .contains("fault")
+    );
+}
+
+#[test]
+fn an_unknown_command_is_named_and_near_ones_are_offered() {
+    for (line, message) in [
+        ("statsu", "unknown command 'statsu'; did you mean 'status'?"),
+        ("STATUS", "unknown command 'STATUS'; did you mean 'status'?"),
+        ("stat now", "unknown command 'stat'; did you mean 'status'?"),
+        (
+            "rebooot",
+            "unknown command 'rebooot'; did you mean 'reboot'?",
+        ),
+        ("power", "unknown command 'power'; did you mean 'poweroff'?"),
+        (
+            "help tracer",
+            "unknown command 'tracer'; did you mean 'trace'?",
+        ),
+        ("sudo hepl", "unknown command 'hepl'; did you mean 'help'?"),
+        (
+            "sudo sudo",
+            "unknown command 'sudo'; type 'help' for the list",
+        ),
+        ("xyzzy", "unknown command 'xyzzy'; type 'help' for the list"),
+        ("'", "unknown command '''; type 'help' for the list"),
+        (
+            "\u{1b}[2J",
+            "unknown command '?[2J'; type 'help' for the list",
+        ),
+        (
+            "statusstatusstatusstatus",
+            "unknown command 'statusstatusstatu...'; type 'help' for the list",
+        ),
+    ] {
+        assert_eq!(refused(USERS, line), format!("{message}\n"), "{line}");
+    }
+}
+
+#[test]
+fn a_wrong_word_is_named_with_what_was_expected() {
+    for (line, message) in [
+        (
+            "trace onn",
+            "trace: 'onn' is not one of on, off; did you mean 'on'?",
+        ),
+        (
+            "trace o",
+            "trace: 'o' is not one of on, off; did you mean 'on' or 'off'?",
+        ),
+        ("trace maybe", "trace: 'maybe' is not one of on, off"),
+        (
+            "fault pagge",
+            "fault: 'pagge' is not one of panic, page, stack, heap, divide, undefined; did you mean 'page'?",
+        ),
+        (
+            "fault p",
+            "fault: 'p' is not one of panic, page, stack, heap, divide, undefined; did you mean 'panic' or 'page'?",
+        ),
+    ] {
+        assert_eq!(refused(TESTS, line), format!("{message}\n"), "{line}");
+    }
+}
+
+#[test]
+fn a_missing_word_is_asked_for() {
+    assert_eq!(
+        refused(TESTS, "fault # which?"),
+        "missing word after 'fault'; usage: fault panic|page|stack|heap|divide|undefined\n"
+    );
+}
+
+#[test]
+fn a_word_too_many_is_named_and_nothing_is_done() {
+    for (line, message) in [
+        ("status now", "unexpected word 'now'; usage: status"),
+        ("reboot -f now", "unexpected word '-f'; usage: reboot"),
+        ("poweroff 1", "unexpected word '1'; usage: poweroff"),
+        (
+            "trace on off",
+            "unexpected word 'off'; usage: trace [on|off]",
+        ),
+        (
+            "help trace on",
+            "unexpected word 'on'; usage: help [COMMAND]",
+        ),
+        (
+            "fault page page",
+            "unexpected word 'page'; usage: fault panic|page|stack|heap|divide|undefined",
+        ),
+    ] {
+        assert_eq!(refused(TESTS, line), format!("{message}\n"), "{line}");
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_is_refused() {
+    let reply = Reply::refusal(ParseError::from(LineTooLong));
+    assert_eq!(
+        Appliance::new().printed(reply),
+        "line ignored: it is longer than 256 octets\n"
+    );
+}
+
+#[test]
+fn help_lists_the_commands() {
+    let reply = Reply::to(Command::Help(Topic::Commands(USERS)));
+    assert_eq!(
+        Appliance::new().printed(reply),
+        "  \
+  help                list the commands, or explain one
+  status              show the state, the counters and the residence times
+  trace               print answered echo requests, or tell whether that is done
+  reboot              restart the machine
+  poweroff            switch the machine off
+"
+    );
+}
+
+#[test]
+fn help_explains_a_command_and_each_of_its_words() {
+    assert_eq!(
+        said("help trace"),
+        "\
+usage: trace [on|off]
+print answered echo requests, or tell whether that is done
+  on                  print a line for each, counted from 0
+  off                 print none
+"
+    );
+    assert_eq!(said("help reboot"), "usage: reboot\nrestart the machine\n");
+}
+
+#[test]
+fn every_command_has_help_and_a_synopsis_that_names_it_and_its_words() {
+    for command in TESTS.commands() {
+        assert!(!command.summary.is_empty());
+        assert!(command.synopsis.starts_with(command.name));
+        for (word, meaning) in command.words {
+            assert!(command.synopsis.contains(word), "{word}");
+            assert!(!meaning.is_empty());
+        }
+        assert!(said(&format!("help {}", command.name)).contains(command.summary));
+        assert!(said("help").contains(command.summary));
+    }
+    assert!(said("help").lines().all(|line| line.len() <= 80));
+}
+
+#[test]
+fn trace_tells_what_it_is_after_the_command_was_carried_out() {
+    let mut appliance = Appliance::new();
+    let reply = Reply::to(Command::Trace(None));
+    assert_eq!(
+        appliance.printed(reply.clone()),
+        "trace is off, 0 lines dropped\n"
+    );
+    appliance.interface.trace_mut().set_enabled(true);
+    assert_eq!(appliance.printed(reply), "trace is on, 0 lines dropped\n");
+}
+
+#[test]
+fn commands_that_end_the_run_say_so_first() {
+    assert_eq!(said("reboot"), "restarting\n");
+    assert_eq!(said("poweroff"), "switching off\n");
+    assert_eq!(said("fault heap"), "provoking fault 'heap'\n");
+}
+
+#[test]
+fn the_banner_names_the_version_and_the_way_to_help() {
+    assert_eq!(
+        Appliance::new().printed(Reply::banner()),
+        "Pollux 0.1.0\ntype 'help' for the list of commands\n"
+    );
+    assert_eq!(PROMPT, "pollux> ");
+}
+
+proptest! {
+    #[test]
+    fn no_line_panics_the_parser_and_every_reply_ends(line in any::<String>(), test_mode: bool) {
+        reply_to(Grammar { test_mode }, &line);
+    }
+
+    #[test]
+    fn no_line_of_near_words_does_either(
+        words in prop::collection::vec("sudo|help|status|trace|on|off|fault|page|#|[a-z]{1,40}|statu.|\\PC{0,9}", 0..6),
+        test_mode: bool,
+    ) {
+        reply_to(Grammar { test_mode }, &words.join(" "));
+    }
+}
+
+/// Prints the whole reply, whatever it is; the helper checks every line of it.
+fn reply_to(grammar: Grammar, line: &str) {
+    let reply = match grammar.parse(line) {
+        Ok(None) => return,
+        Ok(Some(command)) => Reply::to(command),
+        Err(error) => Reply::refusal(error),
+    };
+    let text = Appliance::new().printed(reply);
+    assert!(!text.is_empty());
+}

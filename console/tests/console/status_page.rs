@@ -1,0 +1,326 @@
+//! The status page, to the letter.
+
+use crate::support::{ARP_REQUEST, Appliance, Room};
+use pollux_console::command::Command;
+use pollux_console::reply::{Progress, Reply};
+use pollux_net::counters::Reason;
+use pollux_net::device::{Link, Statistic};
+use pollux_net::interface::Ipv4Cidr;
+use pollux_net::time::{TickRate, Ticks};
+use pollux_net::vlan::VlanSet;
+
+fn page(appliance: &Appliance) -> String {
+    appliance.printed(Reply::to(Command::Status))
+}
+
+/// The value of a row, by its section and its name.
+fn value<'a>(page: &'a str, section: &str, name: &str) -> Option<&'a str> {
+    let mut rows = page.lines().skip_while(|line| *line != section).skip(1);
+    let row = rows
+        .by_ref()
+        .take_while(|line| line.starts_with(' '))
+        .find(|line| line.split_whitespace().next() == Some(name))?;
+    Some(row.trim_start().trim_start_matches(name).trim_start())
+}
+
+#[test]
+fn of_an_appliance_that_has_answered_is_this_page() {
+    let mut appliance = Appliance::new();
+    for residence in [2_894, 2_894, 2_894, 28_933] {
+        appliance.answer(residence);
+    }
+    let mut untagged = ARP_REQUEST;
+    untagged[12..14].copy_from_slice(&[0x08, 0x00]);
+    appliance.receive(&untagged);
+    let mut other_vlan = ARP_REQUEST;
+    other_vlan[15] = 43;
+    appliance.receive(&other_vlan);
+    appliance.receive(&other_vlan);
+    appliance.statistics = vec![
+        Statistic {
+            name: "rx_crc_errors",
+            value: 0,
+        },
+        Statistic {
+            name: "rx_missed_errors",
+            value: 5,
+        },
+    ];
+    assert_eq!(
+        page(&appliance),
+        "\
+system
+  version                 0.1.0
+  uptime                  12.345 s
+  clock                   2893.202 MHz by CPUID leaf 0x15, invariant
+  boot                    pvh
+  command_line            pollux.test=1
+memory
+  total                   130048 KiB
+  heap                    4096 KiB
+  heap_used               12 KiB
+  dma                     2048 KiB
+port eth0
+  model                   82540EM
+  driver                  e1000
+  ifindex                 2
+  mac                     52:54:00:12:34:56
+  link                    up 1000 Mbit/s full duplex
+  vlan_filter             42
+device eth0.42
+  vlan                    42
+  address                 10.10.10.11/24
+  rx                      4 packets 184 bytes
+  tx                      4 packets 184 bytes
+counters eth0
+  received                7
+  answered                4
+  untagged                1
+  vlan_not_in_filter      2
+  sum_of_reasons          3
+statistics eth0
+  rx_missed_errors        5
+residence eth0
+  count                   4
+  min                          1000 ns        2894 ticks
+  p50                          1017 ns        2943 ticks
+  p99                         10000 ns       28933 ticks
+  p99.9                       10000 ns       28933 ticks
+  max                         10000 ns       28933 ticks
+loop
+  turns                   1000000
+  busy_turns              4711
+  longest_turn                 9999 ns       28932 ticks
+console
+  dropped_lines           0
+  trace                   off
+  trace_dropped           0
+"
+    );
+}
+
+#[test]
+fn without_an_answer_there_are_no_figures_and_without_events_no_statistics() {
+    let appliance = Appliance::new();
+    let page = page(&appliance);
+    assert!(
+        page.contains(
+            "counters eth0
+  received                0
+  answered                0
+  sum_of_reasons          0
+residence eth0
+  count                   0 (no frame answered yet)
+loop
+"
+        ),
+        "{page}"
+    );
+}
+
+#[test]
+fn without_a_card_there_is_no_port() {
+    let appliance = Appliance::new();
+    let mut page = String::new();
+    let mut reply = Reply::to(Command::Status);
+    loop {
+        let progress = reply.next_line(&appliance.view, &mut page);
+        if progress.expect("strings take everything") == Progress::Done {
+            break;
+        }
+        page.push('\n');
+    }
+    assert!(
+        page.contains("  dma                     2048 KiB\nloop\n"),
+        "{page}"
+    );
+    assert!(!page.contains("eth0"), "{page}");
+}
+
+#[test]
+fn says_what_is_known_about_the_link() {
+    let mut appliance = Appliance::new();
+    for (up, speed_mbps, full_duplex, expected) in [
+        (false, 1000, true, "down"),
+        (true, 100, false, "up 100 Mbit/s half duplex"),
+        (true, 0, true, "up full duplex"),
+    ] {
+        appliance.link = Link {
+            up,
+            speed_mbps,
+            full_duplex,
+        };
+        assert_eq!(
+            value(&page(&appliance), "port eth0", "link"),
+            Some(expected)
+        );
+    }
+}
+
+#[test]
+fn says_when_the_clock_cannot_be_trusted() {
+    let mut appliance = Appliance::new();
+    appliance.view.clock.invariant = false;
+    appliance.view.clock.rate = TickRate::from_hertz(1_000_000_000);
+    assert_eq!(
+        value(&page(&appliance), "system", "clock"),
+        Some("1000.000 MHz by CPUID leaf 0x15, not invariant: times may be wrong")
+    );
+}
+
+#[test]
+fn uptime_is_in_seconds_and_from_a_minute_on_also_as_a_clock_shows_it() {
+    let mut appliance = Appliance::new();
+    for (uptime_ns, expected) in [
+        (0, "0.000 s"),
+        (59_999_999_999, "59.999 s"),
+        (60_000_000_000, "60.000 s (0 d 00:01:00)"),
+        (93_784_050_000_000, "93784.050 s (1 d 02:03:04)"),
+        (u64::MAX, "18446744073.709 s (213503 d 23:34:33)"),
+    ] {
+        appliance.view.uptime_ns = uptime_ns;
+        assert_eq!(value(&page(&appliance), "system", "uptime"), Some(expected));
+    }
+}
+
+#[test]
+fn a_filter_list_that_fits_on_no_line_is_cut_between_numbers_and_counted() {
+    let mut appliance = Appliance::new();
+    let odd = |last: u16| {
+        let mut set = VlanSet::new();
+        (1..=last).step_by(2).for_each(|vid| set.insert(vid));
+        set
+    };
+    appliance.interface.set_vlan_filter(VlanSet::new());
+    assert_eq!(
+        value(&page(&appliance), "port eth0", "vlan_filter"),
+        Some("none")
+    );
+    appliance.interface.set_vlan_filter(odd(29));
+    assert_eq!(
+        value(&page(&appliance), "port eth0", "vlan_filter"),
+        Some("1,3,5,7,9,11,13,15,17,19,21,23,25,27,29")
+    );
+    appliance.interface.set_vlan_filter(odd(4093));
+    assert_eq!(
+        value(&page(&appliance), "port eth0", "vlan_filter"),
+        Some("1,3,5,7,9,11,13,15,17,19,21,23,25,27,... (2047 VLANs)")
+    );
+}
+
+#[test]
+fn shows_every_device_and_all_its_addresses() {
+    let mut appliance = Appliance::new();
+    appliance
+        .interface
+        .add_vlan_device("lab", 4094)
+        .expect("is free");
+    let second = Ipv4Cidr::new("10.0.0.1".parse().expect("an address"), 8);
+    let added = appliance
+        .interface
+        .add_address(42, second.expect("in range"));
+    assert_eq!(added, Ok(()));
+    assert!(
+        page(&appliance).contains(
+            "device eth0.42
+  vlan                    42
+  address                 10.10.10.11/24
+  address                 10.0.0.1/8
+  rx                      0 packets 0 bytes
+  tx                      0 packets 0 bytes
+device lab
+  vlan                    4094
+  rx                      0 packets 0 bytes
+  tx                      0 packets 0 bytes
+counters eth0
+"
+        ),
+        "{}",
+        page(&appliance)
+    );
+}
+
+#[test]
+fn counters_and_residence_are_of_one_moment_each_although_frames_keep_arriving() {
+    let mut appliance = Appliance::new();
+    appliance.answer(1_000);
+    let mut untagged = ARP_REQUEST;
+    untagged[12..14].copy_from_slice(&[0x08, 0x00]);
+    let mut reply = Reply::to(Command::Status);
+    let mut page = String::new();
+    let mut slower = 1_000;
+    while appliance.print_line(&mut reply, &mut page) == Progress::Line {
+        slower *= 2;
+        appliance.answer(slower);
+        appliance.receive(&untagged);
+    }
+    let number = |section, name| {
+        let value = value(&page, section, name).expect("is shown");
+        let number = value.split(' ').next().expect("has a word");
+        number.parse::<u64>().expect("is a number")
+    };
+    let counter = |name| number("counters eth0", name);
+    assert_eq!(counter("untagged"), counter("sum_of_reasons"));
+    assert_eq!(
+        counter("received"),
+        counter("answered") + counter("sum_of_reasons")
+    );
+    assert!(counter("received") > 10);
+    let figures = ["min", "p50", "p99", "p99.9", "max"].map(|name| number("residence eth0", name));
+    assert!(figures.is_sorted(), "{figures:?}");
+    let rate = TickRate::from_hertz(2_893_202_000);
+    let longest = rate.nanoseconds(Ticks(1_000 << (number("residence eth0", "count") - 1)));
+    assert_eq!(figures[4], longest);
+}
+
+#[test]
+fn a_line_that_found_no_room_comes_again() {
+    let mut appliance = Appliance::new();
+    appliance.answer(1_000);
+    let expected = page(&appliance);
+    let mut reply = Reply::to(Command::Status);
+    let mut printed = String::new();
+    loop {
+        for octets in 0..2 {
+            let refused = appliance.with_view(|view| reply.next_line(view, &mut Room(octets)));
+            assert!(refused.is_err() || refused == Ok(Progress::Done));
+        }
+        if appliance.print_line(&mut reply, &mut printed) == Progress::Done {
+            break;
+        }
+    }
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn names_stand_in_a_column_and_have_no_spaces() {
+    for reason in Reason::ALL {
+        assert!(reason.name().len() < 24, "{}", reason.name());
+        assert!(!reason.name().contains(' '), "{}", reason.name());
+    }
+}
+
+#[test]
+fn texts_of_others_neither_steer_the_terminal_nor_widen_the_page() {
+    let mut appliance = Appliance::new();
+    let long = "\x1b[2J\n".repeat(100).leak();
+    appliance.view.version = long;
+    appliance.view.boot.method = long;
+    appliance.view.boot.command_line = long;
+    appliance.view.clock.source = long;
+    appliance.view.uptime_ns = u64::MAX;
+    appliance.view.poll.turns = u64::MAX;
+    appliance.view.poll.longest_turn_ticks = u64::MAX;
+    appliance.view.memory.total_bytes = u64::MAX;
+    appliance.statistics = vec![Statistic {
+        name: long,
+        value: u64::MAX,
+    }];
+    appliance
+        .interface
+        .record_residence(Ticks(u64::MAX), u64::MAX);
+    // The helper checks every line's length.
+    let page = page(&appliance);
+    assert!(!page.contains('\x1b'), "{page}");
+    assert!(!appliance.printed(Reply::banner()).contains('\x1b'));
+}

@@ -1,0 +1,154 @@
+//! An appliance to ask: everything that a [`StatusView`] shows, held in one place.
+
+use core::fmt::{self, Write};
+use pollux_console::reply::{MAXIMUM_LINE, Progress, Reply};
+use pollux_console::view::{
+    BootView, ClockView, ConsoleView, MemoryView, PollView, PortView, StatusView,
+};
+use pollux_net::device::{BUFFER_SIZE, Link, Received, Receiver, Statistic, Verdict};
+use pollux_net::interface::{Interface, Ipv4Cidr};
+use pollux_net::time::{Instant, TickRate, Ticks};
+use pollux_net::vlan::VlanSet;
+use pollux_net::wire::ethernet::MacAddress;
+
+/// The parts of a status page, to be changed by a test before it asks.
+pub struct Appliance {
+    pub interface: Interface,
+    pub link: Link,
+    pub statistics: Vec<Statistic>,
+    /// Everything else.
+    pub view: StatusView<'static>,
+}
+
+impl Appliance {
+    /// An appliance as it comes up: `eth0.42` with 10.10.10.11/24, and no frame yet.
+    pub fn new() -> Self {
+        let mac = MacAddress([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
+        let mut interface = Interface::new(mac, 2);
+        let mut filter = VlanSet::new();
+        filter.insert(42);
+        interface.set_vlan_filter(filter);
+        interface.add_vlan_device("eth0.42", 42).expect("is free");
+        let address = "10.10.10.11".parse().expect("an address");
+        let cidr = Ipv4Cidr::new(address, 24).expect("in range");
+        interface.add_address(42, cidr).expect("has room");
+        Self {
+            interface,
+            link: Link {
+                up: true,
+                speed_mbps: 1000,
+                full_duplex: true,
+            },
+            statistics: Vec::new(),
+            view: StatusView {
+                version: "0.1.0",
+                uptime_ns: 12_345_999_999,
+                boot: BootView {
+                    method: "pvh",
+                    command_line: "pollux.test=1",
+                },
+                clock: ClockView {
+                    rate: TickRate::from_hertz(2_893_202_000),
+                    source: "CPUID leaf 0x15",
+                    invariant: true,
+                },
+                memory: MemoryView {
+                    total_bytes: 127 << 20,
+                    heap_used_bytes: 12_001,
+                    heap_size_bytes: 4 << 20,
+                    dma_bytes: 2 << 20,
+                },
+                ports: &[],
+                poll: PollView {
+                    turns: 1_000_000,
+                    busy_turns: 4_711,
+                    longest_turn_ticks: 28_932,
+                },
+                console: ConsoleView { dropped_lines: 0 },
+            },
+        }
+    }
+
+    /// Receives a frame.
+    pub fn receive(&mut self, octets: &[u8]) -> Verdict {
+        let mut buffer = [0; BUFFER_SIZE];
+        buffer[..octets.len()].copy_from_slice(octets);
+        let now = Instant::from_ticks(0);
+        self.interface.reception(now, 0).receive(Received {
+            buffer: &mut buffer,
+            length: octets.len(),
+            damage: None,
+            can_answer: true,
+        })
+    }
+
+    /// Answers an ARP request after `residence` ticks.
+    pub fn answer(&mut self, residence: u64) {
+        let verdict = self.receive(&ARP_REQUEST);
+        assert!(matches!(verdict, Verdict::Answer { .. }), "{verdict:?}");
+        self.interface.record_residence(Ticks(residence), 1);
+    }
+
+    /// Hands the view to `use_view`.
+    pub fn with_view<T>(&self, use_view: impl FnOnce(&StatusView<'_>) -> T) -> T {
+        let statistics = |index: usize| self.statistics.get(index).copied();
+        let ports = [PortView {
+            name: "eth0",
+            model: "82540EM",
+            driver: "e1000",
+            link: self.link,
+            interface: &self.interface,
+            statistics: &statistics,
+        }];
+        use_view(&StatusView {
+            ports: &ports,
+            ..self.view
+        })
+    }
+
+    /// Every line of `reply`, with a line feed each, as long as nothing else happens.
+    pub fn printed(&self, mut reply: Reply) -> String {
+        let mut text = String::new();
+        while self.print_line(&mut reply, &mut text) == Progress::Line {}
+        text
+    }
+
+    /// Appends the next line of `reply`, and checks what holds for every line.
+    pub fn print_line(&self, reply: &mut Reply, text: &mut String) -> Progress {
+        let mut line = String::new();
+        let progress = self
+            .with_view(|view| reply.next_line(view, &mut line))
+            .expect("strings take everything");
+        assert!(!line.contains(['\n', '\r']), "{line:?}");
+        assert!(line.chars().count() <= MAXIMUM_LINE, "{line:?}");
+        match progress {
+            Progress::Line => {
+                text.push_str(&line);
+                text.push('\n');
+                assert!(text.lines().count() < 20_000, "the reply does not end");
+            }
+            Progress::Done => assert_eq!(line, ""),
+        }
+        progress
+    }
+}
+
+/// A writer that takes a number of octets, and then nothing more.
+pub struct Room(pub usize);
+
+impl Write for Room {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
+        Ok(())
+    }
+}
+
+/// 10.10.10.10 asks on VLAN 42 who has 10.10.10.11.
+#[rustfmt::skip]
+pub const ARP_REQUEST: [u8; 46] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01,
+    0x81, 0x00, 0x00, 0x2a, 0x08, 0x06,
+    0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x01,
+    0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 10, 10, 10, 10,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 10, 10, 10, 11,
+];
