@@ -12,6 +12,7 @@
 extern crate std;
 
 pub mod dma;
+pub mod e1000;
 pub mod mmio;
 pub mod pci;
 pub mod registers;

@@ -1,0 +1,368 @@
+//! The two descriptor rings: memory that the card and we both read and write, moved with care behind
+//! an interface that is safe.
+//!
+//! This knows the format of descriptors, but no register: it says what a tail register is to be told,
+//! and `mod.rs` tells it. Every slot of both rings owns exactly one buffer, always; buffers move
+//! between slots only by changing places, so that none can be lost and none can be in two slots.
+//!
+//! Nothing that the card writes is trusted. Status, length and errors are read together, once, and
+//! checked; buffer addresses are never read back, but kept in memory of our own.
+
+use core::mem;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+use pollux_net::device::{BUFFER_SIZE, Damage, MINIMUM_FRAME};
+
+use crate::dma::{Buffer, DeviceShared, DmaRegion, OutOfDmaMemory, TABLE_ALIGNMENT, Table};
+
+/// Slots of each ring.
+pub const SLOTS: usize = 256;
+const MASK: usize = SLOTS - 1;
+
+/// How many receive slots are handed back with one write of the tail register. Under a hypervisor
+/// that write is what costs most of all. While fewer are kept back, the card has at least
+/// `SLOTS - 1 - RECEIVE_BATCH` left that are empty or not looked at yet; so it never runs dry for
+/// want of a write.
+pub const RECEIVE_BATCH: usize = 32;
+
+const _: () = assert!(SLOTS.is_power_of_two() && RECEIVE_BATCH < SLOTS / 2);
+// RDLEN and TDLEN count in 128 octets (82540EM SDM §13.4.27, §13.4.38), and the rings are aligned to
+// their size, since bursts that cross a page have gone wrong on cards of this family.
+const _: () = assert!((SLOTS * size_of::<Descriptor>()).is_multiple_of(128));
+const _: () = assert!(SLOTS * size_of::<Descriptor>() <= TABLE_ALIGNMENT);
+
+/// A legacy descriptor of either ring (82540EM SDM §3.2.3, §3.3.3).
+///
+/// The second half is one atomic, so that a look at it sees the status together with the length and
+/// the errors of the same frame: an aligned load of eight octets is atomic on this processor, the card
+/// writes "descriptor done" last or at the same time, and the load acquires, so that nothing which
+/// follows it can be done ahead of it.
+#[derive(Debug)]
+#[repr(C, align(16))]
+struct Descriptor {
+    /// Physical address of the buffer.
+    buffer: AtomicU64,
+    /// Length, status and the rest, laid out differently for each direction.
+    fields: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Descriptor>() == 16);
+const _: () = assert!(mem::offset_of!(Descriptor, buffer) == 0);
+const _: () = assert!(mem::offset_of!(Descriptor, fields) == 8);
+
+// SAFETY: both fields are atomic integers.
+unsafe impl DeviceShared for Descriptor {}
+
+/// Bits of the second half of a receive descriptor (82540EM SDM §3.2.3.1, §3.2.3.2). The length is in
+/// the lowest 16.
+mod receive_fields {
+    /// Status: descriptor done.
+    pub const DD: u64 = 1 << 32;
+    /// Status: end of packet.
+    pub const EOP: u64 = 1 << 33;
+    /// Errors: CRC or alignment, symbol, sequence, carrier extension, data. The two bits for bad
+    /// checksums in the payload are not among them: whoever parses the payload finds out.
+    pub const ERRORS: u64 = 0x97 << 40;
+}
+
+/// Bits of the second half of a transmit descriptor (82540EM SDM §3.3.3.1, §3.3.3.2). The length is
+/// in the lowest 16.
+mod transmit_fields {
+    /// Command: end of packet, insert the check sequence, report status.
+    pub const SEND: u64 = 0b1011 << 24;
+    /// Status: descriptor done.
+    pub const DD: u64 = 1 << 32;
+}
+
+/// A ring's descriptors, and the buffers that its slots own.
+#[derive(Debug)]
+struct Slots {
+    descriptors: Table<Descriptor, SLOTS>,
+    buffers: [Buffer; SLOTS],
+    /// The slot whose turn is next: to be filled by the card, or by us.
+    next: usize,
+}
+
+impl Slots {
+    fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+        Ok(Self {
+            descriptors: memory.table()?,
+            buffers: memory.buffers()?,
+            next: 0,
+        })
+    }
+
+    /// The slot whose turn is next: what to tell the card, and the buffer.
+    #[inline]
+    fn current(&mut self) -> (&Descriptor, &mut Buffer) {
+        (
+            self.descriptors.entry(self.next),
+            &mut self.buffers[self.next & MASK],
+        )
+    }
+
+    /// Tells what is to stand in the slot's descriptor, and goes on to the next slot. Both stores may
+    /// be relaxed: the card looks at neither before the tail register is written, and a release fence
+    /// comes before that.
+    #[inline]
+    fn advance(&mut self, fields: u64) {
+        let (descriptor, buffer) = self.current();
+        descriptor
+            .buffer
+            .store(buffer.physical(), Ordering::Relaxed);
+        descriptor.fields.store(fields, Ordering::Relaxed);
+        self.next = (self.next + 1) & MASK;
+    }
+}
+
+/// Where a ring lies, for the card's registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement {
+    /// Physical address of the first descriptor.
+    pub physical: u64,
+    /// Octets.
+    pub length: u32,
+}
+
+impl Slots {
+    const fn placement(&self) -> Placement {
+        Placement {
+            physical: self.descriptors.physical(),
+            length: self.descriptors.length(),
+        }
+    }
+}
+
+/// The ring of buffers that the card fills.
+///
+/// The card may use the slots from its head up to, but without, its tail, and takes head = tail for
+/// "none left". So one slot, the one before `next`, is always held back.
+#[derive(Debug)]
+pub struct ReceiveRing {
+    slots: Slots,
+    /// Slots handed back since the card was last told.
+    unannounced: usize,
+    /// Whether the frame before went on into the next slot.
+    continued: bool,
+}
+
+impl ReceiveRing {
+    /// A ring with an empty buffer in every slot.
+    pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+        let mut slots = Slots::new(memory)?;
+        for _ in 0..SLOTS {
+            slots.advance(0);
+        }
+        Ok(Self {
+            slots,
+            unannounced: 0,
+            continued: false,
+        })
+    }
+
+    /// Where the ring lies.
+    pub const fn placement(&self) -> Placement {
+        self.slots.placement()
+    }
+
+    /// What the tail register is to hold before the first frame, with the head at 0.
+    pub const fn first_tail(&self) -> u32 {
+        (SLOTS - 1) as u32
+    }
+
+    /// How many slots the card has filled, at most `budget`. The loads may be relaxed: nothing is
+    /// done with a slot before [`ReceiveRing::arrival`] has looked again.
+    #[inline]
+    pub fn ready(&self, budget: usize) -> usize {
+        (0..budget.min(SLOTS - 1))
+            .take_while(|ahead| {
+                let descriptor = self.slots.descriptors.entry(self.slots.next + ahead);
+                descriptor.fields.load(Ordering::Relaxed) & receive_fields::DD != 0
+            })
+            .count()
+    }
+
+    /// The oldest frame that the card has delivered.
+    #[inline]
+    pub fn arrival(&mut self) -> Option<Arrival<'_>> {
+        let descriptor = self.slots.descriptors.entry(self.slots.next);
+        let fields = descriptor.fields.load(Ordering::Acquire);
+        (fields & receive_fields::DD != 0).then_some(Arrival { ring: self, fields })
+    }
+
+    /// What to tell the tail register, if it is time to.
+    #[inline]
+    pub fn take_tail(&mut self) -> Option<u32> {
+        if self.unannounced < RECEIVE_BATCH {
+            return None;
+        }
+        self.unannounced = 0;
+        // All descriptors written so far must be in memory before the card is told of them.
+        fence(Ordering::Release);
+        Some((self.slots.next.wrapping_sub(1) & MASK) as u32)
+    }
+
+    #[cfg(test)]
+    pub fn buffers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.slots.buffers.iter().map(Buffer::physical)
+    }
+}
+
+/// A slot that the card has filled: proof that it is ours at the moment. One that is dropped is found
+/// again by the next look.
+#[derive(Debug)]
+pub struct Arrival<'ring> {
+    ring: &'ring mut ReceiveRing,
+    fields: u64,
+}
+
+impl Arrival<'_> {
+    /// The frame's length as the card gave it, but no more than the buffer holds.
+    #[inline]
+    pub fn length(&self) -> usize {
+        usize::from(self.fields as u16).min(BUFFER_SIZE)
+    }
+
+    /// The buffer.
+    #[inline]
+    pub fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+        self.ring.slots.current().1.bytes()
+    }
+
+    /// What is wrong with the frame. To be asked once, since a frame that goes on into the next slot
+    /// is remembered.
+    #[inline]
+    pub fn damage(&mut self) -> Option<Damage> {
+        const WHOLE: u64 = receive_fields::EOP;
+        let whole = self.fields & (WHOLE | receive_fields::ERRORS) == WHOLE;
+        let fits = (1..=BUFFER_SIZE).contains(&usize::from(self.fields as u16));
+        if whole && fits && !self.ring.continued {
+            return None;
+        }
+        Some(self.diagnose())
+    }
+
+    #[cold]
+    fn diagnose(&mut self) -> Damage {
+        let ends = self.fields & receive_fields::EOP != 0;
+        let continues = mem::replace(&mut self.ring.continued, !ends);
+        if continues || !ends {
+            Damage::Oversized
+        } else if self.fields & receive_fields::ERRORS != 0 {
+            Damage::Reported
+        } else {
+            Damage::ImpossibleLength
+        }
+    }
+
+    /// Gives the slot back to the card, with the buffer that is in it.
+    #[inline]
+    pub fn release(self) {
+        self.ring.slots.advance(0);
+        self.ring.unannounced += 1;
+    }
+
+    /// Makes the buffer change places with the one in `vacancy`, from where its first `length` octets
+    /// go out, and gives the slot back to the card.
+    #[inline]
+    pub fn answer(self, mut vacancy: Vacancy<'_>, length: usize) {
+        let (_, received) = self.ring.slots.current();
+        mem::swap(received, vacancy.buffer());
+        vacancy.queue(length);
+        self.release();
+    }
+}
+
+/// The ring of frames that the card sends.
+///
+/// Here, too, head = tail means "none", so at most `SLOTS - 1` frames are queued at a time.
+#[derive(Debug)]
+pub struct TransmitRing {
+    slots: Slots,
+    /// What the tail register was last told.
+    announced: usize,
+}
+
+impl TransmitRing {
+    /// A ring with nothing to send.
+    pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+        let mut slots = Slots::new(memory)?;
+        // A slot that was never used looks like one whose frame has gone out.
+        for _ in 0..SLOTS {
+            slots.advance(transmit_fields::DD);
+        }
+        Ok(Self {
+            slots,
+            announced: 0,
+        })
+    }
+
+    /// Where the ring lies.
+    pub const fn placement(&self) -> Placement {
+        self.slots.placement()
+    }
+
+    /// The next slot, if what it held has gone out. The slot after it must be free as well: the tail
+    /// will point there, and must not meet the head.
+    #[inline]
+    pub fn vacancy(&mut self) -> Option<Vacancy<'_>> {
+        let done = |index| {
+            let descriptor = self.slots.descriptors.entry(index);
+            // Acquired, so that no octet of the buffer is written before the card is known to be done
+            // with it.
+            descriptor.fields.load(Ordering::Acquire) & transmit_fields::DD != 0
+        };
+        (done(self.slots.next) && done(self.slots.next + 1)).then_some(Vacancy { ring: self })
+    }
+
+    /// What to tell the tail register, if anything was queued since it was told last.
+    #[inline]
+    pub fn take_tail(&mut self) -> Option<u32> {
+        if self.announced == self.slots.next {
+            return None;
+        }
+        self.announced = self.slots.next;
+        // All descriptors and frames written so far must be in memory before the card is told of
+        // them.
+        fence(Ordering::Release);
+        Some(self.announced as u32)
+    }
+
+    #[cfg(test)]
+    pub fn buffers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.slots.buffers.iter().map(Buffer::physical)
+    }
+}
+
+/// A transmit slot that is free: proof that it is ours.
+#[derive(Debug)]
+pub struct Vacancy<'ring> {
+    ring: &'ring mut TransmitRing,
+}
+
+impl Vacancy<'_> {
+    #[inline]
+    fn buffer(&mut self) -> &mut Buffer {
+        self.ring.slots.current().1
+    }
+
+    /// The buffer, to write a frame of our own into.
+    #[inline]
+    pub fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+        self.buffer().bytes()
+    }
+
+    /// Queues the first `length` octets of the buffer, made up to [`MINIMUM_FRAME`] with zeros, so
+    /// that nothing which was in the buffer before goes out with them. There are no octets after the
+    /// buffer's last to queue.
+    #[inline]
+    pub fn queue(mut self, length: usize) {
+        if let Some(padding) = self.bytes().get_mut(length..MINIMUM_FRAME) {
+            padding.fill(0);
+        }
+        let length = length.clamp(MINIMUM_FRAME, BUFFER_SIZE);
+        self.ring
+            .slots
+            .advance(transmit_fields::SEND | length as u64);
+    }
+}
