@@ -1,0 +1,192 @@
+# shellcheck shell=bash
+# QEMU's command line, from the options of `./run.sh boot`. Sourced by run.sh; starts nothing itself
+# but the probe that tells whether kvm is usable.
+
+parse_boot_options() {
+    nic=e1000 net=dgram:4200 accel=auto memory=128 serial=stdio image='' firmware='' test_exit=no
+    kernel=${POLLUX_KERNEL-} config='' files=() words=() qemu_arguments=()
+    local content='' count
+    while (($#)); do
+        count=1
+        case $1 in
+            --nic) nic=$(value "$@") count=2 ;;
+            --net) net=$(value "$@") count=2 ;;
+            --accel) accel=$(value "$@") count=2 ;;
+            --memory) memory=$(value "$@") count=2 ;;
+            --serial) serial=$(value "$@") count=2 ;;
+            --image) image=$(value "$@") count=2 ;;
+            --firmware) firmware=$(value "$@") count=2 ;;
+            --test-exit) test_exit=yes ;;
+            --kernel | --config | --file | --append)
+                content=$1 count=2
+                content_option "$@"
+                ;;
+            -h | --help) usage && exit ;;
+            --)
+                qemu_arguments=("${@:2}")
+                break
+                ;;
+            *) die "boot: unknown option '$1'; ./run.sh help lists them" ;;
+        esac
+        shift "$count"
+    done
+    [[ -z $image || -z $content ]] || die "$content cannot be used with --image, whose content is fixed; give it to ./run.sh image"
+    check_boot_options
+}
+
+check_boot_options() {
+    one_of --accel "$accel" auto kvm tcg
+    one_of --serial "$serial" stdio none
+    one_of --firmware "${firmware:-bios}" bios uefi
+    [[ $memory =~ ^[1-9][0-9]{0,6}$ ]] || die "--memory '$memory' is no number of megabytes"
+    [[ -z $firmware || -n $image ]] || die "--firmware is for --image; a kernel boots without one"
+    [[ -z $image || -f $image ]] || die "--image $image: no such file; ./run.sh image writes one"
+    case $net in
+        dgram:*) check_port "${net#dgram:}" ;;
+        tap:?*) [[ -e /sys/class/net/${net#tap:}/tun_flags ]] || die "--net $net: no tap interface '${net#tap:}'; make it with: ip tuntap add ${net#tap:} mode tap user $(id -un)" ;;
+        *) die "--net '$net' is neither dgram:PORT nor tap:IFNAME" ;;
+    esac
+}
+
+check_port() {
+    [[ $1 =~ ^[1-9][0-9]{0,4}$ && $1 -lt 65535 ]] || die "--net dgram:$1: the port must be a number from 1 to 65534"
+    port_must_be_free "$1"
+}
+
+port_must_be_free() {
+    ! udp_port_is_busy "$1" || die "UDP port $1 is in use; end what uses it, or choose another with --net dgram:PORT"
+}
+
+# QEMU would share the port silently (it sets SO_REUSEADDR), and frames would go to either.
+udp_port_is_busy() {
+    local port
+    printf -v port '%04X' "$1"
+    grep -qsE "^ *[0-9]+: (0100007F|00000000|0{32}|0{16}FFFF00000100007F):$port " /proc/net/udp /proc/net/udp6
+}
+
+# Sets `qemu` to the command that boots what the options ask for.
+prepare_qemu() {
+    need_qemu
+    choose_accel
+    qemu=(qemu-system-x86_64 -machine pc -nodefaults -display none -m "${memory}M")
+    case $accel in
+        # Without migratable=off the guest is not told that its TSC is invariant.
+        kvm) qemu+=(-accel kvm -cpu "host,migratable=off") ;;
+        tcg) qemu+=(-accel "tcg,thread=multi") ;;
+    esac
+    add_network
+    case $serial in
+        none) qemu+=(-serial none) ;;
+        # Ctrl-A is QEMU's at a terminal only: elsewhere every byte must pass.
+        *) if [[ -t 0 && -t 1 ]]; then qemu+=(-serial mon:stdio); else qemu+=(-serial stdio); fi ;;
+    esac
+    if [[ $test_exit == yes ]]; then
+        qemu+=(-device "isa-debug-exit,iobase=0xf4,iosize=0x04")
+        words=(pollux.exit=0xf4 "${words[@]}")
+    fi
+    if [[ -n $image ]]; then add_stick; else add_kernel; fi
+    qemu+=("${qemu_arguments[@]}")
+}
+
+add_network() {
+    local port
+    if [[ $net == dgram:* ]]; then
+        port=${net#dgram:}
+        qemu+=(-netdev "dgram,id=n0,local.type=inet,local.host=127.0.0.1,local.port=$port,remote.type=inet,remote.host=127.0.0.1,remote.port=$((port + 1))")
+    else
+        qemu+=(-netdev "tap,id=n0,ifname=${net#tap:},script=no,downscript=no")
+    fi
+    if [[ $nic != e1000 ]]; then
+        qemu-system-x86_64 -device "$nic,help" 2>/dev/null | grep -q romfile ||
+            die "--nic $nic: QEMU has no PCI network card of that name; one of: e1000 virtio-net-pci e1000e igb, or see qemu-system-x86_64 -device help"
+    fi
+    # No option ROM: nobody boots from the network here, and it costs start-up time.
+    qemu+=(-device "$nic,netdev=n0,romfile=")
+}
+
+add_kernel() {
+    local archive
+    if ((${#files[@]})); then
+        archive=$(mktemp)
+        pack_files "$archive"
+        # QEMU opens it by its descriptor, so the name can go at once: nothing is left to clean up.
+        exec {archive_fd}<"$archive"
+        rm -f "$archive"
+        qemu+=(-initrd "/dev/fd/$archive_fd")
+    fi
+    qemu+=(-kernel "$kernel" -append "${words[*]}")
+}
+
+add_stick() {
+    local ovmf
+    if [[ $firmware == uefi ]]; then
+        ovmf=$(find_ovmf)
+        qemu+=(-bios "$ovmf")
+    fi
+    qemu+=(-drive "if=none,id=stick,format=raw,readonly=on,file=${image//,/,,}"
+        -device qemu-xhci -device "usb-storage,drive=stick,bootindex=0")
+}
+
+find_ovmf() {
+    local file
+    for file in /usr/share/ovmf/OVMF.fd /usr/share/qemu/OVMF.fd /usr/share/edk2/x64/OVMF.4m.fd /usr/share/edk2-ovmf/x64/OVMF.fd; do
+        [[ -f $file ]] && echo "$file" && return
+    done
+    die "--firmware uefi: no OVMF firmware found; ./run.sh setup installs it (package ovmf)"
+}
+
+# ---- kvm or tcg ---------------------------------------------------------------------------------
+
+choose_accel() {
+    case $accel in
+        kvm)
+            kvm_opens || die "--accel kvm: /dev/kvm cannot be opened; enable virtualization, join the group kvm, or use --accel tcg"
+            ;;
+        auto)
+            accel=tcg
+            if ! kvm_opens; then
+                say "accel: tcg (/dev/kvm cannot be opened)" >&2
+            elif ! kvm_is_fast; then
+                say "accel: tcg (kvm on this machine is too slow: it emulates every instruction)" >&2
+            else
+                accel=kvm
+            fi
+            ;;
+    esac
+}
+
+kvm_opens() { [[ -c /dev/kvm ]] && { : <>/dev/kvm; } 2>/dev/null; }
+
+# Tries kvm once for each boot of this machine; the verdict is kept.
+kvm_is_fast() {
+    local verdict_file=$target/kvm-verdict boot verdict=slow
+    boot=$(cat /proc/sys/kernel/random/boot_id)
+    if ! grep -qs "^$boot " "$verdict_file"; then
+        kvm_probe_ends_in_time && verdict=fast
+        mkdir -p "$target"
+        echo "$boot $verdict" >"$verdict_file.$$"
+        mv "$verdict_file.$$" "$verdict_file"
+    fi
+    grep -qx "$boot fast" "$verdict_file"
+}
+
+# Boots a 64 KiB ROM which counts ten million down to zero and then ends QEMU with status 3. A
+# processor does that in 10 ms, tcg in 60; a hypervisor below that emulates instead of
+# virtualizing needs seconds, and would make every figure of the appliance meaningless.
+kvm_probe_ends_in_time() {
+    local rom status=0
+    rom=$(mktemp)
+    {
+        printf '\x66\xb9\x80\x96\x98\x00' # mov ecx, 10000000
+        printf '\x66\x49\x75\xfc'         # again: dec ecx; jnz again
+        printf '\xb0\x01\xe6\xf4\xf4'     # mov al, 1; out 0xf4, al; hlt
+        head -c $((65536 - 16 - 15)) /dev/zero
+        printf '\xe9\x0d\x00' # at the reset vector: jmp to the ROM's first byte
+        head -c 13 /dev/zero
+    } >"$rom"
+    timeout 1 qemu-system-x86_64 -accel kvm -machine pc -nodefaults -display none -m 16M -bios "$rom" \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 </dev/null &>/dev/null || status=$?
+    rm -f "$rom"
+    ((status == 3))
+}
+

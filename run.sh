@@ -1,0 +1,438 @@
+#!/usr/bin/env bash
+# The one entry to Pollux: sets up what is missing, builds, boots, pings, tests, makes images.
+#
+# It reads from the top: the commands first, in the order of `./run.sh help`, then what they share.
+# Every mistake in the command line, and every missing tool, is one line on standard error, exit 2.
+# Nothing here needs root, but for installing packages and for a tap interface.
+set -euo pipefail
+
+root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
+export CARGO_TARGET_DIR=$target
+readonly root target
+readonly triple=x86_64-unknown-linux-gnu
+readonly address=10.10.10.11 vlan=42
+
+# shellcheck source=boot/setup.sh
+source "$root/boot/setup.sh"
+# shellcheck source=boot/qemu.sh
+source "$root/boot/qemu.sh"
+
+usage() {
+    cat <<'END'
+Pollux, a network appliance that boots instead of Linux.
+
+./run.sh                     set up what is missing, build, boot in QEMU, ping it ten times over VLAN 42
+./run.sh setup               install what is missing, and nothing else
+./run.sh build [OPTIONS]     build the appliance (--package NAME, --bin NAME or --example NAME for your own)
+./run.sh boot [OPTIONS]      boot it in QEMU, its console on standard input and output
+./run.sh ping ADDRESS ...    ping it by raw frames; `./run.sh ping --help` lists the options
+./run.sh image [FILE]        write an image for a USB stick, BIOS and UEFI (target/pollux.img)
+./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
+./run.sh help                this page
+
+boot:
+  --nic MODEL          the network card: e1000 (default), virtio-net-pci, or another that QEMU has
+  --net dgram:PORT     raw frames in UDP on 127.0.0.1: the appliance on PORT, its peer on PORT+1 (default dgram:4200)
+  --net tap:IFNAME     the tap interface IFNAME of this machine
+  --accel WHICH        auto (default: kvm where it is fast, else tcg), kvm, tcg
+  --config FILE        start-up commands for the appliance
+  --file PATH          a file for the appliance, under its base name; may be repeated
+  --append "WORDS"     more words for the kernel's command line
+  --memory MB          128 unless told
+  --kernel ELF         boot this one, build nothing (also: POLLUX_KERNEL=ELF)
+  --image FILE         boot from FILE as a USB stick ...
+  --firmware WHICH     ... by bios (default) or uefi
+  --serial WHICH       stdio (default) or none
+  --test-exit          let the appliance end QEMU with an exit status
+  -- QEMU ARGS         the rest goes to QEMU as it is
+
+image:
+  --config FILE, --file PATH, --append "WORDS", --kernel ELF: as for boot, but put on the stick
+END
+}
+
+main() {
+    local command=${1-demo}
+    shift || true
+    case $command in
+        demo) demo "$@" ;;
+        setup)
+            (($# == 0)) || die "setup takes no arguments, not '$1'"
+            set_up build boot image test
+            ;;
+        build) build "$@" ;;
+        boot) boot "$@" ;;
+        ping) ping "$@" ;;
+        image) image "$@" ;;
+        test) run_tests "$@" ;;
+        help | -h | --help) usage ;;
+        *) die "unknown command '$command'; one of: setup build boot ping image test help" ;;
+    esac
+}
+
+# ---- ./run.sh: first light ----------------------------------------------------------------------
+
+# Boots the appliance with its console on a pipe and a file, pings it, asks it for its status, and
+# hands the console over to whoever sits at a terminal.
+demo() {
+    parse_boot_options "$@"
+    [[ -z $image && $serial == stdio ]] || die "the first run boots the kernel itself and needs its console: --image and --serial go with ./run.sh boot"
+    [[ $net != dgram:* ]] || port_must_be_free "$((${net#dgram:} + 1))"
+    set_up build boot
+    say "building the appliance and the issuer"
+    find_kernel
+    build_tool pollux-issuer
+    words+=(pollux.trace=on)
+    serial=piped
+    prepare_qemu
+    start_qemu_aside
+
+    say "$nic, $net, $accel: waiting for the console"
+    await_console 'pollux> ' || die_with_qemu "the console showed no prompt within 20 s"
+    say "pinging $address over VLAN $vlan"
+    local answered=yes
+    "$target/release/pollux-issuer" ping "$address" --net "$net" --vlan "$vlan" --count 10 --interval 0.2 || answered=no
+    ask_for_status
+
+    say "the appliance's console"
+    local shown
+    shown=$(wc -c <"$scratch/console")
+    head -c "$shown" "$scratch/console" | tr -d '\r'
+    echo
+    if [[ $answered == yes ]]; then say "all ten pings were answered"; else say "not all of the ten pings were answered"; fi
+    if [[ -t 0 && -t 1 ]]; then hand_over_console "$shown"; else power_off; fi
+    [[ $answered == yes ]]
+}
+
+start_qemu_aside() {
+    scratch=$(mktemp -d)
+    trap clean_up EXIT
+    mkfifo "$scratch/keys"
+    exec {keys}<>"$scratch/keys"
+    "${qemu[@]}" <&"$keys" >"$scratch/console" 2>"$scratch/complaints" &
+    qemu_pid=$!
+}
+
+clean_up() {
+    [[ -z ${typist-} ]] || kill "$typist" 2>/dev/null || true
+    [[ -z ${qemu_pid-} ]] || kill "$qemu_pid" 2>/dev/null || true
+    [[ -z ${terminal-} ]] || stty "$terminal"
+    [[ -z ${scratch-} ]] || rm -rf "$scratch"
+}
+
+# Waits until the console has shown TEXT more than SEEN times (0); fails after 20 s or when QEMU has ended.
+await_console() {
+    local text=$1 seen=${2-0} tries
+    for ((tries = 0; tries < 400; tries++)); do
+        (($(grep -aoF "$text" "$scratch/console" | wc -l) > seen)) && return
+        kill -0 "$qemu_pid" 2>/dev/null || return 1
+        sleep 0.05
+    done
+    return 1
+}
+
+ask_for_status() {
+    local prompts
+    prompts=$(grep -aoF 'pollux> ' "$scratch/console" | wc -l)
+    printf 'status\r' >&"$keys"
+    await_console 'pollux> ' "$prompts" || say "the console gave no answer to 'status'"
+}
+
+# Gives the terminal to the appliance until QEMU ends; SHOWN bytes of its output are on it already.
+hand_over_console() {
+    local shown=$1
+    say "the console is yours: 'help' lists the commands, 'poweroff' or Ctrl-A x ends it, Ctrl-C goes to the appliance"
+    printf 'pollux> '
+    terminal=$(stty -g)
+    stty raw -echo
+    cat </dev/tty >&"$keys" &
+    typist=$!
+    tail -c "+$((shown + 1))" -s 0.1 -f --pid="$qemu_pid" "$scratch/console"
+    echo
+}
+
+power_off() {
+    local tries
+    printf 'poweroff\r' >&"$keys"
+    for ((tries = 0; tries < 60; tries++)); do
+        kill -0 "$qemu_pid" 2>/dev/null || return 0
+        sleep 0.05
+    done
+    say "'poweroff' did not end QEMU within 3 s; it is ended from outside"
+}
+
+die_with_qemu() {
+    cat "$scratch/console" "$scratch/complaints" >&2
+    say "$1" >&2
+    exit 1
+}
+
+# ---- ./run.sh build -----------------------------------------------------------------------------
+
+build() {
+    local package=pollux-kernel kind=--bin name='' count
+    while (($#)); do
+        count=1
+        case $1 in
+            --package) package=$(value "$@") count=2 ;;
+            --bin | --example) kind=$1 name=$(value "$@") count=2 ;;
+            -h | --help) usage && return ;;
+            *) die "build: unknown option '$1'; one of: --package --bin --example" ;;
+        esac
+        shift "$count"
+    done
+    [[ -n $name ]] || name=$(default_binary "$package")
+    build_kernel "$package" "$kind" "$name"
+    say "$(kernel_path "$kind" "$name")"
+}
+
+default_binary() { if [[ $1 == pollux-kernel ]]; then echo pollux; else echo "$1"; fi; }
+
+# Builds one freestanding binary. The flags reach that last crate only; everything else is compiled
+# as for any Linux program, which is why a stock toolchain suffices.
+build_kernel() {
+    local package=$1 kind=$2 name=$3 argument flags=(-C relocation-model=static)
+    for argument in -nostartfiles -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
+        -Wl,--defsym,rust_eh_personality=0 "-T$root/kernel/link.ld"; do
+        flags+=(-C "link-arg=$argument")
+    done
+    need_rust
+    in_root cargo rustc --package "$package" "$kind" "$name" --release --target "$triple" -- "${flags[@]}"
+}
+
+# Sets `kernel` to the ELF to boot, building the appliance unless one was given.
+find_kernel() {
+    if [[ -z $kernel ]]; then
+        build_kernel pollux-kernel --bin pollux >&2
+        kernel=$(kernel_path --bin pollux)
+    fi
+    [[ -f $kernel ]] || die "kernel $kernel: no such file"
+}
+
+kernel_path() {
+    if [[ $1 == --example ]]; then
+        echo "$target/$triple/release/examples/$2"
+    else
+        echo "$target/$triple/release/$2"
+    fi
+}
+
+# ---- ./run.sh boot ------------------------------------------------------------------------------
+
+# Ends as QEMU itself, so that a caller's signals, exit status and standard streams are QEMU's.
+boot() {
+    parse_boot_options "$@"
+    [[ -n $image ]] || find_kernel
+    prepare_qemu
+    exec "${qemu[@]}"
+}
+
+# ---- ./run.sh ping, ./run.sh image --------------------------------------------------------------
+
+ping() {
+    build_tool pollux-issuer
+    exec "$target/release/pollux-issuer" ping "$@"
+}
+
+image() {
+    local output='' archive='' count
+    kernel=${POLLUX_KERNEL-} config='' files=() words=()
+    while (($#)); do
+        count=1
+        case $1 in
+            --kernel | --config | --file | --append)
+                count=2
+                content_option "$@"
+                ;;
+            -h | --help) usage && return ;;
+            -*) die "image: unknown option '$1'; one of: --kernel --config --file --append" ;;
+            *)
+                [[ -z $output ]] || die "image: one FILE only, not '$output' and '$1'"
+                output=$1
+                ;;
+        esac
+        shift "$count"
+    done
+    output=${output:-$target/pollux.img}
+    find_kernel
+    build_tool pollux-boot
+    local tool=("$target/release/pollux-boot" image --kernel "$kernel" --output "$output")
+    if ((${#files[@]})); then
+        archive=$(mktemp)
+        pack_files "$archive"
+        tool+=(--files "$archive")
+    fi
+    if ((${#words[@]})); then tool+=(--append "${words[*]}"); fi
+    local status=0
+    "${tool[@]}" || status=$?
+    [[ -z $archive ]] || rm -f "$archive"
+    return "$status"
+}
+
+# Builds the host program PACKAGE, at $target/release/PACKAGE.
+build_tool() {
+    need_rust
+    in_root cargo build --quiet --release --package "$1"
+}
+
+# ---- ./run.sh test ------------------------------------------------------------------------------
+
+# Runs every step even when an earlier one failed, and closes with the count over all of them.
+run_tests() {
+    local all=no filter='' arguments=()
+    while (($#)); do
+        case $1 in
+            --all) all=yes ;;
+            -h | --help) usage && return ;;
+            -*) die "test: unknown option '$1'; --all is the only one" ;;
+            *)
+                [[ -z $filter ]] || die "test: one FILTER only, not '$filter' and '$1'"
+                filter=$1
+                ;;
+        esac
+        shift
+    done
+    set_up build boot image test
+    log=$target/test.log passed=0 failed=0 tests=0
+    mkdir -p "$target"
+    : >"$log"
+    if [[ -n $filter ]]; then arguments+=("$filter"); fi
+    if [[ $all == yes ]]; then arguments+=(--include-ignored); fi
+
+    if [[ -z $filter ]]; then check_sources; fi
+    cargo_tests "unit and property tests" --workspace --exclude pollux-tests -- "${arguments[@]}"
+    check "host tools" in_root cargo build --release --package pollux-issuer --package pollux-boot || true
+    if check "kernel" build_kernel pollux-kernel --bin pollux; then
+        POLLUX_KERNEL=$(kernel_path --bin pollux)
+        export POLLUX_KERNEL
+        cargo_tests "end-to-end tests" --package pollux-tests -- "${arguments[@]}"
+    else
+        verdict "end-to-end tests" "FAILED: there is no kernel to boot"
+        failed=$((failed + 1))
+    fi
+    if [[ -n $filter && $tests == 0 ]]; then
+        verdict "'$filter'" "FAILED: no test has this in its name"
+        failed=$((failed + 1))
+    fi
+    rm -f "$log.step"
+    printf '\n%d passed, %d failed\n' "$passed" "$failed" | tee -a "$log"
+    ((failed == 0))
+}
+
+check_sources() {
+    check "formatting" in_root cargo fmt --all --check || true
+    if in_root cargo clippy --version &>/dev/null; then
+        check "clippy" in_root cargo clippy --workspace --all-targets -- -D warnings || true
+    else
+        verdict "clippy" "not installed, not run"
+    fi
+    if command -v shellcheck >/dev/null; then
+        check "shellcheck" in_root shellcheck --external-sources run.sh .ci/run || true
+    else
+        verdict "shellcheck" "not installed, not run"
+    fi
+}
+
+# Runs COMMAND as one step called NAME, which counts as one passed or failed; returns its success.
+check() {
+    local name=$1
+    shift
+    if logged "$name" "$@"; then
+        passed=$((passed + 1))
+        verdict "$name" ok
+    else
+        failed=$((failed + 1))
+        verdict "$name" FAILED
+        return 1
+    fi
+}
+
+# Runs `cargo test ARGUMENTS` as one step called NAME and counts what its test programs counted. One
+# that did not compile, or died without counting, is one failure.
+cargo_tests() {
+    local name=$1 status=0 ok bad
+    shift
+    logged "$name" in_root cargo test --no-fail-fast "$@" || status=$?
+    read -r ok bad < <(sed -nE 's/^test result: [^.]*\. ([0-9]+) passed; ([0-9]+) failed;.*/\1 \2/p' "$log.step" |
+        awk '{ ok += $1; bad += $2 } END { print ok + 0, bad + 0 }')
+    if ((status != 0 && bad == 0)); then bad=1; fi
+    tests=$((tests + ok + bad)) passed=$((passed + ok)) failed=$((failed + bad))
+    verdict "$name" "$ok passed, $bad failed in this step"
+}
+
+# Shows and keeps everything that COMMAND prints; its own output alone is in $log.step.
+logged() {
+    local name=$1
+    shift
+    printf '\n==> %s\n' "$name" | tee -a "$log"
+    "$@" </dev/null 2>&1 | tee "$log.step" | tee -a "$log"
+}
+
+verdict() { printf -- '--> %s: %s\n' "$1" "$2" | tee -a "$log"; }
+
+# ---- what boot and image share -------------------------------------------------------------------
+
+# The options that say what is booted rather than on what; `image` has them too.
+content_option() {
+    local given
+    given=$(value "$@")
+    case $1 in
+        --kernel) kernel=$given ;;
+        --config) config=$given files+=("$given") ;;
+        --file) files+=("$given") ;;
+        --append) words+=("$given") ;;
+    esac
+}
+
+# Packs `files` into the tar archive ARCHIVE by their base names, and names the start-up file in `words`.
+pack_files() {
+    local archive=$1 file name members=()
+    local -A taken=()
+    for file in "${files[@]}"; do
+        name=$(basename -- "$file")
+        [[ -f $file && -r $file ]] || fail_packing "'$file' is no file that can be read"
+        [[ -z ${taken[$name]-} ]] || fail_packing "'$file' and '${taken[$name]}' would both be '$name' on the appliance"
+        ((${#name} <= 100)) || fail_packing "the name '$name' is longer than the 100 bytes that the archive can hold"
+        taken[$name]=$file
+        members+=("--directory=$(realpath -- "$(dirname -- "$file")")" "--add-file=$name")
+    done
+    tar --create --file="$archive" --format=ustar --dereference --owner=0 --group=0 --numeric-owner "${members[@]}"
+    if [[ -n $config ]]; then
+        name=$(basename -- "$config")
+        [[ $name != *[[:space:]]* ]] || fail_packing "--config '$config': the name must have no blanks"
+        words=("pollux.config-file=$name" "${words[@]}")
+    fi
+}
+
+fail_packing() {
+    rm -f "$archive"
+    die "$1"
+}
+
+# ---- small things -------------------------------------------------------------------------------
+
+say() { printf 'pollux: %s\n' "$*"; }
+
+die() {
+    printf 'run.sh: %s\n' "$*" >&2
+    exit 2
+}
+
+in_root() { (cd "$root" && "$@"); }
+
+# Is version $2 at least $1?
+at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]; }
+
+value() {
+    (($# >= 2)) || die "$1 needs a value"
+    printf '%s' "$2"
+}
+
+one_of() {
+    local option=$1 given=$2
+    shift 2
+    [[ " $* " == *" $given "* ]] || die "$option '$given' is none of: $*"
+}
+
+main "$@"
