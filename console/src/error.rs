@@ -80,10 +80,7 @@ impl fmt::Display for ParseError {
                 expected,
                 near,
             } => {
-                write!(f, "{command}: '{word}' is not ")?;
-                if expected.len() > 1 {
-                    write!(f, "one of ")?;
-                }
+                write!(f, "{command}: '{word}' is not one of ")?;
                 for (index, choice) in expected.iter().enumerate() {
                     write!(f, "{}{choice}", if index == 0 { "" } else { ", " })?;
                 }

@@ -197,21 +197,12 @@ impl LineEditor {
             // A first octet: what was incomplete before it will never be complete.
             self.partial.clear();
         }
-        // Four octets are either a character or an error, so there is always room.
+        // What has no room any more belongs to no character.
         let _ = self.partial.push(byte);
-        match core::str::from_utf8(&self.partial) {
-            Ok(text) => {
-                let character = text.chars().next();
-                self.partial.clear();
-                character.filter(|character| !character.is_control())
-            }
-            Err(error) => {
-                if error.error_len().is_some() {
-                    self.partial.clear();
-                }
-                None
-            }
-        }
+        let text = core::str::from_utf8(&self.partial).ok()?;
+        let character = text.chars().next();
+        self.partial.clear();
+        character.filter(|character| !character.is_control())
     }
 }
 

@@ -124,6 +124,7 @@ mod tests {
     fn a_beginning_beats_a_slip() {
         assert_eq!(near("of"), ["off"]);
         assert_eq!(near("o"), ["on", "off"]);
+        assert_eq!(near("no"), ["on"]);
     }
 
     #[test]

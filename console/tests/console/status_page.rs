@@ -1,6 +1,6 @@
 //! The status page, to the letter.
 
-use crate::support::{ARP_REQUEST, Appliance, Room};
+use crate::support::{Appliance, ECHO_REQUEST, Room};
 use pollux_console::command::Command;
 use pollux_console::reply::{Progress, Reply};
 use pollux_net::counters::Reason;
@@ -11,6 +11,13 @@ use pollux_net::vlan::VlanSet;
 
 fn page(appliance: &Appliance) -> String {
     appliance.printed(Reply::to(Command::Status))
+}
+
+/// An echo request without its VLAN tag's type.
+fn untagged() -> [u8; 46] {
+    let mut frame = ECHO_REQUEST;
+    frame[12..14].copy_from_slice(&[0x08, 0x00]);
+    frame
 }
 
 /// The value of a row, by its section and its name.
@@ -26,16 +33,17 @@ fn value<'a>(page: &'a str, section: &str, name: &str) -> Option<&'a str> {
 #[test]
 fn of_an_appliance_that_has_answered_is_this_page() {
     let mut appliance = Appliance::new();
-    for residence in [2_894, 2_894, 2_894, 28_933] {
-        appliance.answer(residence);
+    for (residence, times) in [(2_894, 1_960), (5_787, 30), (14_467, 9), (28_933, 1)] {
+        (0..times).for_each(|_| appliance.answer(residence));
     }
-    let mut untagged = ARP_REQUEST;
-    untagged[12..14].copy_from_slice(&[0x08, 0x00]);
-    appliance.receive(&untagged);
-    let mut other_vlan = ARP_REQUEST;
+    appliance.receive(&untagged());
+    let mut other_vlan = ECHO_REQUEST;
     other_vlan[15] = 43;
     appliance.receive(&other_vlan);
     appliance.receive(&other_vlan);
+    let mut bad_checksum = ECHO_REQUEST;
+    bad_checksum[45] = 2;
+    appliance.receive(&bad_checksum);
     appliance.statistics = vec![
         Statistic {
             name: "rx_crc_errors",
@@ -70,22 +78,23 @@ port eth0
 device eth0.42
   vlan                    42
   address                 10.10.10.11/24
-  rx                      4 packets 184 bytes
-  tx                      4 packets 184 bytes
+  rx                      2001 packets 92046 bytes
+  tx                      2000 packets 92000 bytes
 counters eth0
-  received                7
-  answered                4
+  received                2004
+  answered                2000
   untagged                1
   vlan_not_in_filter      2
-  sum_of_reasons          3
+  icmp_checksum           1
+  sum_of_reasons          4
 statistics eth0
   rx_missed_errors        5
 residence eth0
-  count                   4
+  count                   2000
   min                          1000 ns        2894 ticks
   p50                          1017 ns        2943 ticks
-  p99                         10000 ns       28933 ticks
-  p99.9                       10000 ns       28933 ticks
+  p99                          2034 ns        5887 ticks
+  p99.9                        5043 ns       14591 ticks
   max                         10000 ns       28933 ticks
 loop
   turns                   1000000
@@ -244,15 +253,13 @@ counters eth0
 fn counters_and_residence_are_of_one_moment_each_although_frames_keep_arriving() {
     let mut appliance = Appliance::new();
     appliance.answer(1_000);
-    let mut untagged = ARP_REQUEST;
-    untagged[12..14].copy_from_slice(&[0x08, 0x00]);
     let mut reply = Reply::to(Command::Status);
     let mut page = String::new();
     let mut slower = 1_000;
     while appliance.print_line(&mut reply, &mut page) == Progress::Line {
         slower *= 2;
         appliance.answer(slower);
-        appliance.receive(&untagged);
+        appliance.receive(&untagged());
     }
     let number = |section, name| {
         let value = value(&page, section, name).expect("is shown");
@@ -290,6 +297,27 @@ fn a_line_that_found_no_room_comes_again() {
         }
     }
     assert_eq!(printed, expected);
+}
+
+#[test]
+fn lines_lost_before_and_behind_the_trace_ring_are_told_apart() {
+    let mut appliance = Appliance::new();
+    appliance.view.console.dropped_lines = 7;
+    appliance.interface.trace_mut().set_enabled(true);
+    for _ in 0..pollux_net::trace::CAPACITY + 3 {
+        appliance.answer(1_000);
+    }
+    assert!(
+        page(&appliance).ends_with(
+            "console
+  dropped_lines           7
+  trace                   on
+  trace_dropped           3
+"
+        ),
+        "{}",
+        page(&appliance)
+    );
 }
 
 #[test]
