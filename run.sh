@@ -23,6 +23,7 @@ usage() {
 Pollux, a network appliance that boots instead of Linux.
 
 ./run.sh                     set up what is missing, build, boot in QEMU, ping it ten times over VLAN 42
+./run.sh demo [OPTIONS]      the same, with options of boot
 ./run.sh setup               install what is missing, and nothing else
 ./run.sh build [OPTIONS]     build the appliance (--package NAME, --bin NAME or --example NAME for your own)
 ./run.sh boot [OPTIONS]      boot it in QEMU, its console on standard input and output
@@ -149,6 +150,7 @@ hand_over_console() {
     cat </dev/tty >&"$keys" &
     typist=$!
     tail -c "+$((shown + 1))" -s 0.1 -f --pid="$qemu_pid" "$scratch/console"
+    stty "$terminal"
     echo
 }
 
@@ -223,6 +225,7 @@ kernel_path() {
 # Ends as QEMU itself, so that a caller's signals, exit status and standard streams are QEMU's.
 boot() {
     parse_boot_options "$@"
+    need_qemu
     [[ -n $image ]] || find_kernel
     prepare_qemu
     exec "${qemu[@]}"
@@ -255,6 +258,7 @@ image() {
         shift "$count"
     done
     output=${output:-$target/pollux.img}
+    check_files
     find_kernel
     build_tool pollux-boot
     local tool=("$target/release/pollux-boot" image --kernel "$kernel" --output "$output")
@@ -385,29 +389,31 @@ content_option() {
     esac
 }
 
-# Packs `files` into the tar archive ARCHIVE by their base names, and names the start-up file in `words`.
-pack_files() {
-    local archive=$1 file name members=()
+# Checks that `files` can go into one archive by their base names, before anything is built for them.
+check_files() {
+    local file name
     local -A taken=()
     for file in "${files[@]}"; do
         name=$(basename -- "$file")
-        [[ -f $file && -r $file ]] || fail_packing "'$file' is no file that can be read"
-        [[ -z ${taken[$name]-} ]] || fail_packing "'$file' and '${taken[$name]}' would both be '$name' on the appliance"
-        ((${#name} <= 100)) || fail_packing "the name '$name' is longer than the 100 bytes that the archive can hold"
+        [[ -f $file && -r $file ]] || die "'$file' is no file that can be read"
+        [[ -z ${taken[$name]-} ]] || die "'$file' and '${taken[$name]}' would both be '$name' on the appliance"
+        ((${#name} <= 100)) || die "the name '$name' is longer than the 100 bytes that the archive can hold"
         taken[$name]=$file
-        members+=("--directory=$(realpath -- "$(dirname -- "$file")")" "--add-file=$name")
     done
-    tar --create --file="$archive" --format=ustar --dereference --owner=0 --group=0 --numeric-owner "${members[@]}"
     if [[ -n $config ]]; then
         name=$(basename -- "$config")
-        [[ $name != *[[:space:]]* ]] || fail_packing "--config '$config': the name must have no blanks"
+        [[ $name != *[[:space:]]* ]] || die "--config '$config': the name must have no blanks"
         words=("pollux.config-file=$name" "${words[@]}")
     fi
 }
 
-fail_packing() {
-    rm -f "$archive"
-    die "$1"
+# Packs `files` into the tar archive ARCHIVE.
+pack_files() {
+    local archive=$1 file members=()
+    for file in "${files[@]}"; do
+        members+=("--directory=$(realpath -- "$(dirname -- "$file")")" "--add-file=$(basename -- "$file")")
+    done
+    tar --create --file="$archive" --format=ustar --dereference --owner=0 --group=0 --numeric-owner "${members[@]}"
 }
 
 # ---- small things -------------------------------------------------------------------------------

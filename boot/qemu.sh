@@ -32,6 +32,7 @@ parse_boot_options() {
     done
     [[ -z $image || -z $content ]] || die "$content cannot be used with --image, whose content is fixed; give it to ./run.sh image"
     check_boot_options
+    check_files
 }
 
 check_boot_options() {
@@ -66,15 +67,9 @@ udp_port_is_busy() {
 
 # Sets `qemu` to the command that boots what the options ask for.
 prepare_qemu() {
-    need_qemu
-    choose_accel
     qemu=(qemu-system-x86_64 -machine pc -nodefaults -display none -m "${memory}M")
-    case $accel in
-        # Without migratable=off the guest is not told that its TSC is invariant.
-        kvm) qemu+=(-accel kvm -cpu "host,migratable=off") ;;
-        tcg) qemu+=(-accel "tcg,thread=multi") ;;
-    esac
     add_network
+    add_accel
     case $serial in
         none) qemu+=(-serial none) ;;
         # Ctrl-A is QEMU's at a terminal only: elsewhere every byte must pass.
@@ -137,6 +132,16 @@ find_ovmf() {
 
 # ---- kvm or tcg ---------------------------------------------------------------------------------
 
+add_accel() {
+    choose_accel
+    case $accel in
+        # Without migratable=off the guest is not told that its TSC is invariant.
+        kvm) qemu+=(-accel kvm -cpu "host,migratable=off") ;;
+        tcg) qemu+=(-accel "tcg,thread=multi") ;;
+    esac
+}
+
+# Turns `accel` from what was asked for into kvm or tcg.
 choose_accel() {
     case $accel in
         kvm)

@@ -76,7 +76,7 @@ rust_is_there() {
 }
 
 need_rust() {
-    rust_is_there || die "cargo of Rust $(minimum_rust) or later not found; install it from https://rustup.rs"
+    rust_is_there || die "cargo of Rust $(minimum_rust) or later not found; try ./run.sh setup, or install it from https://rustup.rs"
     command -v cc >/dev/null || die "cc not found, which Rust links with; ./run.sh setup installs it (package gcc)"
 }
 

@@ -53,6 +53,7 @@ pub fn write(wanted: &Image) -> Result<u64, Error> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
+    fs::metadata(directory).map_err(at(directory))?;
     let unfinished = tempfile::Builder::new()
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(directory)
