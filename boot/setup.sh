@@ -5,7 +5,9 @@
 # What each part needs: Debian's package, and the command or file which shows that it is there.
 packages_for() {
     case $1 in
-        build) printf '%s\n' "gcc cc" "libc6-dev /usr/include/stdlib.h" ;;
+        build)
+            printf '%s\n' "gcc cc" "libc6-dev /usr/include/stdlib.h" \
+                "ca-certificates /etc/ssl/certs/ca-certificates.crt" ;;
         boot) printf '%s\n' "qemu-system-x86 qemu-system-x86_64" ;;
         image)
             printf '%s\n' "grub-common grub-mkrescue" "grub-pc-bin /usr/lib/grub/i386-pc/multiboot2.mod" \
