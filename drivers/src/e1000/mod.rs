@@ -13,9 +13,13 @@
 mod bring_up;
 mod cards;
 mod error;
+#[cfg(test)]
+mod model;
 pub mod registers;
 mod ring;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 use pollux_net::device::{
     BUFFER_SIZE, Device, Link, Received, Receiver, Statistic, TransmitError, Verdict,

@@ -1,0 +1,442 @@
+//! A model of the 82540EM, for tests on the host.
+//!
+//! It has the card's registers with what they do on a read or a write, and moves frames through the
+//! rings in the driver's memory as the card does. What a driver must never do (move a tail over the
+//! head, change a descriptor that is the card's, point outside its memory) makes it panic. It is also
+//! told to misbehave: see the fields of [`Model`].
+
+use core::cell::RefCell;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::rc::Rc;
+use std::vec::Vec;
+
+use super::registers::*;
+use super::ring::SLOTS;
+use crate::dma::test_memory::TestMemory;
+use crate::registers::RegisterAccess;
+
+/// The address in the model's EEPROM.
+pub(super) const EEPROM_ADDRESS: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
+
+/// Bits of descriptors, written down a second time so that the driver's are not their own judge
+/// (82540EM SDM §3.2.3, §3.3.3).
+pub(super) const RECEIVED_WHOLE: u64 = 0x0007 << 32;
+pub(super) const RECEIVED_PART: u64 = 0x0005 << 32;
+const TRANSMIT_DONE: u64 = 1 << 32;
+const TRANSMIT_COMMAND: u64 = 0x0b << 24;
+
+const MISSED: u32 = 0x4010;
+const NO_BUFFER: u32 = 0x40a0;
+const OVERSIZE: u32 = 0x40ac;
+const GOOD_RECEIVED: u32 = 0x4074;
+const GOOD_RECEIVED_OCTETS: u32 = 0x4088;
+const GOOD_SENT: u32 = 0x4080;
+const GOOD_SENT_OCTETS: u32 = 0x4090;
+
+/// One access to a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read(u32),
+    Write(u32, u32),
+}
+
+/// What became of a frame on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Delivered,
+    /// Discarded by a filter, or for its length.
+    Filtered,
+    /// No descriptor was left.
+    Missed,
+    /// The card does not receive at all.
+    Deaf,
+}
+
+/// The card.
+pub(super) struct Model {
+    registers: Vec<u32>,
+    memory: Rc<TestMemory>,
+    /// Every access, in order.
+    pub(super) accesses: Vec<Access>,
+    /// Every frame that went out, in order.
+    pub(super) sent: Vec<Vec<u8>>,
+    pub(super) link_up: bool,
+    /// Registers read as all ones.
+    pub(super) gone: bool,
+    /// A reset changes no register, as on QEMU's model.
+    pub(super) reset_keeps_registers: bool,
+    /// The reset bit never clears.
+    pub(super) stuck_in_reset: bool,
+    /// Counters of errors do not clear on reading, as on QEMU's model.
+    pub(super) counters_stick: bool,
+    /// How many frames the transmitter sends before it stalls.
+    pub(super) transmit_credit: usize,
+    /// The EEPROM; `None` if it does not answer.
+    pub(super) eeprom: Option<[u8; 6]>,
+    /// Descriptors are being overwritten behind the driver's back: it cannot be held to the rules
+    /// that rest on what they say, and the model moves no octets to where they point.
+    pub(super) lawless: bool,
+    /// The transmit descriptors that are the card's, as the driver left them.
+    queued: Vec<Option<(u64, u64)>>,
+    /// The receive buffers that are the card's.
+    offered: Vec<Option<u64>>,
+}
+
+/// The model as the driver and the test share it.
+#[derive(Clone)]
+pub(super) struct Handle(pub(super) Rc<RefCell<Model>>);
+
+impl core::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+impl RegisterAccess for Handle {
+    fn read(&self, offset: u32) -> u32 {
+        self.0.borrow_mut().read(offset)
+    }
+
+    fn write(&mut self, offset: u32, value: u32) {
+        self.0.borrow_mut().write(offset, value);
+    }
+}
+
+impl Model {
+    pub(super) fn new(memory: Rc<TestMemory>) -> Self {
+        let mut model = Self {
+            registers: std::vec![0; REGISTERS_LENGTH as usize / 4],
+            memory,
+            accesses: Vec::new(),
+            sent: Vec::new(),
+            link_up: true,
+            gone: false,
+            reset_keeps_registers: false,
+            stuck_in_reset: false,
+            counters_stick: false,
+            transmit_credit: usize::MAX,
+            eeprom: Some(EEPROM_ADDRESS),
+            lawless: false,
+            queued: std::vec![None; SLOTS],
+            offered: std::vec![None; SLOTS],
+        };
+        model.reset();
+        model
+    }
+
+    fn reset(&mut self) {
+        self.registers.fill(0);
+        self.set(MANC.offset(), Management::ARP_EN.bits());
+        // Wired to a board: two pins are outputs that are high.
+        self.set(CTRL.offset(), 0x00c0_0000);
+        if let Some([a, b, c, d, e, f]) = self.eeprom {
+            self.set(RAL.first().offset(), u32::from_le_bytes([a, b, c, d]));
+            let high = u32::from_le_bytes([e, f, 0, 0]) | ADDRESS_VALID;
+            self.set(RAH.first().offset(), high);
+        }
+        self.queued.fill(None);
+        self.offered.fill(None);
+    }
+
+    /// A register's content, without what reading it does.
+    pub(super) fn peek(&self, offset: u32) -> u32 {
+        self.registers[offset as usize / 4]
+    }
+
+    /// Where the driver finds the octet that the card knows as `physical`.
+    pub(super) fn locate(&self, physical: u64) -> *const u8 {
+        self.memory.reach(physical, 1).as_ptr()
+    }
+
+    /// Changes a register's content, without what writing it does.
+    pub(super) fn set(&mut self, offset: u32, value: u32) {
+        self.registers[offset as usize / 4] = value;
+    }
+
+    fn add(&mut self, offset: u32, events: u32) {
+        self.set(offset, self.peek(offset).saturating_add(events));
+    }
+
+    fn add_wide(&mut self, offset: u32, events: u64) {
+        let value = u64::from(self.peek(offset + 4)) << 32 | u64::from(self.peek(offset));
+        let value = value + events;
+        self.set(offset, value as u32);
+        self.set(offset + 4, (value >> 32) as u32);
+    }
+
+    fn read(&mut self, offset: u32) -> u32 {
+        self.accesses.push(Access::Read(offset));
+        if self.gone {
+            return u32::MAX;
+        }
+        let value = self.peek(offset);
+        match offset {
+            _ if offset == STATUS.offset() => self.status(),
+            _ if offset == EERD.offset() => self.eeprom_answer(value),
+            _ if offset == ICR.offset() => self.clear(offset, value),
+            _ if offset == GOOD_RECEIVED_OCTETS || offset == GOOD_SENT_OCTETS => value,
+            _ if offset == GOOD_RECEIVED_OCTETS + 4 || offset == GOOD_SENT_OCTETS + 4 => {
+                self.set(offset - 4, 0);
+                self.clear(offset, value)
+            }
+            0x4000..0x4074 | NO_BUFFER if self.counters_stick => value,
+            0x4000..0x4100 => self.clear(offset, value),
+            _ => value,
+        }
+    }
+
+    fn clear(&mut self, offset: u32, value: u32) -> u32 {
+        self.set(offset, 0);
+        value
+    }
+
+    fn status(&self) -> u32 {
+        // 1,000 Mbit/s, full duplex.
+        0x8000_0081 | u32::from(self.link_up) << 1
+    }
+
+    fn eeprom_answer(&self, value: u32) -> u32 {
+        let (start, address) = (value & 1, (value >> 8 & 0xff) as usize);
+        match self.eeprom {
+            Some(octets) if start == 1 && address < 3 => {
+                let word = u16::from_le_bytes([octets[2 * address], octets[2 * address + 1]]);
+                u32::from(word) << 16 | value & 0xff00 | 0x10
+            }
+            _ => value & !0x10,
+        }
+    }
+
+    fn write(&mut self, offset: u32, value: u32) {
+        self.accesses.push(Access::Write(offset, value));
+        if self.gone {
+            return;
+        }
+        let receives = self.peek(RCTL.offset()) & ReceiveControl::EN.bits() != 0;
+        let transmits = self.peek(TCTL.offset()) & TransmitControl::EN.bits() != 0;
+        for (head, runs) in [(RDH, receives), (TDH, transmits)] {
+            assert!(
+                offset != head.offset() || !runs,
+                "a head was written while its ring runs"
+            );
+        }
+        match offset {
+            _ if offset == CTRL.offset() => self.control(value),
+            _ if offset == RDLEN.offset() || offset == TDLEN.offset() => {
+                self.set(offset, value & 0xf_ff80);
+            }
+            _ if offset == RDT.offset() && receives => self.offer(value),
+            _ if offset == RCTL.offset() && !receives && value & ReceiveControl::EN.bits() != 0 => {
+                self.set(offset, value);
+                let tail = self.peek(RDT.offset());
+                self.set(RDT.offset(), self.peek(RDH.offset()));
+                self.offer(tail);
+            }
+            _ if offset == TDT.offset() => {
+                self.queue(value, transmits);
+                self.pump();
+            }
+            _ if offset == TCTL.offset() => {
+                self.set(offset, value);
+                self.pump();
+            }
+            _ => self.set(offset, value),
+        }
+    }
+
+    fn control(&mut self, value: u32) {
+        if value & Control::RST.bits() == 0 || self.stuck_in_reset {
+            self.set(CTRL.offset(), value);
+        } else if self.reset_keeps_registers {
+            self.set(CTRL.offset(), value & !Control::RST.bits());
+        } else {
+            self.reset();
+        }
+    }
+
+    /// The slots of a ring, from its length register.
+    fn slots(&self, length: &Register<u32>) -> u32 {
+        self.peek(length.offset()) / 16
+    }
+
+    /// One half of a descriptor, as an atomic in the driver's memory.
+    fn descriptor(&self, low: &Register<u32>, index: u32, half: u64) -> &AtomicU64 {
+        let base =
+            u64::from(self.peek(low.offset() + 4)) << 32 | u64::from(self.peek(low.offset()));
+        let word = self.memory.reach(base + u64::from(index) * 16 + half, 8);
+        // SAFETY: `reach` checked that eight octets are there; they are aligned, and the driver, too,
+        // looks at them as an atomic only.
+        unsafe { word.cast::<AtomicU64>().as_ref() }
+    }
+
+    /// The tail of the receive ring moves: more buffers are the card's.
+    fn offer(&mut self, tail: u32) {
+        let (head, old, slots) = (
+            self.peek(RDH.offset()),
+            self.peek(RDT.offset()),
+            self.slots(&RDLEN),
+        );
+        assert!(tail < slots, "the receive tail is outside the ring");
+        let ahead = |index: u32| (index + slots - head) % slots;
+        if !self.lawless {
+            assert_ne!(tail, head, "the receive tail met the head");
+            assert!(
+                ahead(tail) >= ahead(old),
+                "the receive tail moved over the head"
+            );
+        }
+        let mut index = old;
+        while index != tail {
+            let address = self.descriptor(&RDBAL, index, 0).load(Ordering::Acquire);
+            let fields = self.descriptor(&RDBAL, index, 8).load(Ordering::Acquire);
+            assert!(
+                self.lawless || fields == 0,
+                "a descriptor was offered with old status"
+            );
+            self.offered[index as usize] = Some(address);
+            index = (index + 1) % slots;
+        }
+        self.set(RDT.offset(), tail);
+    }
+
+    /// The tail of the transmit ring moves: more frames are the card's.
+    fn queue(&mut self, tail: u32, transmits: bool) {
+        let (head, old, slots) = (
+            self.peek(TDH.offset()),
+            self.peek(TDT.offset()),
+            self.slots(&TDLEN),
+        );
+        if transmits {
+            assert!(tail < slots, "the transmit tail is outside the ring");
+            let ahead = |index: u32| (index + slots - head) % slots;
+            assert!(
+                self.lawless || ahead(tail) > ahead(old),
+                "the transmit tail moved over the head, or not at all"
+            );
+            let mut index = old;
+            while index != tail {
+                let address = self.descriptor(&TDBAL, index, 0).load(Ordering::Acquire);
+                let fields = self.descriptor(&TDBAL, index, 8).load(Ordering::Acquire);
+                self.queued[index as usize] = Some((address, fields));
+                index = (index + 1) % slots;
+            }
+        }
+        self.set(TDT.offset(), tail);
+    }
+
+    /// Sends what is queued, as far as the credit goes.
+    pub(super) fn pump(&mut self) {
+        if self.peek(TCTL.offset()) & TransmitControl::EN.bits() == 0 {
+            return;
+        }
+        while self.transmit_credit > 0 && self.peek(TDH.offset()) != self.peek(TDT.offset()) {
+            self.transmit_credit -= 1;
+            self.send_one();
+        }
+    }
+
+    fn send_one(&mut self) {
+        let head = self.peek(TDH.offset());
+        let address = self.descriptor(&TDBAL, head, 0).load(Ordering::Acquire);
+        let fields = self.descriptor(&TDBAL, head, 8).load(Ordering::Acquire);
+        let left = self.queued[head as usize].take();
+        if !self.lawless {
+            assert_eq!(
+                left,
+                Some((address, fields)),
+                "a queued descriptor was changed"
+            );
+            assert_eq!(fields & 0xffff_0000, TRANSMIT_COMMAND, "a wrong command");
+            let length = usize::from(fields as u16);
+            let octets = self.memory.reach(address, length);
+            // SAFETY: `reach` checked that they are there; the driver does not look at a buffer
+            // that it has queued.
+            let frame = unsafe { core::slice::from_raw_parts(octets.as_ptr(), length) }.to_vec();
+            self.add(GOOD_SENT, 1);
+            self.add_wide(GOOD_SENT_OCTETS, length as u64 + 4);
+            self.sent.push(frame);
+        }
+        let done = self.descriptor(&TDBAL, head, 8);
+        done.store(fields | TRANSMIT_DONE, Ordering::Release);
+        self.set(TDH.offset(), (head + 1) % self.slots(&TDLEN));
+    }
+
+    /// A frame, without its check sequence, arrives on the wire.
+    pub(super) fn receive(&mut self, frame: &[u8]) -> Outcome {
+        let control = ReceiveControl::from_bits_retain(self.peek(RCTL.offset()));
+        if self.gone || !self.link_up || !control.contains(ReceiveControl::EN) {
+            return Outcome::Deaf;
+        }
+        if frame.len() > 1518 && !control.contains(ReceiveControl::LPE) {
+            self.add(OVERSIZE, 1);
+            return Outcome::Filtered;
+        }
+        if !self.passes(control, frame) {
+            return Outcome::Filtered;
+        }
+        assert!(
+            control.contains(ReceiveControl::SECRC),
+            "check sequences would be delivered"
+        );
+        let outcome = self.deliver(frame, RECEIVED_WHOLE | frame.len() as u64);
+        if outcome == Outcome::Delivered {
+            self.add(GOOD_RECEIVED, 1);
+            self.add_wide(GOOD_RECEIVED_OCTETS, frame.len() as u64 + 4);
+        }
+        outcome
+    }
+
+    /// Fills the next descriptor with `fields`, whatever they are, and its buffer with `octets`.
+    pub(super) fn deliver(&mut self, octets: &[u8], fields: u64) -> Outcome {
+        let (head, tail) = (self.peek(RDH.offset()), self.peek(RDT.offset()));
+        if head == tail {
+            self.add(MISSED, 1);
+            self.add(NO_BUFFER, 1);
+            return Outcome::Missed;
+        }
+        let address = self.descriptor(&RDBAL, head, 0).load(Ordering::Acquire);
+        let offered = self.offered[head as usize].take();
+        if !self.lawless {
+            assert_eq!(offered, Some(address), "an offered descriptor was changed");
+            assert!(octets.len() <= 2048, "no buffer takes that much");
+            let buffer = self.memory.reach(address, 2048);
+            // SAFETY: `reach` checked that 2,048 octets are there; the driver does not look at a
+            // buffer that it has offered.
+            unsafe { buffer.copy_from_nonoverlapping(NonNull::from(octets).cast(), octets.len()) };
+        }
+        let done = self.descriptor(&RDBAL, head, 8);
+        done.store(fields, Ordering::Release);
+        self.set(RDH.offset(), (head + 1) % self.slots(&RDLEN));
+        Outcome::Delivered
+    }
+
+    /// Overwrites a descriptor of either ring, whoever owns it.
+    pub(super) fn scribble(&mut self, receive: bool, index: u32, buffer: u64, fields: u64) {
+        self.lawless = true;
+        let base = if receive { RDBAL } else { TDBAL };
+        for (half, value) in [(0, buffer), (8, fields)] {
+            self.descriptor(&base, index, half)
+                .store(value, Ordering::Release);
+        }
+    }
+
+    fn passes(&self, control: ReceiveControl, frame: &[u8]) -> bool {
+        let destination = &frame[..6];
+        let to_us = RAL.iter().zip(RAH.iter()).any(|(low, high)| {
+            let (low, high) = (self.peek(low.offset()), self.peek(high.offset()));
+            high & ADDRESS_VALID != 0
+                && low.to_le_bytes() == destination[..4]
+                && high.to_le_bytes()[..2] == destination[4..]
+        });
+        let to_all = destination == [0xff; 6] && control.contains(ReceiveControl::BAM);
+        let promiscuous = control.contains(ReceiveControl::UPE);
+        let ether_type = u32::from(u16::from_be_bytes([frame[12], frame[13]]));
+        let vlan_passes =
+            !control.contains(ReceiveControl::VFE) || ether_type != self.peek(VET.offset()) || {
+                let vid = u32::from(u16::from_be_bytes([frame[14], frame[15]]) & 0xfff);
+                let word = self.peek(VFTA.first().offset() + vid / 32 * 4);
+                word >> (vid % 32) & 1 == 1
+            };
+        (to_us || to_all || promiscuous) && vlan_passes
+    }
+}
