@@ -1,0 +1,177 @@
+//! What a loader hands over, in one form whichever loader it was.
+//!
+//! The `bootloader` crate fills a [`BootInfo`] itself; for PVH and Multiboot2 it is filled here from
+//! their own tables. Beside it come the command line and the files that were given with the kernel.
+//! After [`start`] there is one path.
+
+mod entry;
+mod files;
+mod multiboot2;
+pub mod options;
+mod pvh;
+
+pub use files::{File, Files};
+
+use bootloader_api::BootInfo;
+use bootloader_api::config::{BootloaderConfig, Mapping};
+use bootloader_api::info::{MemoryRegion, MemoryRegionKind, MemoryRegions, Optional};
+use core::ptr::addr_of_mut;
+use heapless::Vec;
+
+/// How many memory regions of a loader's map are taken over; more are ignored.
+pub const MEMORY_REGIONS: usize = 256;
+
+/// What the loader handed over.
+pub struct Boot {
+    /// Memory map, ACPI root pointer, and where all physical memory is mapped for now.
+    pub info: &'static mut BootInfo,
+    /// The words behind the kernel's name on the loader's command line.
+    pub command_line: &'static str,
+    /// The files that were given with the kernel.
+    pub files: Files,
+    /// Physical memory that the loader filled for us, beyond the kernel's image.
+    pub in_use: Vec<PhysicalRange, 32>,
+    /// The loader's kind, for people.
+    pub method: &'static str,
+}
+
+/// Octets of physical memory, from `start` up to but not including `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhysicalRange {
+    /// The first octet.
+    pub start: u64,
+    /// The first octet behind.
+    pub end: u64,
+}
+
+/// Asks the `bootloader` crate to map all physical memory somewhere: [`crate::memory`] needs to see
+/// it while it makes its own tables.
+static BOOTLOADER_CONFIG: BootloaderConfig = {
+    let mut config = BootloaderConfig::new_default();
+    config.mappings.physical_memory = Some(Mapping::Dynamic);
+    config
+};
+
+/// The configuration in the form and the section in which the `bootloader` crate looks for it.
+#[used]
+#[unsafe(link_section = ".bootloader-config")]
+static BOOTLOADER_CONFIG_OCTETS: [u8; BootloaderConfig::SERIALIZED_LEN] =
+    BOOTLOADER_CONFIG.serialize();
+
+static mut REGIONS: [MemoryRegion; MEMORY_REGIONS] = [MemoryRegion::empty(); MEMORY_REGIONS];
+static mut INFO: Option<BootInfo> = None;
+
+/// Collects what a PVH or Multiboot2 loader says, and becomes a [`Boot`].
+struct Builder {
+    regions: Vec<MemoryRegion, MEMORY_REGIONS>,
+    command_line: &'static str,
+    files: Files,
+    in_use: Vec<PhysicalRange, 32>,
+    rsdp: Option<u64>,
+}
+
+impl Builder {
+    fn new() -> Self {
+        Self {
+            regions: Vec::new(),
+            command_line: "",
+            files: Files::new(),
+            in_use: Vec::new(),
+            rsdp: None,
+        }
+    }
+
+    fn region(&mut self, start: u64, length: u64, usable: bool) {
+        let mut region = MemoryRegion::empty();
+        region.start = start;
+        region.end = start.saturating_add(length);
+        region.kind = if usable {
+            MemoryRegionKind::Usable
+        } else {
+            MemoryRegionKind::UnknownBios(2)
+        };
+        // Beyond the last place the map is cut: less memory is known, nothing wrong is.
+        let _ = self.regions.push(region);
+    }
+
+    /// Notes that `length` octets at `start` must not be given away. When there are more such
+    /// ranges than can be noted, the last one grows to cover the new one too.
+    fn in_use(&mut self, start: u64, length: u64) {
+        let range = PhysicalRange {
+            start,
+            end: start.saturating_add(length),
+        };
+        if self.in_use.push(range).is_err()
+            && let Some(last) = self.in_use.last_mut()
+        {
+            last.start = last.start.min(range.start);
+            last.end = last.end.max(range.end);
+        }
+    }
+
+    fn finish(self, method: &'static str) -> Boot {
+        let count = self.regions.len();
+        // SAFETY: this runs once, on the only processor, before anything else looks at these two
+        // statics; the references made here are the only ones ever made.
+        let (regions, slot) = unsafe { (&mut *addr_of_mut!(REGIONS), &mut *addr_of_mut!(INFO)) };
+        for (to, from) in regions.iter_mut().zip(&self.regions) {
+            *to = *from;
+        }
+        let regions: &'static mut [MemoryRegion] = regions.get_mut(..count).unwrap_or_default();
+        let info = slot.insert(BootInfo::new(MemoryRegions::from(regions)));
+        info.physical_memory_offset = Optional::Some(0);
+        info.rsdp_addr = self.rsdp.into();
+        Boot {
+            info,
+            command_line: self.command_line,
+            files: self.files,
+            in_use: self.in_use,
+            method,
+        }
+    }
+}
+
+/// Rust begins here when PVH or Multiboot2 led to `entry_64`: the first 4 GiB are mapped one to one.
+///
+/// # Safety
+///
+/// Only the entry stub may call it, once, with the loader's own information structure.
+unsafe extern "C" fn start_direct(protocol: u32, information: u64) -> ! {
+    let boot = match protocol {
+        // SAFETY: the stub passes on what the loader put in EBX.
+        entry::PROTOCOL_PVH => unsafe { pvh::boot(information) },
+        // SAFETY: the stub passes on what the loader put in EBX.
+        _ => unsafe { multiboot2::boot(information) },
+    };
+    start(boot)
+}
+
+/// Rust begins here when the `bootloader` crate led to `entry_bootloader`.
+///
+/// # Safety
+///
+/// Only the entry stub may call it, once, with the `bootloader` crate's own structure.
+unsafe extern "C" fn start_bootloader(info: &'static mut BootInfo) -> ! {
+    let mut files = Files::new();
+    if let (Some(start), Some(offset)) = (
+        info.ramdisk_addr.into_option(),
+        info.physical_memory_offset.into_option(),
+    ) {
+        let _ = offset;
+        // SAFETY: the loader mapped the ramdisk at this virtual address, for good.
+        let octets =
+            unsafe { core::slice::from_raw_parts(start as *const u8, info.ramdisk_len as usize) };
+        files.add_archive_or_file("ramdisk", octets);
+    }
+    start(Boot {
+        info,
+        command_line: "",
+        files,
+        in_use: Vec::new(),
+        method: "bootloader",
+    })
+}
+
+fn start(boot: Boot) -> ! {
+    crate::start(boot)
+}

@@ -1,0 +1,145 @@
+//! The kernel's own words on the boot command line.
+//!
+//! Each is `pollux.NAME` or `pollux.NAME=VALUE`. A word that is not understood is reported and
+//! passed over: the appliance always comes up far enough to be repaired.
+
+use core::fmt;
+
+/// What happens after a panic or an exception was reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterFault {
+    /// Stop, so that the report can be read.
+    Halt,
+    /// Start again, after a pause in which the report can be read.
+    #[default]
+    Restart,
+    /// End QEMU with a status, for tests; needs `pollux.exit`.
+    Exit,
+}
+
+/// What the command line says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options<'line> {
+    /// The I/O port of QEMU's `isa-debug-exit`, by which a test ends the machine.
+    pub exit_port: Option<u16>,
+    /// What happens after a fault.
+    pub after_fault: AfterFault,
+    /// Whether tracing is on from the start.
+    pub trace: bool,
+    /// Whether the console offers commands that provoke faults, and an allocation in the frame path
+    /// is one.
+    pub test_mode: bool,
+    /// The file, among those given with the kernel, whose lines are executed at the start.
+    pub config_file: Option<&'line str>,
+}
+
+/// A word that was not understood, and what would have been right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownWord<'line> {
+    /// The word.
+    pub word: &'line str,
+    expected: &'static str,
+}
+
+impl fmt::Display for UnknownWord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { word, expected } = self;
+        write!(
+            f,
+            "boot command line: '{word}' ignored, expected {expected}"
+        )
+    }
+}
+
+const WORDS: &str = "pollux.exit, pollux.panic, pollux.trace, pollux.test or pollux.config-file";
+
+impl<'line> Options<'line> {
+    /// Reads `line`, passing each word that begins with `pollux.` and is not understood to `report`.
+    /// Other words belong to others.
+    pub fn parse(line: &'line str, mut report: impl FnMut(UnknownWord<'line>)) -> Self {
+        let mut options = Self::default();
+        for word in line.split_ascii_whitespace() {
+            let Some(setting) = word.strip_prefix("pollux.") else {
+                continue;
+            };
+            if let Err(expected) = options.set(setting) {
+                report(UnknownWord { word, expected });
+            }
+        }
+        options
+    }
+
+    fn set(&mut self, setting: &'line str) -> Result<(), &'static str> {
+        let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
+        match (name, value) {
+            ("exit", value) => {
+                let digits = value.strip_prefix("0x").unwrap_or(value);
+                let port = u16::from_str_radix(digits, 16).ok();
+                self.exit_port = Some(port.ok_or("pollux.exit=PORT with PORT as in 0xf4")?);
+            }
+            ("panic", "halt") => self.after_fault = AfterFault::Halt,
+            ("panic", "restart") => self.after_fault = AfterFault::Restart,
+            ("panic", "exit") => self.after_fault = AfterFault::Exit,
+            ("panic", _) => return Err("pollux.panic=halt, restart or exit"),
+            ("trace", "on" | "") => self.trace = true,
+            ("trace", "off") => self.trace = false,
+            ("trace", _) => return Err("pollux.trace=on or off"),
+            ("test", "") => self.test_mode = true,
+            ("config-file", "") => return Err("pollux.config-file=NAME"),
+            ("config-file", name) => self.config_file = Some(name),
+            _ => return Err(WORDS),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> (Options<'_>, Vec<String>) {
+        let mut reports = Vec::new();
+        let options = Options::parse(line, |word| reports.push(word.to_string()));
+        (options, reports)
+    }
+
+    #[test]
+    fn every_word_is_understood() {
+        let (options, reports) = parse(
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.panic=exit pollux.trace=on pollux.test pollux.config-file=start",
+        );
+        assert_eq!(reports, [] as [String; 0]);
+        assert_eq!(
+            options,
+            Options {
+                exit_port: Some(0xf4),
+                after_fault: AfterFault::Exit,
+                trace: true,
+                test_mode: true,
+                config_file: Some("start"),
+            }
+        );
+    }
+
+    #[test]
+    fn nothing_said_means_the_defaults() {
+        assert_eq!(parse("").0, Options::default());
+        assert_eq!(Options::default().after_fault, AfterFault::Restart);
+    }
+
+    #[test]
+    fn a_wrong_word_is_named_with_what_would_have_been_right_and_the_others_count() {
+        let (options, reports) =
+            parse("pollux.panic=maybe pollux.exit=zz pollux.colour pollux.trace");
+        assert!(options.trace);
+        assert_eq!(options.exit_port, None);
+        assert_eq!(
+            reports,
+            [
+                "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
+                "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
+                "boot command line: 'pollux.colour' ignored, expected pollux.exit, pollux.panic, pollux.trace, pollux.test or pollux.config-file",
+            ]
+        );
+    }
+}

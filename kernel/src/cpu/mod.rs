@@ -1,0 +1,86 @@
+//! The processor: its features, its tables, its exceptions.
+//!
+//! One processor runs everything, and interrupts are never enabled. What can still take it away from
+//! the poll loop is an exception, and none of them returns: see [`crate::fault`].
+
+mod exceptions;
+mod segments;
+pub mod stacks;
+
+pub use exceptions::{PAGE_FAULT, Registers, name as exception_name};
+
+use raw_cpuid::CpuId;
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::model_specific::{Efer, EferFlags};
+
+/// Sets the processor up: descriptor tables, exception stacks, and the protections that it has.
+/// Call it once, first.
+pub fn initialize() {
+    segments::load();
+    exceptions::load();
+    mask_interrupt_controllers();
+    let cpuid = CpuId::new();
+    let extended = cpuid.get_extended_processor_and_feature_identifiers();
+    if extended.is_some_and(|features| features.has_execute_disable()) {
+        // SAFETY: the processor has the bit, and no page is marked with it yet.
+        unsafe { Efer::update(|flags| flags.insert(EferFlags::NO_EXECUTE_ENABLE)) };
+    }
+    // SAFETY: write protection holds for us too from here on; the tables in use allow all writes.
+    unsafe { Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT)) };
+    let features = cpuid.get_extended_feature_info();
+    // SAFETY: each bit is set only if the processor has it, and no page is a user's.
+    unsafe {
+        Cr4::update(|flags| {
+            if let Some(features) = &features {
+                flags.set(
+                    Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION,
+                    features.has_smep(),
+                );
+                flags.set(
+                    Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION,
+                    features.has_smap(),
+                );
+                flags.set(
+                    Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION,
+                    features.has_umip(),
+                );
+            }
+        });
+    }
+}
+
+/// Whether pages can be marked as holding no code.
+pub fn has_no_execute() -> bool {
+    Efer::read().contains(EferFlags::NO_EXECUTE_ENABLE)
+}
+
+/// Masks every line of the two legacy interrupt controllers. With interrupts disabled none would be
+/// taken; masked, none waits either.
+fn mask_interrupt_controllers() {
+    for port in [0x21, 0xa1] {
+        let mut data = x86_64::instructions::port::PortWriteOnly::<u8>::new(port);
+        // SAFETY: these are the mask registers of the controllers, or nothing.
+        unsafe { data.write(0xff) };
+    }
+}
+
+/// Stops for good.
+pub fn halt() -> ! {
+    loop {
+        x86_64::instructions::interrupts::disable();
+        x86_64::instructions::hlt();
+    }
+}
+
+/// Resets the processor by an exception that it has no way to handle.
+pub fn triple_fault() -> ! {
+    let empty = x86_64::structures::DescriptorTablePointer {
+        limit: 0,
+        base: x86_64::VirtAddr::zero(),
+    };
+    // SAFETY: nothing is meant to go on from here.
+    unsafe {
+        x86_64::instructions::tables::lidt(&empty);
+        core::arch::asm!("ud2", options(noreturn));
+    }
+}

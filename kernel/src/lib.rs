@@ -1,0 +1,185 @@
+//! The kernel of the appliance, as a library.
+//!
+//! It takes a machine from its boot loader to a poll loop that answers frames: processor, memory,
+//! clock, serial line, network cards. There are no interrupts, no scheduler and no second address
+//! space; after [`Kernel::run`] everything happens in [`poll`]. A binary on top of it says what is
+//! configured; `src/main.rs` is the smallest.
+//!
+//! ```ignore
+//! #![no_std]
+//! #![no_main]
+//!
+//! pollux_kernel::entry!(main);
+//!
+//! fn main(mut kernel: pollux_kernel::Kernel) -> ! {
+//!     kernel.configure_defaults();
+//!     kernel.run()
+//! }
+//! ```
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+pub mod boot;
+pub mod clock;
+mod console;
+mod cpu;
+mod fault;
+mod housekeeping;
+mod memory;
+#[cfg(not(test))]
+mod memory_functions;
+mod poll;
+mod ports;
+mod power;
+mod serial;
+
+pub use poll::Turns;
+pub use ports::Port;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use boot::options::Options;
+use boot::{Boot, Files};
+use clock::Clock;
+use core::net::Ipv4Addr;
+use pollux_net::interface::{ConfigurationError, Ipv4Cidr};
+use pollux_net::vlan::VlanSet;
+
+/// The version of the appliance.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Names the function in which a binary begins: `fn(Kernel) -> !`.
+#[macro_export]
+macro_rules! entry {
+    ($main:path) => {
+        /// Called by the kernel when the machine is set up.
+        #[unsafe(no_mangle)]
+        fn pollux_main(kernel: $crate::Kernel) -> ! {
+            let main: fn($crate::Kernel) -> ! = $main;
+            main(kernel)
+        }
+    };
+}
+
+#[cfg(not(test))]
+unsafe extern "Rust" {
+    /// What [`entry!`] defines.
+    safe fn pollux_main(kernel: Kernel) -> !;
+}
+
+/// On the host there is no binary on top.
+#[cfg(test)]
+fn pollux_main(_: Kernel) -> ! {
+    unreachable!("the kernel is not started on the host")
+}
+
+/// A machine that is set up and not serving yet.
+pub struct Kernel {
+    boot_method: &'static str,
+    command_line: &'static str,
+    options: Options<'static>,
+    files: Files,
+    clock: Clock,
+    usable_memory: u64,
+    dma_octets: u64,
+    ports: Vec<Port>,
+    turns: Turns,
+}
+
+impl Kernel {
+    /// The network cards, in the order of their names.
+    pub fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    /// The network cards, to be configured.
+    pub fn ports_mut(&mut self) -> &mut [Port] {
+        &mut self.ports
+    }
+
+    /// The clock.
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The files that were given with the kernel.
+    pub const fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Makes `eth0.42` with 10.10.10.11/24 on the first card, and 42 its filter list. A machine
+    /// without a card is left without.
+    pub fn configure_defaults(&mut self) {
+        const VID: u16 = 42;
+        let address = Ipv4Addr::new(10, 10, 10, 11);
+        let Some(port) = self.ports.first_mut() else {
+            return;
+        };
+        let done = port.configure(|interface| -> Result<(), ConfigurationError> {
+            interface.add_vlan_device("eth0.42", VID)?;
+            if let Some(cidr) = Ipv4Cidr::new(address, 24) {
+                interface.add_address(VID, cidr)?;
+            }
+            let mut filter = VlanSet::new();
+            filter.insert(VID);
+            interface.set_vlan_filter(filter);
+            Ok(())
+        });
+        if let Err(error) = done {
+            log::error!("eth0.42: {error}");
+        }
+    }
+
+    /// Serves, for good.
+    pub fn run(mut self) -> ! {
+        for port in &mut self.ports {
+            port.interface.trace_mut().set_enabled(self.options.trace);
+        }
+        let kernel = Box::into_raw(Box::new(self));
+        // SAFETY: the box is never freed, and the one reference to it is made from this pointer.
+        unsafe {
+            fault::watch(kernel);
+            poll::run(&mut *kernel)
+        }
+    }
+}
+
+/// The one path after every entry.
+fn start(boot: Boot) -> ! {
+    cpu::initialize();
+    serial::initialize();
+    let options = Options::parse(boot.command_line, |word| log::warn!("{word}"));
+    fault::configure(options.after_fault, options.exit_port);
+    // Before any memory is given away, no card may write to it any more.
+    let found = ports::Found::search();
+    // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
+    let memory = match unsafe { memory::initialize(&boot, found.dma_octets()) } {
+        Ok(memory) => memory,
+        Err(error) => panic!("{error}"),
+    };
+    if options.test_mode {
+        memory::heap::fault_in_frame_path();
+    }
+    power::initialize(boot.info.rsdp_addr.into_option());
+    let clock = Clock::calibrate();
+    if !clock.is_invariant() {
+        log::warn!("clock: the time stamp counter may change its rate (not invariant)");
+    }
+    let mut dma = memory.dma;
+    let ports = found.bring_up(&mut dma, &clock);
+    if ports.is_empty() {
+        log::warn!("no network card: nothing to serve");
+    }
+    pollux_main(Kernel {
+        boot_method: boot.method,
+        command_line: boot.command_line,
+        options,
+        files: boot.files,
+        clock,
+        usable_memory: memory.usable,
+        dma_octets: memory.dma_octets,
+        ports,
+        turns: Turns::default(),
+    })
+}

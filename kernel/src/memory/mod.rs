@@ -1,0 +1,167 @@
+//! Memory: what is mapped where, and with which rights.
+//!
+//! The kernel's image stays where it was linked. Everything else that is used (page tables, heap,
+//! DMA region, device registers, firmware tables, files) appears in the [`WINDOW`], at its
+//! physical address plus the window's, each with the rights that it needs and no others. What
+//! is not used is not mapped: a stray pointer faults.
+//!
+//! | what | rights |
+//! |---|---|
+//! | text | read, execute |
+//! | constants, files, firmware tables | read |
+//! | data, heap, page tables, DMA region | read, write |
+//! | device registers | read, write, uncached |
+//! | page 0, the page under each stack, all else | none |
+
+pub mod heap;
+mod map;
+mod paging;
+
+use crate::boot::{Boot, PhysicalRange};
+use core::fmt;
+use core::ptr::NonNull;
+use pollux_drivers::dma::DmaRegion;
+use spin::Mutex;
+use x86_64::VirtAddr;
+
+pub use paging::{MapError, WINDOW};
+
+const MIB: u64 = 1 << 20;
+/// Octets of the heap.
+const HEAP: u64 = 4 * MIB;
+/// Octets from which page tables are made: 256 of them.
+const TABLES: u64 = MIB;
+/// The DMA region is mapped by pages of this size, and begins on one.
+const LARGE_PAGE: u64 = 2 * MIB;
+
+/// Why there is no memory to run in.
+#[derive(Clone, Copy, Debug)]
+pub enum SetUpError {
+    /// There is no free piece of memory that is large enough.
+    NotEnough {
+        /// Octets that were wanted in one piece.
+        wanted: u64,
+        /// Octets of usable memory in all.
+        usable: u64,
+    },
+    /// It could not be mapped.
+    Map(MapError),
+}
+
+impl fmt::Display for SetUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotEnough { wanted, usable } => write!(
+                f,
+                "not enough memory: {wanted} octets are needed in one piece, {usable} are usable in all"
+            ),
+            Self::Map(error) => write!(f, "memory cannot be mapped: {error}"),
+        }
+    }
+}
+
+/// What was set up.
+pub struct Memory {
+    /// Usable octets, by the loader's map.
+    pub usable: u64,
+    /// Octets of the DMA region.
+    pub dma_octets: u64,
+    /// The region that holds rings and frame buffers and no Rust object.
+    pub dma: DmaRegion,
+}
+
+/// The tables in use, to map what is found later. `None` until [`initialize`].
+static TABLES_IN_USE: Mutex<Option<paging::Tables>> = Mutex::new(None);
+
+/// Makes page tables, a heap and a DMA region of at least `dma_octets`, and moves over to them.
+///
+/// # Errors
+///
+/// [`SetUpError`] when there is no free piece of memory for all of it, or too little for page tables;
+/// nothing was changed.
+///
+/// # Safety
+///
+/// Call it once, with what the loader handed over, before anything is allocated.
+pub unsafe fn initialize(boot: &Boot, dma_octets: u64) -> Result<Memory, SetUpError> {
+    let dma_octets = dma_octets.max(1).next_multiple_of(LARGE_PAGE);
+    let wanted = dma_octets + HEAP + TABLES;
+    let usable = map::usable_octets(&boot.info.memory_regions);
+    let old_offset = boot.info.physical_memory_offset.into_option().unwrap_or(0);
+    // SAFETY: the loader mapped physical memory at this offset.
+    let old = unsafe { paging::current(VirtAddr::new(old_offset)) };
+    let mut in_use = boot.in_use.clone();
+    let image = paging::image_range(&old);
+    // The image is the one thing that must never be given away: in the first place of the list.
+    if in_use.is_full() {
+        in_use.pop();
+    }
+    let _ = in_use.insert(0, image);
+    let arena = map::find_free(&boot.info.memory_regions, &in_use, wanted, LARGE_PAGE)
+        .ok_or(SetUpError::NotEnough { wanted, usable })?;
+
+    let dma = PhysicalRange {
+        start: arena.start,
+        end: arena.start + dma_octets,
+    };
+    let heap = PhysicalRange {
+        start: dma.end,
+        end: dma.end + HEAP,
+    };
+    let tables = PhysicalRange {
+        start: heap.end,
+        end: arena.end,
+    };
+    // SAFETY: the three ranges are free memory, apart from each other, and the old tables map them.
+    let in_use = unsafe { paging::move_over(&old, old_offset, tables, heap, dma, boot) }
+        .map_err(SetUpError::Map)?;
+    *TABLES_IN_USE.lock() = Some(in_use);
+
+    let heap_start = window(heap.start) as *mut u8;
+    // SAFETY: the range is mapped read-write now and used for nothing else.
+    unsafe { heap::initialize(heap_start, (heap.end - heap.start) as usize) };
+    // SAFETY: the range is mapped read-write, cached, for good, and holds no Rust object.
+    let dma = unsafe {
+        let start = NonNull::new_unchecked(window(dma.start) as *mut u8);
+        DmaRegion::new(start, dma.start, dma_octets as usize)
+    };
+    Ok(Memory {
+        usable,
+        dma_octets,
+        dma,
+    })
+}
+
+/// Where the window shows physical address `physical`.
+const fn window(physical: u64) -> u64 {
+    WINDOW + physical
+}
+
+/// Maps device registers, uncached, and returns where they are.
+///
+/// # Errors
+///
+/// [`MapError`] when the tables are used up or the range lies beyond the window.
+pub fn map_registers(physical: u64, length: u64) -> Result<*mut u8, MapError> {
+    with_tables(|tables| tables.map_window(physical, length, paging::Rights::Registers))
+        .map(|()| window(physical) as *mut u8)
+}
+
+/// Maps something to be read only, such as firmware tables, and returns where it is.
+///
+/// # Errors
+///
+/// [`MapError`] when the tables are used up or the range lies beyond the window.
+pub fn map_read_only(physical: u64, length: u64) -> Result<*const u8, MapError> {
+    with_tables(|tables| tables.map_window(physical, length, paging::Rights::ReadOnly))
+        .map(|()| window(physical) as *const u8)
+}
+
+fn with_tables<T>(
+    work: impl FnOnce(&mut paging::Tables) -> Result<T, MapError>,
+) -> Result<T, MapError> {
+    TABLES_IN_USE
+        .lock()
+        .as_mut()
+        .map_or(Err(MapError::NoTables), work)
+}

@@ -1,0 +1,392 @@
+//! Page tables of our own, made while the loader's are still in use.
+
+use crate::boot::{Boot, PhysicalRange};
+use crate::cpu::stacks;
+use core::fmt;
+use core::ptr::addr_of;
+use x86_64::registers::control::{Cr3, Cr3Flags};
+use x86_64::structures::paging::mapper::{MapToError, TranslateResult};
+use x86_64::structures::paging::{
+    FrameAllocator, Mapper, OffsetPageTable, Page, PageSize, PageTable, PageTableFlags, PhysFrame,
+    Size2MiB, Size4KiB, Translate,
+};
+use x86_64::{PhysAddr, VirtAddr};
+
+/// Where physical address 0 would be, were all of memory mapped: the start of the upper half.
+pub const WINDOW: u64 = 0xffff_8000_0000_0000;
+/// Octets of the window: 64 TiB, half of the upper half.
+const WINDOW_SIZE: u64 = 1 << 46;
+const PAGE: u64 = Size4KiB::SIZE;
+
+/// What may be done with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// Read and execute.
+    Code,
+    /// Read.
+    ReadOnly,
+    /// Read and write.
+    Data,
+    /// Read and write, past the caches.
+    Registers,
+}
+
+impl Rights {
+    fn flags(self) -> PageTableFlags {
+        let no_execute = if crate::cpu::has_no_execute() {
+            PageTableFlags::NO_EXECUTE
+        } else {
+            PageTableFlags::empty()
+        };
+        let present = PageTableFlags::PRESENT;
+        match self {
+            Self::Code => present,
+            Self::ReadOnly => present | no_execute,
+            Self::Data => present | PageTableFlags::WRITABLE | no_execute,
+            Self::Registers => {
+                present
+                    | PageTableFlags::WRITABLE
+                    | PageTableFlags::NO_CACHE
+                    | PageTableFlags::WRITE_THROUGH
+                    | no_execute
+            }
+        }
+    }
+}
+
+/// Why something could not be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// No tables of our own are in use yet.
+    NoTables,
+    /// The memory for page tables is used up.
+    OutOfTables,
+    /// The address lies beyond the window.
+    BeyondWindow(u64),
+    /// The page is mapped already, to something else or with other rights.
+    MappedOtherwise(u64),
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTables => write!(f, "page tables are not set up yet"),
+            Self::OutOfTables => write!(f, "the memory for page tables is used up"),
+            Self::BeyondWindow(address) => {
+                write!(f, "physical address {address:#x} is beyond 64 TiB")
+            }
+            Self::MappedOtherwise(address) => {
+                write!(f, "the page at {address:#x} is mapped otherwise already")
+            }
+        }
+    }
+}
+
+/// Hands out frames for page tables from one range.
+struct Frames {
+    next: u64,
+    end: u64,
+}
+
+// SAFETY: each frame of the range is handed out once, and the range is used for nothing else.
+unsafe impl FrameAllocator<Size4KiB> for Frames {
+    fn allocate_frame(&mut self) -> Option<PhysFrame<Size4KiB>> {
+        if self.next + PAGE > self.end {
+            return None;
+        }
+        let frame = PhysFrame::containing_address(PhysAddr::new(self.next));
+        self.next += PAGE;
+        Some(frame)
+    }
+}
+
+/// A set of page tables, and memory to make more of them.
+pub struct Tables {
+    mapper: OffsetPageTable<'static>,
+    level_4: PhysFrame<Size4KiB>,
+    frames: Frames,
+}
+
+impl Tables {
+    /// Empty tables, made of the frames of `range`, which are seen at `offset` plus their address.
+    ///
+    /// # Safety
+    ///
+    /// The range is free memory of at least one page, mapped there and used for nothing else.
+    unsafe fn new(range: PhysicalRange, offset: u64) -> Self {
+        let level_4 = PhysFrame::containing_address(PhysAddr::new(range.start));
+        let table = (offset + range.start) as *mut PageTable;
+        // SAFETY: as above; a page of zeros is an empty table.
+        let table = unsafe {
+            table.write(PageTable::new());
+            &mut *table
+        };
+        Self {
+            // SAFETY: as above.
+            mapper: unsafe { OffsetPageTable::new(table, VirtAddr::new(offset)) },
+            level_4,
+            frames: Frames {
+                next: range.start + PAGE,
+                end: range.end,
+            },
+        }
+    }
+
+    /// The same tables, seen at another offset.
+    ///
+    /// # Safety
+    ///
+    /// The tables map their own memory there and are in use.
+    unsafe fn seen_at(self, offset: u64) -> Self {
+        let table = (offset + self.level_4.start_address().as_u64()) as *mut PageTable;
+        Self {
+            // SAFETY: as above; the old reference to the same memory is gone with `self.mapper`.
+            mapper: unsafe { OffsetPageTable::new(&mut *table, VirtAddr::new(offset)) },
+            ..self
+        }
+    }
+
+    /// Maps one page of either size.
+    fn map<S: PageSize>(
+        &mut self,
+        virtual_: u64,
+        physical: u64,
+        rights: Rights,
+    ) -> Result<(), MapError>
+    where
+        for<'table> OffsetPageTable<'table>: Mapper<S>,
+    {
+        let page = Page::<S>::containing_address(VirtAddr::new(virtual_));
+        let frame = PhysFrame::<S>::containing_address(PhysAddr::new(physical));
+        let flags = rights.flags();
+        let above = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
+        // SAFETY: the callers map memory of the kind that the rights are for, and nothing is mapped
+        // twice with different ones.
+        let mapped = unsafe {
+            self.mapper
+                .map_to_with_table_flags(page, frame, flags, above, &mut self.frames)
+        };
+        match mapped {
+            Ok(flush) => {
+                flush.flush();
+                Ok(())
+            }
+            Err(MapToError::FrameAllocationFailed) => Err(MapError::OutOfTables),
+            Err(MapToError::PageAlreadyMapped(_) | MapToError::ParentEntryHugePage)
+                if self.is_mapped_so(virtual_, physical, flags) =>
+            {
+                Ok(())
+            }
+            Err(MapToError::PageAlreadyMapped(_) | MapToError::ParentEntryHugePage) => {
+                Err(MapError::MappedOtherwise(virtual_))
+            }
+        }
+    }
+
+    fn is_mapped_so(&self, virtual_: u64, physical: u64, wanted: PageTableFlags) -> bool {
+        match self.mapper.translate(VirtAddr::new(virtual_)) {
+            TranslateResult::Mapped {
+                frame,
+                offset,
+                flags,
+            } => {
+                let at = frame.start_address().as_u64() + offset;
+                at == physical
+                    && flags
+                        & !(PageTableFlags::HUGE_PAGE
+                            | PageTableFlags::ACCESSED
+                            | PageTableFlags::DIRTY)
+                        == wanted
+            }
+            _ => false,
+        }
+    }
+
+    /// Maps `length` octets at `physical` into the window, whole pages of 4 KiB.
+    pub fn map_window(
+        &mut self,
+        physical: u64,
+        length: u64,
+        rights: Rights,
+    ) -> Result<(), MapError> {
+        let end = physical
+            .checked_add(length.max(1))
+            .filter(|&end| end <= WINDOW_SIZE)
+            .ok_or(MapError::BeyondWindow(physical))?;
+        let mut at = physical & !(PAGE - 1);
+        while at < end {
+            self.map::<Size4KiB>(WINDOW + at, at, rights)?;
+            at += PAGE;
+        }
+        Ok(())
+    }
+
+    /// Maps `range` into the window for data, by pages of 2 MiB, of which it is a multiple.
+    fn map_window_large(&mut self, range: PhysicalRange) -> Result<(), MapError> {
+        let mut at = range.start;
+        while at < range.end {
+            self.map::<Size2MiB>(WINDOW + at, at, Rights::Data)?;
+            at += Size2MiB::SIZE;
+        }
+        Ok(())
+    }
+
+    /// Maps the virtual range as `old` does, but for reading only. Page 0 and what `old` does not map
+    /// stay unmapped.
+    fn keep(&mut self, old: &OffsetPageTable<'_>, start: u64, length: u64) -> Result<(), MapError> {
+        let mut at = (start & !(PAGE - 1)).max(PAGE);
+        while at < start.saturating_add(length) {
+            if let Some(physical) = old.translate_addr(VirtAddr::new(at)) {
+                self.map::<Size4KiB>(at, physical.as_u64(), Rights::ReadOnly)?;
+            }
+            at += PAGE;
+        }
+        Ok(())
+    }
+
+    /// Maps the kernel's image where it is: each section with its rights, guard pages not at all.
+    fn map_image(&mut self, old: &OffsetPageTable<'_>) -> Result<(), MapError> {
+        for (start, end, rights) in image::sections() {
+            let mut at = start;
+            while at < end {
+                if !stacks::is_guard_page(at)
+                    && let Some(physical) = old.translate_addr(VirtAddr::new(at))
+                {
+                    self.map::<Size4KiB>(at, physical.as_u64(), rights)?;
+                }
+                at += PAGE;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tables that are in use, seen at `offset`, to look things up.
+///
+/// # Safety
+///
+/// All physical memory is mapped at `offset`.
+pub unsafe fn current(offset: VirtAddr) -> OffsetPageTable<'static> {
+    let (frame, _) = Cr3::read();
+    let table = (offset.as_u64() + frame.start_address().as_u64()) as *mut PageTable;
+    // SAFETY: as above. The tables are read, not changed.
+    unsafe { OffsetPageTable::new(&mut *table, offset) }
+}
+
+/// Where the kernel's image is in physical memory.
+pub fn image_range(old: &OffsetPageTable<'_>) -> PhysicalRange {
+    let (start, end) = image::range();
+    let physical = old
+        .translate_addr(VirtAddr::new(start))
+        .map_or(start, PhysAddr::as_u64);
+    PhysicalRange {
+        start: physical,
+        end: physical + (end - start),
+    }
+}
+
+/// Makes tables in `tables` that map the image, the given ranges and what `boot` refers to, and puts
+/// them to use.
+///
+/// # Errors
+///
+/// [`MapError`] when the tables do not suffice; the old ones are then still in use.
+///
+/// # Safety
+///
+/// The three ranges are free memory, apart from each other, which the old tables show at
+/// `old_offset`; `heap` and `dma` begin and end on multiples of 2 MiB.
+pub unsafe fn move_over(
+    old: &OffsetPageTable<'_>,
+    old_offset: u64,
+    tables: PhysicalRange,
+    heap: PhysicalRange,
+    dma: PhysicalRange,
+    boot: &Boot,
+) -> Result<Tables, MapError> {
+    // SAFETY: as above.
+    let mut new = unsafe { Tables::new(tables, old_offset) };
+    new.map_image(old)?;
+    new.map_window(tables.start, tables.end - tables.start, Rights::Data)?;
+    new.map_window_large(heap)?;
+    new.map_window_large(dma)?;
+    let files = boot.files.iter().map(|file| file.octets);
+    for octets in files.chain([boot.command_line.as_bytes()]) {
+        new.keep(old, octets.as_ptr() as u64, octets.len() as u64)?;
+    }
+    let info = core::ptr::from_ref(&*boot.info) as u64;
+    if !image::contains(info) {
+        new.keep(old, info, size_of_val(&*boot.info) as u64)?;
+        let regions: &[_] = &boot.info.memory_regions;
+        new.keep(old, regions.as_ptr() as u64, size_of_val(regions) as u64)?;
+    }
+    // SAFETY: the new tables map the image, and with it this code, its stack and its data, where
+    // they are; everything else that lives on was mapped above.
+    unsafe { Cr3::write(new.level_4, Cr3Flags::empty()) };
+    // SAFETY: the tables map their own memory in the window, and are in use.
+    Ok(unsafe { new.seen_at(WINDOW) })
+}
+
+/// Where the linker put the image's sections (`link.ld`).
+mod image {
+    use super::{Rights, addr_of};
+
+    #[cfg(not(test))]
+    unsafe extern "C" {
+        static image_start: u8;
+        static image_end: u8;
+        static rodata_start: u8;
+        static rodata_end: u8;
+        static text_start: u8;
+        static text_end: u8;
+        static data_start: u8;
+        static data_end: u8;
+    }
+
+    /// First address and first address behind.
+    #[cfg(not(test))]
+    pub fn range() -> (u64, u64) {
+        (addr_of!(image_start) as u64, addr_of!(image_end) as u64)
+    }
+
+    /// First address, first address behind, and rights of each kind of section.
+    #[cfg(not(test))]
+    pub fn sections() -> [(u64, u64, Rights); 3] {
+        [
+            (
+                addr_of!(rodata_start) as u64,
+                addr_of!(rodata_end) as u64,
+                Rights::ReadOnly,
+            ),
+            (
+                addr_of!(text_start) as u64,
+                addr_of!(text_end) as u64,
+                Rights::Code,
+            ),
+            (
+                addr_of!(data_start) as u64,
+                addr_of!(data_end) as u64,
+                Rights::Data,
+            ),
+        ]
+    }
+
+    /// On the host there is no image.
+    #[cfg(test)]
+    pub fn range() -> (u64, u64) {
+        static NOTHING: u8 = 0;
+        (addr_of!(NOTHING) as u64, addr_of!(NOTHING) as u64)
+    }
+
+    /// On the host there is no image.
+    #[cfg(test)]
+    pub fn sections() -> [(u64, u64, Rights); 0] {
+        []
+    }
+
+    /// Whether `address` is in the image.
+    pub fn contains(address: u64) -> bool {
+        let (start, end) = range();
+        (start..end).contains(&address)
+    }
+}

@@ -1,0 +1,212 @@
+//! The serial line: written through a ring, so that nobody ever waits for it.
+//!
+//! Lines go into the ring whole or not at all; those that find it full are dropped and counted. The
+//! poll loop drains a few octets at a time when the wire is quiet. A machine without a UART works
+//! the same, with nothing to see.
+
+use core::fmt::{self, Write};
+use heapless::{Deque, String};
+use log::{LevelFilter, Log, Metadata, Record};
+use pollux_console::line::ERASE_LINE;
+use spin::Mutex;
+use uart_16550::backend::PioBackend;
+use uart_16550::{Config, Uart16550};
+
+/// Octets that wait to be sent.
+const RING: usize = 16 * 1024;
+/// The longest line, without its ending.
+pub const LINE: usize = 160;
+const LINE_END: &str = "\r\n";
+/// Octets that one call of [`Serial::drain`] sends. Each costs a microsecond on a real machine and
+/// several in a virtual one, in which no frame is answered.
+const DRAIN: usize = 4;
+/// The first serial port of a PC.
+const COM1: u16 = 0x3f8;
+
+/// The serial line and what waits for it.
+pub struct Serial {
+    uart: Option<Uart16550<PioBackend>>,
+    ring: Deque<u8, RING>,
+    dropped_lines: u64,
+    /// Whether the cursor stands in a line that began with the prompt.
+    prompting: bool,
+}
+
+/// The one serial line.
+static SERIAL: Mutex<Serial> = Mutex::new(Serial {
+    uart: None,
+    ring: Deque::new(),
+    dropped_lines: 0,
+    prompting: false,
+});
+
+/// Looks for a UART, sets it to 115,200 baud, eight bits, no parity, one stop bit, and sends the
+/// `log` crate's lines there. Returns whether there is one.
+pub fn initialize() -> bool {
+    // SAFETY: COM1 is a UART or nothing, and nobody else uses it.
+    let mut uart = unsafe { Uart16550::new_port(COM1) }.ok();
+    let config = Config {
+        check_cts_before_sending: false,
+        ..Config::default()
+    };
+    if let Some(port) = &mut uart
+        && port.init(config).is_err()
+    {
+        uart = None;
+    }
+    let found = uart.is_some();
+    SERIAL.lock().uart = uart;
+    if log::set_logger(&LOGGER).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+    found
+}
+
+/// Queues one line, or drops it whole and counts it.
+pub fn line(text: fmt::Arguments<'_>) {
+    let mut line = String::<LINE>::new();
+    // What does not fit is cut: a long line is worth more than none.
+    let _ = line.write_fmt(text);
+    SERIAL.lock().put_line(&line);
+}
+
+/// Runs `work` on the serial line.
+pub fn with<T>(work: impl FnOnce(&mut Serial) -> T) -> T {
+    work(&mut SERIAL.lock())
+}
+
+impl Serial {
+    /// Queues one line, or drops it whole and counts it. Takes the place of the prompt, if one is
+    /// there; the console session shows it again.
+    pub fn put_line(&mut self, line: &str) {
+        let erase = if self.prompting { ERASE_LINE } else { "" };
+        if self.room() < erase.len() + line.len() + LINE_END.len() {
+            self.dropped_lines += 1;
+            return;
+        }
+        self.put(erase);
+        self.put(line);
+        self.put(LINE_END);
+        self.prompting = false;
+    }
+
+    /// Queues the prompt or an echo behind it, or drops it whole.
+    pub fn put_prompt(&mut self, text: &str) {
+        if self.room() >= text.len() {
+            self.put(text);
+            self.prompting = true;
+        }
+    }
+
+    /// Queues the end of the line behind the prompt.
+    pub fn end_prompt(&mut self, text: &str) {
+        self.put_prompt(text);
+        self.prompting = false;
+    }
+
+    /// Whether the cursor stands in a line that began with the prompt.
+    pub const fn is_prompting(&self) -> bool {
+        self.prompting
+    }
+
+    /// Queues what there is room for: the callers have looked.
+    fn put(&mut self, text: &str) {
+        for octet in text.bytes() {
+            let _ = self.ring.push_back(octet);
+        }
+    }
+
+    /// How many octets can be queued.
+    pub fn room(&self) -> usize {
+        self.ring.capacity() - self.ring.len()
+    }
+
+    /// Lines that found no room.
+    pub const fn dropped_lines(&self) -> u64 {
+        self.dropped_lines
+    }
+
+    /// Sends a few of the queued octets, if the UART can take them now. Without a UART they are gone.
+    pub fn drain(&mut self) {
+        let (octets, _) = self.ring.as_slices();
+        let octets = octets.get(..DRAIN.min(octets.len())).unwrap_or_default();
+        let sent = match &mut self.uart {
+            Some(uart) => uart.send_bytes(octets),
+            None => octets.len(),
+        };
+        for _ in 0..sent {
+            self.ring.pop_front();
+        }
+    }
+
+    /// An octet that was typed.
+    pub fn receive(&mut self) -> Option<u8> {
+        self.uart.as_mut()?.try_receive_byte().ok()
+    }
+
+    /// Sends everything that is queued, waiting as long as it takes, but not forever. For the end
+    /// only.
+    pub fn flush(&mut self) {
+        const ATTEMPTS: u32 = 20_000_000;
+        for _ in 0..ATTEMPTS {
+            if self.ring.is_empty() {
+                return;
+            }
+            self.drain();
+        }
+    }
+}
+
+/// Sends everything that is queued. For the end only.
+pub fn flush() {
+    SERIAL.lock().flush();
+}
+
+/// The serial line as a fault uses it: no ring, no lock, no memory of its own.
+pub struct Direct(Option<Uart16550<PioBackend>>);
+
+impl Direct {
+    /// Takes the UART as it is, and sends first what is queued, if nobody is in the middle of that.
+    pub fn take() -> Self {
+        if let Some(mut serial) = SERIAL.try_lock() {
+            serial.flush();
+        }
+        // SAFETY: COM1 is a UART or nothing, and whoever used it before never runs again.
+        Self(unsafe { Uart16550::new_port(COM1) }.ok())
+    }
+}
+
+impl Write for Direct {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        /// A UART that takes nothing for this long never will.
+        const ATTEMPTS: u32 = 1_000_000;
+        let Some(uart) = &mut self.0 else {
+            return Ok(());
+        };
+        for octet in text.bytes() {
+            let mut send = |octet| (0..ATTEMPTS).any(|_| uart.try_send_byte(octet).is_ok());
+            if octet == b'\n' && !send(b'\r') || !send(octet) {
+                return Err(fmt::Error);
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Logger;
+
+static LOGGER: Logger = Logger;
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= LevelFilter::Info
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            line(*record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
