@@ -90,7 +90,7 @@ demo() {
     start_qemu_aside
 
     say "$nic, $net, $accel: waiting for the console"
-    await_console 'pollux> ' || die_with_qemu "the console showed no prompt within 20 s"
+    await_prompt_after '' || die_with_qemu "the console showed no prompt within 20 s"
     say "pinging $address over VLAN $vlan"
     local answered=yes
     "$target/release/pollux-issuer" ping "$address" --net "$net" --vlan "$vlan" --count 10 --interval 0.2 || answered=no
@@ -99,8 +99,7 @@ demo() {
     say "the appliance's console"
     local shown
     shown=$(wc -c <"$scratch/console")
-    head -c "$shown" "$scratch/console" | tr -d '\r'
-    echo
+    console_text | sed '$ { /^pollux> $/d }'
     if [[ $answered == yes ]]; then say "all ten pings were answered"; else say "not all of the ten pings were answered"; fi
     if [[ -t 0 && -t 1 ]]; then hand_over_console "$shown"; else power_off; fi
     [[ $answered == yes ]]
@@ -122,22 +121,24 @@ clean_up() {
     [[ -z ${scratch-} ]] || rm -rf "$scratch"
 }
 
-# Waits until the console has shown TEXT more than SEEN times (0); fails after 20 s or when QEMU has ended.
-await_console() {
-    local text=$1 seen=${2-0} tries
+# Waits until the console stands at its prompt again, below a line that ends in TEXT; fails after 20 s,
+# or when QEMU has ended.
+await_prompt_after() {
+    local text=$1 tries
     for ((tries = 0; tries < 400; tries++)); do
-        (($(grep -aoF "$text" "$scratch/console" | wc -l) > seen)) && return
+        [[ $(console_text) != *"$text"$'\n'*'pollux> ' ]] || return 0
         kill -0 "$qemu_pid" 2>/dev/null || return 1
         sleep 0.05
     done
     return 1
 }
 
+# What the console shows, less what it took back: its prompt, wherever a message came in between.
+console_text() { tr -d '\0' <"$scratch/console" | sed -e 's/.*\r\x1b\[K//' -e 's/\r//g' -e 's/\x1b\[K//g'; }
+
 ask_for_status() {
-    local prompts
-    prompts=$(grep -aoF 'pollux> ' "$scratch/console" | wc -l)
     printf 'status\r' >&"$keys"
-    await_console 'pollux> ' "$prompts" || say "the console gave no answer to 'status'"
+    await_prompt_after 'pollux> status' || say "the console gave no answer to 'status'"
 }
 
 # Gives the terminal to the appliance until QEMU ends; SHOWN bytes of its output are on it already.
