@@ -44,7 +44,7 @@ check_boot_options() {
     [[ -z $image || -f $image ]] || die "--image $image: no such file; ./run.sh image writes one"
     case $net in
         dgram:*) check_port "${net#dgram:}" ;;
-        tap:?*) [[ -e /sys/class/net/${net#tap:}/tun_flags ]] || die "--net $net: no tap interface '${net#tap:}'; make it with: ip tuntap add ${net#tap:} mode tap user $(id -un)" ;;
+        tap:?*) [[ -e /sys/class/net/${net#tap:}/tun_flags ]] || die "--net $net: no tap interface '${net#tap:}'; make it with: ip tuntap add ${net#tap:} mode tap user $(id -un) && ip link set ${net#tap:} up" ;;
         *) die "--net '$net' is neither dgram:PORT nor tap:IFNAME" ;;
     esac
 }
