@@ -196,11 +196,16 @@ impl Buffer {
         self.physical
     }
 
-    /// The octets. A ring calls this only for buffers that are not the device's at the moment.
+    /// The octets.
+    ///
+    /// # Safety
+    ///
+    /// No device may write to the buffer while they are borrowed: either none has been told of it, or
+    /// the one that was has said that it is done.
     #[inline]
-    pub(crate) const fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+    pub const unsafe fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
         // SAFETY: the octets are mapped, initialised, and belong to this handle, of which there is
-        // one; that no device writes them now is what the rings, the only callers, see to.
+        // one; the caller vouches for the devices.
         unsafe { self.bytes.as_mut() }
     }
 }
@@ -300,7 +305,9 @@ mod tests {
         let table: Table<Word, 2> = region.table().unwrap();
         let mut buffers: [Buffer; 2] = region.buffers().unwrap();
         table.entry(3).0.store(7, Ordering::Relaxed);
-        buffers[1].bytes()[5] = 9;
+        // SAFETY: there is no device.
+        let bytes = unsafe { buffers[1].bytes() };
+        bytes[5] = 9;
         let word = memory.reach(table.physical() + 8, 8);
         // SAFETY: `reach` checked that eight octets are there, and tables are aligned.
         assert_eq!(unsafe { word.cast::<u64>().read() }, 7);

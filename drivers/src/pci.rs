@@ -334,14 +334,12 @@ fn io_bar(low: u32, mask: u32) -> Option<Bar> {
     (port != 0 && length != 0).then_some(Bar::Io { port, length })
 }
 
-/// Lets the function at `address` answer at its memory and I/O addresses, and turns its interrupt
-/// pin off: nothing here is driven by interrupts. Does not let it reach memory.
+/// Lets the function at `address` answer at its memory addresses, and turns its interrupt pin off:
+/// nothing here is driven by interrupts. Does not let it reach memory. Its I/O ports are left as they
+/// are: firmware may have given it none, and it would answer at port 0.
 pub fn enable_registers(access: &impl ConfigRegionAccess, address: PciAddress) {
     PciHeader::new(address).update_command(access, |command| {
-        command
-            | CommandRegister::IO_ENABLE
-            | CommandRegister::MEMORY_ENABLE
-            | CommandRegister::INTERRUPT_DISABLE
+        command | CommandRegister::MEMORY_ENABLE | CommandRegister::INTERRUPT_DISABLE
     });
 }
 
@@ -561,10 +559,10 @@ mod tests {
         let space = FakeSpace::default();
         let card = space.put(0, 3, 0, &[(0, E1000), (0x04, 0x0000_0140)]);
         enable_registers(&space, card);
-        assert_eq!(space.word(card, 0x04), 0x0000_0543);
+        assert_eq!(space.word(card, 0x04), 0x0000_0542);
         enable_bus_master(&space, card);
-        assert_eq!(space.word(card, 0x04), 0x0000_0547);
+        assert_eq!(space.word(card, 0x04), 0x0000_0546);
         disable_bus_master(&space, card);
-        assert_eq!(space.word(card, 0x04), 0x0000_0543);
+        assert_eq!(space.word(card, 0x04), 0x0000_0542);
     }
 }

@@ -1,8 +1,8 @@
 //! Intel's 8254x family, of which the 82540EM is what QEMU and VirtualBox emulate.
 //!
-//! The kernel finds a card by [`Card::find`], lets it decode its registers, resets it with
-//! [`Quiet::reset`], lets it reach memory, and gets an [`E1000`] from [`Quiet::start`]. From then on
-//! the poll loop drives it as a [`Device`].
+//! The kernel knows a card by [`Card::find`], keeps it from reaching memory, lets it answer at its
+//! registers, resets it with [`Quiet::reset`], lets it reach memory, and gets an [`E1000`] from
+//! [`Quiet::start`]. From then on the poll loop drives it as a [`Device`].
 //!
 //! While frames flow the driver looks at descriptors in memory only. Registers are written for
 //! doorbells, at most one for each direction and turn, and read in housekeeping. A frame is answered
@@ -131,8 +131,7 @@ impl<R: RegisterAccess> Device for E1000<R> {
             } else {
                 None
             };
-            let length = arrival.length();
-            let damage = arrival.damage();
+            let (length, damage) = arrival.inspect();
             let verdict = receiver.receive(Received {
                 buffer: arrival.bytes(),
                 length,

@@ -53,26 +53,23 @@ const _: () = assert!(mem::offset_of!(Descriptor, fields) == 8);
 // SAFETY: both fields are atomic integers.
 unsafe impl DeviceShared for Descriptor {}
 
-/// Bits of the second half of a receive descriptor (82540EM SDM §3.2.3.1, §3.2.3.2). The length is in
-/// the lowest 16.
-mod receive_fields {
-    /// Status: descriptor done.
-    pub const DD: u64 = 1 << 32;
+/// Descriptor done, in the second half of a descriptor of either kind (82540EM SDM §3.2.3.1,
+/// §3.3.3.2).
+const DONE: u64 = 1 << 32;
+
+/// Bits of the upper 32 of a receive descriptor's second half (82540EM SDM §3.2.3.1, §3.2.3.2). The
+/// length is in the lowest 16 of all.
+mod received {
     /// Status: end of packet.
-    pub const EOP: u64 = 1 << 33;
+    pub const EOP: u32 = 1 << 1;
     /// Errors: CRC or alignment, symbol, sequence, carrier extension, data. The two bits for bad
     /// checksums in the payload are not among them: whoever parses the payload finds out.
-    pub const ERRORS: u64 = 0x97 << 40;
+    pub const ERRORS: u32 = 0x97 << 8;
 }
 
-/// Bits of the second half of a transmit descriptor (82540EM SDM §3.3.3.1, §3.3.3.2). The length is
-/// in the lowest 16.
-mod transmit_fields {
-    /// Command: end of packet, insert the check sequence, report status.
-    pub const SEND: u64 = 0b1011 << 24;
-    /// Status: descriptor done.
-    pub const DD: u64 = 1 << 32;
-}
+/// The command in a transmit descriptor's second half, next to a length in its lowest 16 bits: end of
+/// packet, insert the check sequence, report status (82540EM SDM §3.3.3.1).
+const SEND: u64 = 0b1011 << 24;
 
 /// A ring's descriptors, and the buffers that its slots own.
 #[derive(Debug)]
@@ -140,8 +137,8 @@ impl Slots {
 #[derive(Debug)]
 pub struct ReceiveRing {
     slots: Slots,
-    /// Slots handed back since the card was last told.
-    unannounced: usize,
+    /// The value of `next` of which the card was last told.
+    announced: usize,
     /// Whether the frame before went on into the next slot.
     continued: bool,
 }
@@ -155,7 +152,7 @@ impl ReceiveRing {
         }
         Ok(Self {
             slots,
-            unannounced: 0,
+            announced: 0,
             continued: false,
         })
     }
@@ -177,7 +174,7 @@ impl ReceiveRing {
         (0..budget.min(SLOTS - 1))
             .take_while(|ahead| {
                 let descriptor = self.slots.descriptors.entry(self.slots.next + ahead);
-                descriptor.fields.load(Ordering::Relaxed) & receive_fields::DD != 0
+                descriptor.fields.load(Ordering::Relaxed) & DONE != 0
             })
             .count()
     }
@@ -187,19 +184,20 @@ impl ReceiveRing {
     pub fn arrival(&mut self) -> Option<Arrival<'_>> {
         let descriptor = self.slots.descriptors.entry(self.slots.next);
         let fields = descriptor.fields.load(Ordering::Acquire);
-        (fields & receive_fields::DD != 0).then_some(Arrival { ring: self, fields })
+        (fields & DONE != 0).then_some(Arrival { ring: self, fields })
     }
 
     /// What to tell the tail register, if it is time to.
     #[inline]
     pub fn take_tail(&mut self) -> Option<u32> {
-        if self.unannounced < RECEIVE_BATCH {
+        let handed_back = self.slots.next.wrapping_sub(self.announced) & MASK;
+        if handed_back < RECEIVE_BATCH {
             return None;
         }
-        self.unannounced = 0;
+        self.announced = self.slots.next;
         // All descriptors written so far must be in memory before the card is told of them.
         fence(Ordering::Release);
-        Some((self.slots.next.wrapping_sub(1) & MASK) as u32)
+        Some((self.announced.wrapping_sub(1) & MASK) as u32)
     }
 
     #[cfg(test)]
@@ -217,38 +215,36 @@ pub struct Arrival<'ring> {
 }
 
 impl Arrival<'_> {
-    /// The frame's length as the card gave it, but no more than the buffer holds.
-    #[inline]
-    pub fn length(&self) -> usize {
-        usize::from(self.fields as u16).min(BUFFER_SIZE)
-    }
-
     /// The buffer.
     #[inline]
     pub fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
-        self.ring.slots.current().1.bytes()
+        let (_, buffer) = self.ring.slots.current();
+        // SAFETY: an arrival exists only where the card has set "descriptor done", and it may not use
+        // the slot again before the tail register says so, which is after the arrival's end.
+        unsafe { buffer.bytes() }
     }
 
-    /// What is wrong with the frame. To be asked once, since a frame that goes on into the next slot
-    /// is remembered.
+    /// The frame's length, which is no more than the buffer holds, and what is wrong with the frame.
+    /// To be asked once, since a frame that goes on into the next slot is remembered.
     #[inline]
-    pub fn damage(&mut self) -> Option<Damage> {
-        const WHOLE: u64 = receive_fields::EOP;
-        let whole = self.fields & (WHOLE | receive_fields::ERRORS) == WHOLE;
-        let fits = (1..=BUFFER_SIZE).contains(&usize::from(self.fields as u16));
-        if whole && fits && !self.ring.continued {
-            return None;
+    pub fn inspect(&mut self) -> (usize, Option<Damage>) {
+        let length = usize::from(self.fields as u16);
+        let status = (self.fields >> 32) as u32;
+        let whole = status & (received::EOP | received::ERRORS) == received::EOP;
+        if whole && (1..=BUFFER_SIZE).contains(&length) && !self.ring.continued {
+            (length, None)
+        } else {
+            (length.min(BUFFER_SIZE), Some(self.diagnose(status)))
         }
-        Some(self.diagnose())
     }
 
     #[cold]
-    fn diagnose(&mut self) -> Damage {
-        let ends = self.fields & receive_fields::EOP != 0;
+    fn diagnose(&mut self, status: u32) -> Damage {
+        let ends = status & received::EOP != 0;
         let continues = mem::replace(&mut self.ring.continued, !ends);
         if continues || !ends {
             Damage::Oversized
-        } else if self.fields & receive_fields::ERRORS != 0 {
+        } else if status & received::ERRORS != 0 {
             Damage::Reported
         } else {
             Damage::ImpossibleLength
@@ -259,7 +255,6 @@ impl Arrival<'_> {
     #[inline]
     pub fn release(self) {
         self.ring.slots.advance(0);
-        self.ring.unannounced += 1;
     }
 
     /// Makes the buffer change places with the one in `vacancy`, from where its first `length` octets
@@ -289,7 +284,7 @@ impl TransmitRing {
         let mut slots = Slots::new(memory)?;
         // A slot that was never used looks like one whose frame has gone out.
         for _ in 0..SLOTS {
-            slots.advance(transmit_fields::DD);
+            slots.advance(DONE);
         }
         Ok(Self {
             slots,
@@ -302,17 +297,18 @@ impl TransmitRing {
         self.slots.placement()
     }
 
-    /// The next slot, if what it held has gone out. The slot after it must be free as well: the tail
-    /// will point there, and must not meet the head.
+    /// The next slot, if what it held has gone out.
+    ///
+    /// It is the slot after it that is looked at. That one must be free in any case, since the tail
+    /// will point there and must not meet the head; and the card sends in order, so that the slot
+    /// before it is free then, too. (From a card that lies about it we lose what it was to send,
+    /// nothing else.) The load acquires, so that no octet of the buffer is written before the card is
+    /// known to be done with it.
     #[inline]
     pub fn vacancy(&mut self) -> Option<Vacancy<'_>> {
-        let done = |index| {
-            let descriptor = self.slots.descriptors.entry(index);
-            // Acquired, so that no octet of the buffer is written before the card is known to be done
-            // with it.
-            descriptor.fields.load(Ordering::Acquire) & transmit_fields::DD != 0
-        };
-        (done(self.slots.next) && done(self.slots.next + 1)).then_some(Vacancy { ring: self })
+        let after = self.slots.descriptors.entry(self.slots.next + 1);
+        let done = after.fields.load(Ordering::Acquire) & DONE != 0;
+        done.then_some(Vacancy { ring: self })
     }
 
     /// What to tell the tail register, if anything was queued since it was told last.
@@ -349,7 +345,8 @@ impl Vacancy<'_> {
     /// The buffer, to write a frame of our own into.
     #[inline]
     pub fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
-        self.buffer().bytes()
+        // SAFETY: the card only reads what is queued, and a vacancy exists only where it has done so.
+        unsafe { self.buffer().bytes() }
     }
 
     /// Queues the first `length` octets of the buffer, made up to [`MINIMUM_FRAME`] with zeros, so
@@ -357,12 +354,19 @@ impl Vacancy<'_> {
     /// buffer's last to queue.
     #[inline]
     pub fn queue(mut self, length: usize) {
+        let length = if (MINIMUM_FRAME..=BUFFER_SIZE).contains(&length) {
+            length
+        } else {
+            self.fit(length)
+        };
+        self.ring.slots.advance(SEND | length as u64);
+    }
+
+    #[cold]
+    fn fit(&mut self, length: usize) -> usize {
         if let Some(padding) = self.bytes().get_mut(length..MINIMUM_FRAME) {
             padding.fill(0);
         }
-        let length = length.clamp(MINIMUM_FRAME, BUFFER_SIZE);
-        self.ring
-            .slots
-            .advance(transmit_fields::SEND | length as u64);
+        length.clamp(MINIMUM_FRAME, BUFFER_SIZE)
     }
 }
