@@ -59,6 +59,8 @@ pub struct MemoryView {
     pub heap_size_bytes: u64,
     /// Descriptor rings and frame buffers.
     pub dma_bytes: u64,
+    /// How often the heap was used while frames were being answered: 0, or there is a bug.
+    pub frame_path_allocations: u64,
 }
 
 /// A network card with its driver and the stack's side of it.

@@ -248,6 +248,7 @@ fn with_view<T>(kernel: &Kernel, now: Instant, work: impl FnOnce(&StatusView<'_>
             heap_used_bytes: heap_used as u64,
             heap_size_bytes: heap_size as u64,
             dma_bytes: kernel.dma_octets,
+            frame_path_allocations: memory::heap::allocations_in_frame_path(),
         },
         ports: &ports,
         poll: PollView {

@@ -241,6 +241,7 @@ fn memory(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row,
         2 => row_of(out, "heap", Kibibytes(memory.heap_size_bytes)),
         3 => row_of(out, "heap_used", Kibibytes(memory.heap_used_bytes)),
         4 => row_of(out, "dma", Kibibytes(memory.dma_bytes)),
+        5 => row_of(out, "frame_path_allocations", memory.frame_path_allocations),
         _ => Ok(Row::Beyond),
     }
 }

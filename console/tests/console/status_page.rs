@@ -68,6 +68,7 @@ memory
   heap                    4096 KiB
   heap_used               12 KiB
   dma                     2048 KiB
+  frame_path_allocations  0
 port eth0
   model                   82540EM
   driver                  e1000
@@ -140,7 +141,7 @@ fn without_a_card_there_is_no_port() {
         page.push('\n');
     }
     assert!(
-        page.contains("  dma                     2048 KiB\nloop\n"),
+        page.contains("  frame_path_allocations  0\nloop\n"),
         "{page}"
     );
     assert!(!page.contains("eth0"), "{page}");

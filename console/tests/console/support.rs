@@ -57,6 +57,7 @@ impl Appliance {
                     heap_used_bytes: 12_001,
                     heap_size_bytes: 4 << 20,
                     dma_bytes: 2 << 20,
+                    frame_path_allocations: 0,
                 },
                 ports: &[],
                 poll: PollView {

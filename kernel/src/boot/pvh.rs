@@ -116,8 +116,7 @@ unsafe fn table_at<T: FromBytes>(address: u64, count: u32) -> &'static [T] {
 /// A text that lives on is at `address`, where the first 4 GiB are mapped one to one.
 unsafe fn text_at(address: u64) -> &'static str {
     // SAFETY: as above; behind the text there is more memory, whatever it holds.
-    let octets =
-        unsafe { core::slice::from_raw_parts(address as *const u8, MAXIMUM_COMMAND_LINE) };
+    let octets = unsafe { core::slice::from_raw_parts(address as *const u8, MAXIMUM_COMMAND_LINE) };
     let text = CStr::from_bytes_until_nul(octets).ok();
     text.and_then(|text| text.to_str().ok()).unwrap_or("")
 }

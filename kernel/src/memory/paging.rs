@@ -32,12 +32,9 @@ pub enum Rights {
 }
 
 impl Rights {
-    fn flags(self) -> PageTableFlags {
-        let no_execute = if crate::cpu::has_no_execute() {
-            PageTableFlags::NO_EXECUTE
-        } else {
-            PageTableFlags::empty()
-        };
+    /// The bits that give these rights. `no_execute` is the bit that forbids to execute, or nothing on
+    /// a processor that does not have it.
+    fn flags(self, no_execute: PageTableFlags) -> PageTableFlags {
         let present = PageTableFlags::PRESENT;
         match self {
             Self::Code => present,
@@ -105,6 +102,7 @@ pub struct Tables {
     mapper: OffsetPageTable<'static>,
     level_4: PhysFrame<Size4KiB>,
     frames: Frames,
+    no_execute: PageTableFlags,
 }
 
 impl Tables {
@@ -113,7 +111,7 @@ impl Tables {
     /// # Safety
     ///
     /// The range is free memory of at least one page, mapped there and used for nothing else.
-    unsafe fn new(range: PhysicalRange, offset: u64) -> Self {
+    unsafe fn new(range: PhysicalRange, offset: u64, has_no_execute: bool) -> Self {
         let level_4 = PhysFrame::containing_address(PhysAddr::new(range.start));
         let table = (offset + range.start) as *mut PageTable;
         // SAFETY: as above; a page of zeros is an empty table.
@@ -128,6 +126,11 @@ impl Tables {
             frames: Frames {
                 next: range.start + PAGE,
                 end: range.end,
+            },
+            no_execute: if has_no_execute {
+                PageTableFlags::NO_EXECUTE
+            } else {
+                PageTableFlags::empty()
             },
         }
     }
@@ -158,7 +161,7 @@ impl Tables {
     {
         let page = Page::<S>::containing_address(VirtAddr::new(virtual_));
         let frame = PhysFrame::<S>::containing_address(PhysAddr::new(physical));
-        let flags = rights.flags();
+        let flags = rights.flags(self.no_execute);
         let above = PageTableFlags::PRESENT | PageTableFlags::WRITABLE;
         // SAFETY: the callers map memory of the kind that the rights are for, and nothing is mapped
         // twice with different ones.
@@ -168,7 +171,8 @@ impl Tables {
         };
         match mapped {
             Ok(flush) => {
-                flush.flush();
+                // The page was not mapped before, and no processor remembers that.
+                flush.ignore();
                 Ok(())
             }
             Err(MapToError::FrameAllocationFailed) => Err(MapError::OutOfTables),
@@ -305,7 +309,7 @@ pub unsafe fn move_over(
     boot: &Boot,
 ) -> Result<Tables, MapError> {
     // SAFETY: as above.
-    let mut new = unsafe { Tables::new(tables, old_offset) };
+    let mut new = unsafe { Tables::new(tables, old_offset, crate::cpu::has_no_execute()) };
     new.map_image(old)?;
     new.map_window(tables.start, tables.end - tables.start, Rights::Data)?;
     new.map_window_large(heap)?;
@@ -388,5 +392,105 @@ mod image {
     pub fn contains(address: u64) -> bool {
         let (start, end) = range();
         (start..end).contains(&address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::alloc::{Layout, alloc_zeroed};
+
+    const MIB: u64 = 1 << 20;
+
+    /// Empty tables in 1 MiB of the host's memory, which stands for physical memory from 0 on.
+    fn tables() -> Tables {
+        let layout = Layout::from_size_align(MIB as usize, 4096).expect("is valid");
+        // SAFETY: the layout is not empty.
+        let memory = unsafe { alloc_zeroed(layout) } as u64;
+        let range = PhysicalRange {
+            start: PAGE,
+            end: MIB,
+        };
+        // SAFETY: the memory was just allocated and is never freed.
+        unsafe { Tables::new(range, memory, true) }
+    }
+
+    fn rights_at(tables: &Tables, address: u64) -> Option<(u64, PageTableFlags)> {
+        match tables.mapper.translate(VirtAddr::new(address)) {
+            TranslateResult::Mapped {
+                frame,
+                offset,
+                flags,
+            } => Some((frame.start_address().as_u64() + offset, flags)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_window_shows_exactly_the_pages_that_were_asked_for() {
+        let mut tables = tables();
+        let mapped = tables.map_window(0xfebc_0ffc, 8, Rights::Registers);
+        assert_eq!(mapped, Ok(()));
+        for page in [0xfebc_0000, 0xfebc_1000] {
+            let (physical, flags) = rights_at(&tables, WINDOW + page + 5).expect("is mapped");
+            assert_eq!(physical, page + 5);
+            assert!(flags.contains(PageTableFlags::NO_CACHE | PageTableFlags::WRITABLE));
+            assert!(flags.contains(PageTableFlags::NO_EXECUTE));
+        }
+        assert_eq!(rights_at(&tables, WINDOW + 0xfebb_f000), None);
+        assert_eq!(rights_at(&tables, WINDOW + 0xfebc_2000), None);
+        assert_eq!(rights_at(&tables, 0xfebc_0000), None);
+    }
+
+    #[test]
+    fn only_code_can_be_executed_and_it_cannot_be_written() {
+        let mut tables = tables();
+        for (index, rights) in [Rights::Code, Rights::ReadOnly, Rights::Data]
+            .into_iter()
+            .enumerate()
+        {
+            let page = 0x20_0000 + index as u64 * PAGE;
+            assert_eq!(tables.map::<Size4KiB>(page, page, rights), Ok(()));
+            let (_, flags) = rights_at(&tables, page).expect("is mapped");
+            assert_eq!(
+                flags.contains(PageTableFlags::WRITABLE),
+                rights == Rights::Data
+            );
+            assert_eq!(
+                flags.contains(PageTableFlags::NO_EXECUTE),
+                rights != Rights::Code
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_again_is_no_error_and_otherwise_it_is() {
+        let mut tables = tables();
+        assert_eq!(tables.map_window(5 * MIB, PAGE, Rights::ReadOnly), Ok(()));
+        assert_eq!(tables.map_window(5 * MIB, 1, Rights::ReadOnly), Ok(()));
+        assert_eq!(
+            tables.map_window(5 * MIB, 1, Rights::Data),
+            Err(MapError::MappedOtherwise(WINDOW + 5 * MIB))
+        );
+        let large = PhysicalRange {
+            start: 8 * MIB,
+            end: 10 * MIB,
+        };
+        assert_eq!(tables.map_window_large(large), Ok(()));
+        assert_eq!(tables.map_window(9 * MIB, 1, Rights::Data), Ok(()));
+    }
+
+    #[test]
+    fn what_is_beyond_the_window_or_the_memory_for_tables_is_refused() {
+        let mut tables = tables();
+        for address in [WINDOW_SIZE, u64::MAX] {
+            assert_eq!(
+                tables.map_window(address, 1, Rights::Data),
+                Err(MapError::BeyondWindow(address))
+            );
+        }
+        // Each of these needs two tables of its own, and there are fewer than 256.
+        let refused = (0..256_u64).find_map(|n| tables.map_window(n << 30, 1, Rights::Data).err());
+        assert_eq!(refused, Some(MapError::OutOfTables));
     }
 }
