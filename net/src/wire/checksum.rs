@@ -16,6 +16,8 @@ pub struct Checksum([u8; 2]);
 impl Checksum {
     /// The field while a checksum over its own header is computed.
     pub const ZERO: Self = Self([0; 2]);
+    /// The checksum of nothing but zeros.
+    pub const ONES: Self = Self([0xff; 2]);
 
     /// The checksum of `octets`, whose checksum field must be zero.
     pub fn of(octets: &[u8]) -> Self {
@@ -23,9 +25,14 @@ impl Checksum {
     }
 
     /// The checksum after the octets `old`, at an even offset of what it covers, became `new`
-    /// (RFC 1624, equation 3: the one form that is right when the result is zero).
+    /// (RFC 1624, equation 3: the one form that is right when the result is zero). What it covers
+    /// must not have become all zeros: [`Checksum::ONES`] would then be right, and zero comes out.
     #[inline]
     #[must_use]
+    #[allow(
+        clippy::arithmetic_side_effects,
+        reason = "three numbers of sixteen bits fit in sixty-four"
+    )]
     pub const fn updated(self, old: [u8; 2], new: [u8; 2]) -> Self {
         let sum = !u16::from_ne_bytes(self.0) as u64
             + !u16::from_ne_bytes(old) as u64
@@ -43,6 +50,10 @@ pub fn is_valid(octets: &[u8]) -> bool {
 /// The one's complement sum of `octets` as 16-bit words in the machine's own order, the last one
 /// padded with a zero octet.
 #[inline]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "it would take 2^64 words of 64 bits, more than there is memory, to fill 128"
+)]
 fn sum(octets: &[u8]) -> u16 {
     let mut sum = 0_u128;
     let (blocks, rest) = octets.as_chunks::<32>();
@@ -63,12 +74,16 @@ fn sum(octets: &[u8]) -> u16 {
         }
         sum += u128::from(u64::from_ne_bytes(last));
     }
-    // The sum of 64 KiB in words of 64 bits has at most 13 bits above the lower 64.
+    // The sum of 64 KiB in words of 64 bits has at most 14 bits above the lower 64.
     fold((sum as u64 & 0xffff_ffff) + (sum as u64 >> 32) + (sum >> 64) as u64)
 }
 
 /// Brings a sum down to sixteen bits by adding what stands above them, again and again.
 #[inline]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "each step adds two numbers that are narrower than their sum's type"
+)]
 const fn fold(sum: u64) -> u16 {
     let sum = (sum >> 32) + (sum & 0xffff_ffff);
     let sum = (sum >> 16) + (sum & 0xffff);
@@ -77,19 +92,26 @@ const fn fold(sum: u64) -> u16 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     extern crate std;
     use super::*;
     use proptest::prelude::*;
 
     /// The definition, word by word: RFC 1071 §1.
-    fn by_definition(octets: &[u8]) -> [u8; 2] {
+    pub(crate) fn by_definition(octets: &[u8]) -> [u8; 2] {
         let mut sum = 0_u32;
         for pair in octets.chunks(2) {
             sum += u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |&low| u32::from(low));
             sum = (sum & 0xffff) + (sum >> 16);
         }
         (!(sum as u16)).to_be_bytes()
+    }
+
+    /// Writes the checksum of `octets`, by definition, into their two octets at `place`.
+    pub(crate) fn seal(octets: &mut [u8], place: usize) {
+        octets[place..place + 2].copy_from_slice(&[0, 0]);
+        let checksum = by_definition(octets);
+        octets[place..place + 2].copy_from_slice(&checksum);
     }
 
     #[test]

@@ -31,14 +31,28 @@ impl EchoHeader {
         self.message_type == ECHO_REQUEST && self.code == 0
     }
 
-    /// Makes a request its reply. Nothing else of the message changes, so neither the data nor the
-    /// rest of the header need be summed again.
+    /// Makes a request its reply, whose `data` follow this header. Nothing else of the message
+    /// changes, so neither the data nor the rest of the header need be summed again.
     #[inline]
-    pub const fn turn_into_reply(&mut self) {
+    pub fn turn_into_reply(&mut self, data: &[u8]) {
         self.message_type = ECHO_REPLY;
         self.checksum = self
             .checksum
             .updated([ECHO_REQUEST, self.code], [ECHO_REPLY, self.code]);
+        if self.checksum == Checksum::ZERO {
+            self.settle_zero_checksum(data);
+        }
+    }
+
+    /// Tells the two messages apart whose checksum an update finds to be zero: most sum to all ones,
+    /// and zero is right; but one of nothing but zeros sums to zero, and needs all ones. Identifier
+    /// and sequence number 0 without data, which some tools send by default, is such a message.
+    #[cold]
+    fn settle_zero_checksum(&mut self, data: &[u8]) {
+        let is_zero = |octets: &[u8]| octets.iter().all(|&octet| octet == 0);
+        if is_zero(self.as_bytes()) && is_zero(data) {
+            self.checksum = Checksum::ONES;
+        }
     }
 }
 
@@ -55,9 +69,9 @@ mod tests {
             ];
             let sum = Checksum::of(&octets);
             octets[2..4].copy_from_slice(sum.as_bytes());
-            let (header, _) = EchoHeader::mut_from_prefix(&mut octets).expect("8 octets");
+            let (header, data) = EchoHeader::mut_from_prefix(&mut octets).expect("8 octets");
             assert!(header.is_request());
-            header.turn_into_reply();
+            header.turn_into_reply(data);
             assert!(!header.is_request());
             assert!(checksum::is_valid(&octets));
             assert_eq!(octets[..2], [0, 0]);
@@ -65,6 +79,28 @@ mod tests {
                 octets[4..],
                 [0x12, 0x34, 0, first, b'd', b'a', b't', b'a', b'!']
             );
+        }
+    }
+
+    #[test]
+    fn a_reply_of_nothing_but_zeros_has_a_checksum_of_all_ones() {
+        let mut octets = [8, 0, 0xf7, 0xff, 0, 0, 0, 0, 0, 0, 0];
+        let (header, data) = EchoHeader::mut_from_prefix(&mut octets).expect("8 octets");
+        header.turn_into_reply(data);
+        assert_eq!(octets, [0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_reply_that_sums_to_all_ones_has_a_checksum_of_zero() {
+        for mut octets in [
+            [8, 0, 0xf7, 0xff, 0xff, 0xff, 0, 0, 0, 0],
+            [8, 0, 0xf7, 0xff, 0, 0, 0, 0, 0xff, 0xff],
+        ] {
+            let before = octets;
+            let (header, data) = EchoHeader::mut_from_prefix(&mut octets).expect("8 octets");
+            header.turn_into_reply(data);
+            assert_eq!(octets[..4], [0, 0, 0, 0]);
+            assert_eq!(octets[4..], before[4..]);
         }
     }
 
