@@ -13,8 +13,8 @@ const LOOSE_SOURCE_ROUTE: u8 = 131;
 const STRICT_SOURCE_ROUTE: u8 = 137;
 
 /// The pointer of a record route or timestamp option counts from 1, and the data follow it.
-const FIRST_POINTER: usize = 4;
-const TIMESTAMP_FIRST_POINTER: usize = 5;
+const FIRST_POINTER: u8 = 4;
+const TIMESTAMP_FIRST_POINTER: u8 = 5;
 /// The high-order bit of a timestamp that does not count from midnight UT (RFC 791 §3.1).
 const NOT_UNIVERSAL_TIME: u32 = 1 << 31;
 
@@ -59,8 +59,8 @@ pub fn record(options: &mut [u8], address: Ipv4Addr, milliseconds: u32) {
         let length = match *rest {
             [] | [END_OF_LIST, ..] => return,
             [NO_OPERATION, ..] => 1,
+            [_] | [_, 0, ..] => return,
             [_, length, ..] => usize::from(length),
-            [_] => return,
         };
         let Some((option, after)) = rest.split_at_mut_checked(length) else {
             return;
@@ -70,69 +70,66 @@ pub fn record(options: &mut [u8], address: Ipv4Addr, milliseconds: u32) {
             Some(&TIMESTAMP) => record_timestamp(option, address, milliseconds),
             _ => {}
         }
-        if length == 0 {
-            return;
-        }
         rest = after;
     }
 }
 
 /// Writes `value` where the option's pointer points, and moves the pointer behind it. `false` when
-/// there is no room or the pointer makes no sense.
-fn append(option: &mut [u8], first: usize, value: &[u8]) -> bool {
+/// there is no room.
+fn append(option: &mut [u8], value: &[u8]) -> bool {
     let Some(&pointer) = option.get(2) else {
         return false;
     };
-    let pointer = usize::from(pointer);
-    if pointer < first {
-        return false;
-    }
-    // The pointer counts from 1.
-    let start = pointer - 1;
-    let Some(end) = start.checked_add(value.len()) else {
-        return false;
-    };
-    let Some(slot) = option.get_mut(start..end) else {
+    let Some(slot) = at(pointer, option).and_then(|rest| rest.get_mut(..value.len())) else {
         return false;
     };
     slot.copy_from_slice(value);
     if let Some(field) = option.get_mut(2) {
-        *field = (end + 1) as u8;
+        *field = pointer.saturating_add(value.len() as u8);
     }
     true
 }
 
+/// The octets from `pointer`, which counts from 1, to the option's end.
+fn at(pointer: u8, option: &mut [u8]) -> Option<&mut [u8]> {
+    option.get_mut(usize::from(pointer).checked_sub(1)?..)
+}
+
 /// RFC 791 §3.1, "Record Route".
 fn record_route(option: &mut [u8], address: Ipv4Addr) {
-    append(option, FIRST_POINTER, &address.octets());
+    if let [_, _, pointer, ..] = *option
+        && pointer >= FIRST_POINTER
+    {
+        append(option, &address.octets());
+    }
 }
 
 /// RFC 791 §3.1, "Internet Timestamp", flags 0 (timestamps only), 1 (addresses too) and 3 (only if
 /// the next address is ours).
 fn record_timestamp(option: &mut [u8], address: Ipv4Addr, milliseconds: u32) {
-    let &[_, _, pointer, overflow_and_flag, ..] = &*option else {
+    let [_, _, pointer, overflow_and_flag, ..] = *option else {
         return;
     };
+    if pointer < TIMESTAMP_FIRST_POINTER {
+        return;
+    }
     let time = (milliseconds | NOT_UNIVERSAL_TIME).to_be_bytes();
     let [a, b, c, d] = address.octets();
     let [t0, t1, t2, t3] = time;
     let both = [a, b, c, d, t0, t1, t2, t3];
-    let prespecified = usize::from(pointer)
-        .checked_sub(1)
-        .and_then(|start| option.get(start..start.checked_add(4)?))
-        .is_some_and(|next| next == address.octets());
+    let is_next = at(pointer, option).is_some_and(|rest| rest.starts_with(&address.octets()));
     let written = match overflow_and_flag & 0x0f {
-        0 => append(option, TIMESTAMP_FIRST_POINTER, &time),
-        1 => append(option, TIMESTAMP_FIRST_POINTER, &both),
-        3 if prespecified => append(option, TIMESTAMP_FIRST_POINTER, &both),
+        0 => append(option, &time),
+        1 => append(option, &both),
+        3 if is_next => append(option, &both),
         _ => return,
     };
     // A host that finds no room counts itself, up to 15 times, in the upper half of the flag octet.
     if !written
         && let Some(field) = option.get_mut(3)
-        && *field < 0xf0
+        && let Some(counted) = field.checked_add(0x10)
     {
-        *field += 0x10;
+        *field = counted;
     }
 }
 
@@ -217,6 +214,43 @@ mod tests {
         assert_eq!(full, [68, 4, 5, 0xf0]);
         record(&mut full, OWN, 7);
         assert_eq!(full, [68, 4, 5, 0xf0]);
+    }
+
+    #[test]
+    fn a_pointer_before_the_data_changes_nothing() {
+        for pointer in 0..4 {
+            let before = [7, 7, pointer, 1, 2, 3, 4, 0];
+            let mut options = before;
+            record(&mut options, OWN, 7);
+            assert_eq!(options, before);
+        }
+        for pointer in 0..5 {
+            let before = [68, 12, pointer, 1, 1, 2, 3, 4, 5, 6, 7, 8];
+            let mut options = before;
+            record(&mut options, OWN, 7);
+            assert_eq!(options, before);
+        }
+    }
+
+    #[test]
+    fn the_longest_option_is_filled_to_its_last_octet() {
+        let mut options = [0; 40];
+        options[0] = 7;
+        options[1] = 39;
+        options[2] = 36;
+        record(&mut options, OWN, 7);
+        assert_eq!(options[2], 40);
+        assert_eq!(options[35..], [10, 10, 10, 11, 0]);
+        record(&mut options, OWN, 7);
+        assert_eq!(options[35..], [10, 10, 10, 11, 0]);
+    }
+
+    #[test]
+    fn options_behind_the_end_of_the_list_are_not_touched() {
+        let before = [1, 0, 7, 7, 4, 0, 0, 0];
+        let mut options = before;
+        record(&mut options, OWN, 7);
+        assert_eq!(options, before);
     }
 
     proptest! {
