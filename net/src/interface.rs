@@ -167,7 +167,7 @@ pub enum ConfigurationError {
     VidOutOfRange(u16),
     /// A device with this VLAN identifier exists.
     VidInUse(u16),
-    /// A device name is 1 to 15 characters long.
+    /// A device name is 1 to 15 octets long.
     NameLength(usize),
     /// Another device has this name.
     NameInUse,
@@ -187,10 +187,7 @@ impl fmt::Display for ConfigurationError {
             Self::VidOutOfRange(vid) => write!(f, "VLAN identifier {vid} is not in 1..4094"),
             Self::VidInUse(vid) => write!(f, "a device for VLAN {vid} exists already"),
             Self::NameLength(length) => {
-                write!(
-                    f,
-                    "a name of {length} characters is not in 1..{NAME_LENGTH}"
-                )
+                write!(f, "a name of {length} octets is not in 1..{NAME_LENGTH}")
             }
             Self::NameInUse => write!(f, "another device has this name"),
             Self::NoSuchDevice(vid) => write!(f, "there is no device for VLAN {vid}"),
@@ -250,7 +247,7 @@ impl Interface {
             return Err(ConfigurationError::VidInUse(vid));
         }
         let own_name = String::try_from(name).ok().filter(|name| !name.is_empty());
-        let own_name = own_name.ok_or(ConfigurationError::NameLength(name.chars().count()))?;
+        let own_name = own_name.ok_or(ConfigurationError::NameLength(name.len()))?;
         if self.devices.iter().any(|device| device.name == own_name) {
             return Err(ConfigurationError::NameInUse);
         }
@@ -392,6 +389,44 @@ mod tests {
     }
 
     #[test]
+    fn every_prefix_length_divides_the_network_from_the_host() {
+        let address = Ipv4Addr::new(10, 170, 85, 10);
+        for length in 0..=32 {
+            let network = Ipv4Cidr::new(address, length).expect("in range");
+            // Bit 31 - n is the last of a prefix of n + 1 bits.
+            for bit in 0..32 {
+                let neighbor = Ipv4Addr::from_bits(address.to_bits() ^ 1 << bit);
+                let in_host_part = bit < 32 - u32::from(length);
+                assert_eq!(network.contains(neighbor), in_host_part, "{network} {bit}");
+            }
+            let host_part = ((1_u64 << (32 - length)) - 1) as u32;
+            let first = Ipv4Addr::from_bits(address.to_bits() & !host_part);
+            let last = Ipv4Addr::from_bits(address.to_bits() | host_part);
+            assert!(network.contains(first) && network.contains(last));
+            assert_eq!(
+                network.is_directed_broadcast(first),
+                length < 31,
+                "{network}"
+            );
+            assert_eq!(
+                network.is_directed_broadcast(last),
+                length < 31,
+                "{network}"
+            );
+            assert!(!network.is_directed_broadcast(address), "{network}");
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_name_is_counted_in_octets() {
+        let mut card = card();
+        let name = "ääääääää"; // eight characters
+        let refused = card.add_vlan_device(name, 42);
+        assert_eq!(refused, Err(ConfigurationError::NameLength(16)));
+        assert_eq!(card.add_vlan_device("fifteen-octets.", 42), Ok(()));
+    }
+
+    #[test]
     fn every_vid_finds_its_own_device() {
         let mut card = card();
         for vid in 1..=4094 {
@@ -428,11 +463,11 @@ mod tests {
             ),
             (
                 card.add_vlan_device("", 43),
-                "a name of 0 characters is not in 1..15",
+                "a name of 0 octets is not in 1..15",
             ),
             (
                 card.add_vlan_device("a-name-too-long!", 43),
-                "a name of 16 characters is not in 1..15",
+                "a name of 16 octets is not in 1..15",
             ),
             (
                 card.add_address(43, cidr("10.0.0.1/24")),
