@@ -120,8 +120,9 @@ impl Reception<'_> {
         if device.owns(sender_ip) {
             return Err(Reason::ArpConflict);
         }
-        // A probe has no sender address yet (RFC 5227 §1.1): it is answered, and never learned.
-        let is_probe = sender_ip.is_unspecified();
+        // A probe is a request without a sender address yet (RFC 5227 §1.1): it is answered, and never
+        // learned. A reply without one is about nobody.
+        let is_probe = operation == Operation::Request && sender_ip.is_unspecified();
         if !is_probe && (!ipv4::is_host_address(sender_ip) || device.is_group(sender_ip)) {
             return Err(Reason::ArpInvalidSender);
         }
