@@ -7,7 +7,7 @@
 /// Buckets per power of two, and the number of exact buckets at the bottom.
 pub const LINEAR: usize = 1 << LINEAR_BITS;
 const LINEAR_BITS: u32 = 5;
-/// Values of this many bits and more share the last bucket; the maximum stays exact.
+/// Values of more than this many bits share the last bucket; the maximum stays exact.
 const VALUE_BITS: u32 = 40;
 /// How many buckets there are.
 pub const BUCKETS: usize = (VALUE_BITS - LINEAR_BITS + 1) as usize * LINEAR;
@@ -84,7 +84,7 @@ impl Histogram {
             seen += u128::from(bucket);
             if seen >= wanted {
                 let end = upper_bound(index).unwrap_or(maximum);
-                return Some(end.clamp(self.minimum, maximum));
+                return Some(end.min(maximum));
             }
         }
         Some(maximum)
@@ -167,6 +167,32 @@ mod tests {
         assert_eq!(histogram.percentile(100_000), Some(1 << 50));
         let occupied: Vec<_> = histogram.occupied().collect();
         assert_eq!(occupied, [(7, 99), (1 << 50, 1)]);
+    }
+
+    #[test]
+    fn values_at_the_edges_of_the_range_are_kept_exactly() {
+        for value in [0, 31, 32, 63, 64, (1 << 40) - 1, 1 << 40, u64::MAX] {
+            let mut histogram = Histogram::new();
+            histogram.record(value, 1);
+            assert_eq!(histogram.minimum(), Some(value));
+            assert_eq!(histogram.maximum(), Some(value));
+            for per_100_000 in [0, 1, 50_000, 100_000, u32::MAX] {
+                assert_eq!(histogram.percentile(per_100_000), Some(value));
+            }
+            assert_eq!(histogram.occupied().map(|(_, count)| count).sum::<u64>(), 1);
+        }
+    }
+
+    #[test]
+    fn nothing_that_was_seen_no_times_is_counted() {
+        let mut histogram = Histogram::new();
+        histogram.record(7, 0);
+        assert_eq!(histogram.count(), 0);
+        assert_eq!(histogram.maximum(), None);
+        histogram.record(7, 1);
+        histogram.clear();
+        assert_eq!(histogram.minimum(), None);
+        assert_eq!(histogram.occupied().count(), 0);
     }
 
     proptest! {

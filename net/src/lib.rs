@@ -13,6 +13,19 @@
 //! - [`counters`] and [`histogram`] say what became of them, and how soon.
 #![no_std]
 #![forbid(unsafe_code)]
+// What the network sends must not be able to stop the appliance.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used,
+    )
+)]
 
 extern crate alloc;
 
@@ -21,9 +34,12 @@ pub mod device;
 pub mod histogram;
 pub mod interface;
 pub mod neighbor;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod receive;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod respond;
 pub mod time;
 pub mod trace;
 pub mod vlan;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod wire;

@@ -5,7 +5,7 @@
 //! [`Reception`], which drivers call for every frame. Nothing here may allocate, wait or panic.
 
 use crate::counters::Reason;
-use crate::device::{BUFFER_SIZE, Damage, MAXIMUM_FRAME, Received, Receiver, Verdict};
+use crate::device::{Damage, MAXIMUM_FRAME, Received, Receiver, Verdict};
 use crate::interface::{Interface, VlanDevice};
 use crate::neighbor::Neighbor;
 use crate::respond;
@@ -93,8 +93,11 @@ impl Reception<'_> {
             other => return Err(reason_for_ether_type(other)),
         };
         header.turn_around(own);
+        #[allow(
+            clippy::arithmetic_side_effects,
+            reason = "what was answered is a part of the payload behind the header"
+        )]
         let length = size_of::<TaggedHeader>() + answered;
-        debug_assert!(length <= BUFFER_SIZE);
         if let Some(device) = self.interface.device_mut(vid) {
             device.transmitted.add(length);
         }
@@ -158,9 +161,10 @@ impl Reception<'_> {
         can_answer: bool,
         source: MacAddress,
     ) -> Result<usize, Reason> {
-        let available = payload.len();
         let (header, _) =
-            Ipv4Header::mut_from_prefix(payload).map_err(|_| Reason::Ipv4Truncated)?;
+            Ipv4Header::ref_from_prefix(payload).map_err(|_| Reason::Ipv4Truncated)?;
+        let total_length = header.total_length();
+        let header_length = header.header_length();
         if header.is_plain() {
             if !header.is_checksum_valid() {
                 return Err(Reason::Ipv4Checksum);
@@ -168,21 +172,16 @@ impl Reception<'_> {
         } else {
             check_unusual_header(payload)?;
         }
-        let (header, rest) =
-            Ipv4Header::mut_from_prefix(payload).map_err(|_| Reason::Ipv4Truncated)?;
-        let total_length = header.total_length();
-        let header_length = header.header_length();
-        if total_length < header_length || total_length > available {
-            return Err(Reason::Ipv4TotalLength);
-        }
+        // What stands behind the total length is padding (RFC 791), and not looked at.
+        let (header, message) = payload
+            .get_mut(..total_length)
+            .and_then(|datagram| datagram.split_at_mut_checked(header_length))
+            .ok_or(Reason::Ipv4TotalLength)?;
+        let (header, options) =
+            Ipv4Header::mut_from_prefix(header).map_err(|_| Reason::Ipv4HeaderLength)?;
         let device = self.device(vid)?;
         let destination = header.destination();
         let is_group = check_ipv4_addresses(device, header, broadcast)?;
-        // What stands behind the total length is padding (RFC 791), and not looked at.
-        let (options, message) = rest
-            .get_mut(..total_length - ipv4::HEADER_LENGTH)
-            .and_then(|rest| rest.split_at_mut_checked(header_length - ipv4::HEADER_LENGTH))
-            .ok_or(Reason::Ipv4TotalLength)?;
         if !options.is_empty() {
             check_options(options)?;
         }

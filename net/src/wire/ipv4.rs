@@ -56,7 +56,8 @@ impl Ipv4Header {
     /// Octets of the header with its options, 0 to 60.
     #[inline]
     pub const fn header_length(&self) -> usize {
-        (self.version_and_length & 0x0f) as usize * 4
+        // The field counts words of four octets.
+        ((self.version_and_length & 0x0f) as usize) << 2
     }
 
     /// Whether this is version 4 without options, as nearly every header is.
