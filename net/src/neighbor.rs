@@ -139,6 +139,50 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_another_neighbor_in_every_other_vlan() {
+        let here = neighbor(10, 1);
+        // VLANs of which some share a set with this one.
+        for vid in (1..=4094).filter(|&vid| vid != here.vid) {
+            let there = Neighbor {
+                vid,
+                mac: MacAddress([2, 9, 9, 9, 9, 9]),
+                ..here
+            };
+            let mut table = NeighborTable::new();
+            table.learn(here);
+            assert_eq!(table.find(vid, there.address), None, "VLAN {vid}");
+            assert!(!table.merge(there), "VLAN {vid}");
+            table.learn(there);
+            assert_eq!(table.find(here.vid, here.address), Some(&here));
+            assert_eq!(table.find(vid, there.address), Some(&there));
+        }
+    }
+
+    #[test]
+    fn in_a_full_set_who_was_confirmed_longest_ago_gives_way() {
+        let set = set_of(42, neighbor(1, 0).address);
+        let mut hosts = (1..).filter(|&host| set_of(42, neighbor(host, 0).address) == set);
+        let mut host = || hosts.next().expect("as many as wanted");
+        let [first, second, third, fourth, fifth]: [u32; 5] = core::array::from_fn(|_| host());
+        let mut table = NeighborTable::new();
+        for (time, host) in [first, second, third, fourth].into_iter().enumerate() {
+            table.learn(neighbor(host, time as u64));
+        }
+        table.learn(neighbor(first, 4));
+        table.learn(neighbor(fifth, 5));
+        for (host, known) in [
+            (first, true),
+            (second, false),
+            (third, true),
+            (fourth, true),
+            (fifth, true),
+        ] {
+            let found = table.find(42, neighbor(host, 0).address);
+            assert_eq!(found.is_some(), known, "host {host}");
+        }
+    }
+
+    #[test]
     fn a_flood_evicts_the_oldest_and_never_grows() {
         let mut table = NeighborTable::new();
         for host in 0..100_000 {

@@ -94,3 +94,65 @@ impl fmt::Debug for MacAddress {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    const HEADER: [u8; 14] = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0, 0, 0, 0, 0x09, 0x08, 0x06,
+    ];
+
+    #[test]
+    fn reads_and_writes_its_fields_in_the_order_of_transmission() {
+        let header = EthernetHeader::ref_from_bytes(&HEADER).expect("14 octets");
+        assert_eq!(header.destination, MacAddress::BROADCAST);
+        assert_eq!(header.source, MacAddress([2, 0, 0, 0, 0, 9]));
+        assert_eq!(EtherType(header.ether_type.get()), EtherType::ARP);
+        let written = EthernetHeader {
+            destination: MacAddress::BROADCAST,
+            source: MacAddress([2, 0, 0, 0, 0, 9]),
+            ether_type: EtherType::ARP.0.into(),
+        };
+        assert_eq!(written.as_bytes(), HEADER);
+    }
+
+    #[test]
+    fn groups_and_station_zero_are_no_stations() {
+        for (octets, multicast, station) in [
+            ([0x02, 0, 0, 0, 0, 9], false, true),
+            ([0, 0, 0, 0, 0, 1], false, true),
+            ([0xfe, 0xff, 0xff, 0xff, 0xff, 0xff], false, true),
+            ([0; 6], false, false),
+            ([0x01, 0, 0x5e, 0, 0, 1], true, false),
+            ([0xff; 6], true, false),
+        ] {
+            assert_eq!(MacAddress(octets).is_multicast(), multicast, "{octets:x?}");
+            assert_eq!(MacAddress(octets).is_station(), station, "{octets:x?}");
+        }
+    }
+
+    #[test]
+    fn types_begin_where_lengths_end() {
+        assert!(EtherType(0).is_length());
+        assert!(EtherType(0x05ff).is_length());
+        assert!(!EtherType(0x0600).is_length());
+        for (value, tag) in [
+            (0x8100, true),
+            (0x88a8, true),
+            (0x9100, true),
+            (0x8101, false),
+            (0x0800, false),
+        ] {
+            assert_eq!(EtherType(value).is_tag(), tag, "{value:#06x}");
+        }
+    }
+
+    #[test]
+    fn a_station_address_prints_with_colons_and_leading_zeros() {
+        let address = MacAddress([0x02, 0x00, 0x5e, 0x10, 0x00, 0xff]);
+        assert_eq!(address.to_string(), "02:00:5e:10:00:ff");
+    }
+}

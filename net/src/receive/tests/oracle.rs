@@ -1,0 +1,99 @@
+//! What is true of every answer, judged by a parser that is not ours: `etherparse`.
+
+use super::{OWN_MAC, at};
+use crate::interface::Interface;
+use core::net::Ipv4Addr;
+use etherparse::{ArpOperation, Icmpv4Slice, Icmpv4Type, Ipv4Slice, LinkSlice, NetSlice};
+use etherparse::{ArpPacketSlice, SlicedPacket, TransportSlice, VlanSlice};
+
+/// Checks that `reply` is a sound answer of `card` to `request` and goes to nobody else than who
+/// asked.
+pub(super) fn assert_answers(card: &Interface, request: &[u8], reply: &[u8]) {
+    let packet = SlicedPacket::from_ethernet(reply).expect("an answer that can be parsed");
+    let Some(LinkSlice::Ethernet2(ethernet)) = &packet.link else {
+        panic!("no Ethernet header: {packet:?}");
+    };
+    assert_eq!(ethernet.source(), OWN_MAC.0);
+    assert_eq!(
+        ethernet.destination(),
+        request[at::SOURCE_MAC..at::TAG_PROTOCOL]
+    );
+    assert_eq!(ethernet.destination()[0] & 1, 0, "an answer to a group");
+    let Some(VlanSlice::SingleVlan(tag)) = packet.vlan() else {
+        panic!("not one tag: {packet:?}");
+    };
+    assert_eq!(
+        reply[at::TAG_PROTOCOL..at::IPV4],
+        request[at::TAG_PROTOCOL..at::IPV4],
+        "the tag and what follows it"
+    );
+    let device = card.device(tag.vlan_identifier().value());
+    let device = device.expect("an answer in a VLAN that has a device");
+    let owns = |address: Ipv4Addr| {
+        let mut own = device.addresses().iter();
+        own.any(|cidr| cidr.address() == address)
+    };
+    match (&packet.net, &packet.transport) {
+        (Some(NetSlice::Arp(arp)), None) => assert_arp_answers(arp, request, owns),
+        (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Icmpv4(icmp))) => {
+            assert_echo_answers(ip, icmp, request, owns);
+            assert_eq!(reply.len(), at::IPV4 + usize::from(ip.header().total_len()));
+        }
+        _ => panic!("neither ARP nor ICMP: {packet:?}"),
+    }
+}
+
+fn assert_arp_answers(arp: &ArpPacketSlice, request: &[u8], owns: impl Fn(Ipv4Addr) -> bool) {
+    assert_eq!(arp.operation(), ArpOperation::REPLY);
+    let arp = arp.to_packet().try_eth_ipv4().expect("IPv4 over Ethernet");
+    assert_eq!(arp.sender_mac, OWN_MAC.0);
+    assert!(
+        owns(arp.sender_ipv4.into()),
+        "an answer for another's address"
+    );
+    let asker_mac = &request[at::ARP_SENDER_MAC..at::ARP_SENDER_IP];
+    assert_eq!(arp.target_mac, asker_mac);
+    assert_eq!(
+        arp.target_ipv4,
+        request[at::ARP_SENDER_IP..at::ARP_SENDER_IP + 4]
+    );
+}
+
+fn assert_echo_answers(
+    ip: &Ipv4Slice,
+    icmp: &Icmpv4Slice,
+    request: &[u8],
+    owns: impl Fn(Ipv4Addr) -> bool,
+) {
+    let header = ip.header().to_header();
+    assert_eq!(header.header_checksum, header.calc_header_checksum());
+    assert_eq!(header.time_to_live, 64);
+    assert!(header.dont_fragment && !header.is_fragmenting_payload());
+    assert!(
+        owns(header.source.into()),
+        "an answer from another's address"
+    );
+    assert_eq!(header.source, request[at::DESTINATION_IP..at::ICMP]);
+    assert_eq!(
+        header.destination,
+        request[at::SOURCE_IP..at::DESTINATION_IP]
+    );
+    let to: Ipv4Addr = header.destination.into();
+    assert!(!to.is_broadcast() && !to.is_multicast() && !to.is_unspecified() && !to.is_loopback());
+    assert_eq!(ip.header().slice()[..6], request[at::IPV4..at::FRAGMENT]);
+
+    let Icmpv4Type::EchoReply(_) = icmp.icmp_type() else {
+        panic!("not an echo reply: {icmp:?}");
+    };
+    assert_eq!(
+        icmp.checksum(),
+        icmp.icmp_type().calc_checksum(icmp.payload())
+    );
+    let message = at::IPV4 + ip.header().slice().len();
+    let asked = &request[message..message + icmp.slice().len()];
+    assert_eq!(
+        icmp.slice()[4..],
+        asked[4..],
+        "identifier, sequence number and data"
+    );
+}
