@@ -71,6 +71,15 @@ mod received {
 /// packet, insert the check sequence, report status (82540EM SDM §3.3.3.1).
 const SEND: u64 = 0b1011 << 24;
 
+/// Where a ring lies, for the card's registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement {
+    /// Physical address of the first descriptor.
+    pub physical: u64,
+    /// Octets.
+    pub length: u32,
+}
+
 /// A ring's descriptors, and the buffers that its slots own.
 #[derive(Debug)]
 struct Slots {
@@ -87,6 +96,13 @@ impl Slots {
             buffers: memory.buffers()?,
             next: 0,
         })
+    }
+
+    const fn placement(&self) -> Placement {
+        Placement {
+            physical: self.descriptors.physical(),
+            length: self.descriptors.length(),
+        }
     }
 
     /// The slot whose turn is next: what to tell the card, and the buffer.
@@ -109,24 +125,6 @@ impl Slots {
             .store(buffer.physical(), Ordering::Relaxed);
         descriptor.fields.store(fields, Ordering::Relaxed);
         self.next = (self.next + 1) & MASK;
-    }
-}
-
-/// Where a ring lies, for the card's registers.
-#[derive(Clone, Copy, Debug)]
-pub struct Placement {
-    /// Physical address of the first descriptor.
-    pub physical: u64,
-    /// Octets.
-    pub length: u32,
-}
-
-impl Slots {
-    const fn placement(&self) -> Placement {
-        Placement {
-            physical: self.descriptors.physical(),
-            length: self.descriptors.length(),
-        }
     }
 }
 

@@ -1,0 +1,158 @@
+//! The driver against the model of its card.
+
+mod answers;
+mod bring_up;
+mod damage;
+mod doorbells;
+mod filters;
+mod link;
+mod overload;
+mod random;
+mod statistics;
+
+use core::cell::{RefCell, RefMut};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::string::ToString;
+use std::vec::Vec;
+
+use pollux_net::device::{Damage, MINIMUM_FRAME};
+use proptest::prelude::*;
+
+use super::model::{Access, EEPROM_ADDRESS, Handle, Model, Outcome, RECEIVED_PART, RECEIVED_WHOLE};
+use super::registers::*;
+use super::ring::RECEIVE_BATCH;
+use super::*;
+use crate::dma::test_memory::TestMemory;
+
+/// A driver, its card, and the memory they share.
+struct Bench {
+    device: E1000<Handle>,
+    model: Handle,
+    /// The physical addresses of all buffers there are, in rising order.
+    buffers: Vec<u64>,
+}
+
+/// A receiver made of a function.
+struct Script<F>(F);
+
+impl<F: FnMut(Received<'_>) -> Verdict> Receiver for Script<F> {
+    fn receive(&mut self, frame: Received<'_>) -> Verdict {
+        (self.0)(frame)
+    }
+}
+
+fn card() -> &'static Card {
+    Card::find(0x8086, 0x100e).unwrap()
+}
+
+fn vlans(vids: &[u16]) -> VlanSet {
+    let mut set = VlanSet::new();
+    for &vid in vids {
+        set.insert(vid);
+    }
+    set
+}
+
+/// A card that nobody has touched yet, and `length` octets of memory that it can reach.
+fn card_with_memory(length: usize) -> (Handle, Rc<TestMemory>) {
+    let memory = Rc::new(TestMemory::new(length));
+    let model = Model::new(Rc::clone(&memory));
+    (Handle(Rc::new(RefCell::new(model))), memory)
+}
+
+fn untouched_card() -> (Handle, Rc<TestMemory>) {
+    card_with_memory(E1000::<Handle>::MEMORY)
+}
+
+/// Brings up a card on which `prepare` has left its traces.
+fn bring_up(prepare: impl FnOnce(&mut Model)) -> Result<Bench, E1000Error> {
+    let (model, memory) = untouched_card();
+    prepare(&mut model.0.borrow_mut());
+    let quiet = Quiet::reset(card(), model.clone(), |_| ())?;
+    let device = quiet.start(&mut memory.region(), &vlans(&[42]))?;
+    let buffers = device.sorted_buffers();
+    assert!(buffers.is_sorted_by(|a, b| a < b));
+    Ok(Bench {
+        device,
+        model,
+        buffers,
+    })
+}
+
+fn bench() -> Bench {
+    bring_up(|_| ()).unwrap()
+}
+
+/// A frame to the card on VLAN `vid`, `length` octets long and filled with `filler`.
+fn frame_on(vid: u16, length: usize, filler: u8) -> Vec<u8> {
+    let mut frame = EEPROM_ADDRESS.to_vec();
+    frame.extend([2, 0, 0, 0, 0, 1, 0x81, 0]);
+    frame.extend(vid.to_be_bytes());
+    frame.extend([8, 0]);
+    frame.resize(length, filler);
+    frame
+}
+
+fn frame(filler: u8) -> Vec<u8> {
+    frame_on(42, 98, filler)
+}
+
+impl Bench {
+    fn model(&self) -> RefMut<'_, Model> {
+        self.model.0.borrow_mut()
+    }
+
+    /// One turn of the poll loop: how many frames were processed.
+    fn turn(&mut self, budget: usize, receiver: impl FnMut(Received<'_>) -> Verdict) -> usize {
+        let count = self.device.ready(budget);
+        self.device.process(count, &mut Script(receiver));
+        self.device.ring_doorbells();
+        self.check();
+        count
+    }
+
+    /// A turn that answers every frame that can be answered with itself.
+    fn echo(&mut self) -> usize {
+        self.turn(64, |received| match received.can_answer {
+            true => Verdict::Answer {
+                length: received.length,
+            },
+            false => Verdict::Release,
+        })
+    }
+
+    /// No buffer is lost and none is in two slots.
+    fn check(&self) {
+        assert!(self.device.sorted_buffers() == self.buffers);
+    }
+
+    /// The accesses since the last call.
+    fn take_accesses(&self) -> Vec<Access> {
+        core::mem::take(&mut self.model().accesses)
+    }
+
+    fn take_sent(&self) -> Vec<Vec<u8>> {
+        core::mem::take(&mut self.model().sent)
+    }
+
+    fn statistic(&mut self, name: &str) -> u64 {
+        for _ in 0..COUNTERS {
+            self.device.refresh_statistics();
+        }
+        let mut statistics = self.device.statistics();
+        statistics.find(|entry| entry.name == name).unwrap().value
+    }
+}
+
+impl<R> E1000<R> {
+    fn buffers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.receive.buffers().chain(self.transmit.buffers())
+    }
+
+    fn sorted_buffers(&self) -> Vec<u64> {
+        let mut buffers: Vec<_> = self.buffers().collect();
+        buffers.sort_unstable();
+        buffers
+    }
+}
