@@ -11,10 +11,14 @@ use x86_64::instructions::port::Port;
 
 /// The interval timer's frequency in hertz: a twelfth of the NTSC colour clock's fourfold.
 const PIT_HERTZ: u64 = 1_193_182;
-/// How many of its ticks one measurement takes: 5 ms.
-const PIT_TICKS: u16 = 5966;
-/// A measurement that has not ended after this many looks never will.
-const PIT_LOOKS: u32 = 10_000_000;
+/// How many of its ticks a measurement takes at least: 10 ms.
+const PIT_TICKS: u16 = 11_932;
+/// A timer that has not counted that far after this many looks never will.
+const PIT_LOOKS: u32 = 1_000_000;
+/// How often a measurement is tried again, when the machine was away for too long meanwhile.
+const ATTEMPTS: u32 = 5;
+/// How many readings are made of which the least disturbed is believed.
+const READINGS: u32 = 16;
 /// The rate that is assumed when nothing can tell it.
 const ASSUMED_HERTZ: u64 = 2_000_000_000;
 
@@ -53,7 +57,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Finds out how fast the counter runs. Takes up to 15 ms.
+    /// Finds out how fast the counter runs. Takes some 10 ms where only the interval timer can tell.
     pub fn calibrate() -> Self {
         let start = now();
         let cpuid = CpuId::new();
@@ -117,48 +121,155 @@ fn from_hypervisor(cpuid: &CpuId<raw_cpuid::CpuIdReaderNative>) -> Option<(u64, 
     (kilohertz > 0).then_some((u64::from(kilohertz) * 1000, Source::Hypervisor))
 }
 
-/// The median of three measurements, since one can be disturbed.
 fn from_interval_timer() -> Option<(u64, Source)> {
-    let mut measured = [measure()?, measure()?, measure()?];
-    measured.sort_unstable();
-    let ticks = measured[1].0;
-    let hertz = u128::from(ticks) * u128::from(PIT_HERTZ) / u128::from(PIT_TICKS);
-    Some((u64::try_from(hertz).ok()?, Source::IntervalTimer))
+    let mut timer = IntervalTimer::start()?;
+    let hertz = (0..ATTEMPTS).find_map(|_| timer.measure());
+    timer.stop();
+    Some((hertz?, Source::IntervalTimer))
 }
 
-/// Counts ticks while channel 2 of the interval timer counts down (Intel 8254 data sheet, mode 0).
-/// Port 61h gates it (bit 0), keeps it off the speaker (bit 1) and shows its output (bit 5).
-fn measure() -> Option<Ticks> {
+/// Both counters at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reading {
+    /// The interval timer, counting down.
+    count: u16,
+    /// The time stamp counter, half-way between just before and just after.
+    instant: Instant,
+    /// From just before to just after.
+    uncertainty: Ticks,
+}
+
+/// How fast the time stamp counter ran between two readings, in hertz. `None` when the interval
+/// timer did not move.
+fn hertz_between(first: Reading, last: Reading) -> Option<u64> {
+    let counted = u128::from(first.count.wrapping_sub(last.count));
+    let ticks = u128::from((last.instant - first.instant).0);
+    let hertz = (ticks * u128::from(PIT_HERTZ)).checked_div(counted)?;
+    u64::try_from(hertz).ok()
+}
+
+/// Channel 2 of the interval timer (Intel 8254 data sheet), which counts down in mode 0 while its
+/// gate is open. Port 61h gates it (bit 0), keeps it off the speaker (bit 1) and shows its output
+/// (bit 5), which rises when it has counted to zero.
+struct IntervalTimer {
+    gate: Port<u8>,
+    command: Port<u8>,
+    channel: Port<u8>,
+    gate_before: u8,
+}
+
+impl IntervalTimer {
     const GATE: u8 = 1 << 0;
     const SPEAKER: u8 = 1 << 1;
     const OUTPUT: u8 = 1 << 5;
     /// Channel 2, low octet then high, mode 0, binary.
-    const COMMAND: u8 = 0b1011_0000;
-    let mut gate = Port::<u8>::new(0x61);
-    let mut command = Port::<u8>::new(0x43);
-    let mut channel = Port::<u8>::new(0x42);
-    // SAFETY: these are the ports of the interval timer and its gate on every PC; where there is
-    // none, writes go nowhere and the output never rises.
-    unsafe {
-        let before = gate.read();
-        gate.write(before & !(SPEAKER | GATE));
-        command.write(COMMAND);
-        let [low, high] = PIT_TICKS.to_le_bytes();
-        channel.write(low);
-        channel.write(high);
-        gate.write(before & !SPEAKER | GATE);
-        let start = now();
-        let mut looks = 0;
-        while gate.read() & OUTPUT == 0 {
-            looks += 1;
-            if looks == PIT_LOOKS {
-                gate.write(before);
-                return None;
+    const COUNT_DOWN: u8 = 0b1011_0000;
+    /// Channel 2: hold the count until it was read.
+    const LATCH: u8 = 0b1000_0000;
+
+    /// Opens the gate. `None` when there is no timer: where nothing answers, the output is high.
+    fn start() -> Option<Self> {
+        let mut timer = Self {
+            gate: Port::new(0x61),
+            command: Port::new(0x43),
+            channel: Port::new(0x42),
+            gate_before: 0,
+        };
+        // SAFETY: this is the timer's gate on every PC, and reading it has no effect.
+        timer.gate_before = unsafe { timer.gate.read() };
+        timer.restart();
+        (!timer.has_ended()).then_some(timer)
+    }
+
+    /// Counts down from 65,535 again: 55 ms.
+    fn restart(&mut self) {
+        // SAFETY: these are the ports of the interval timer and its gate on every PC; where there is
+        // none, writes go nowhere.
+        unsafe {
+            self.gate
+                .write(self.gate_before & !Self::SPEAKER | Self::GATE);
+            self.command.write(Self::COUNT_DOWN);
+            self.channel.write(0xff);
+            self.channel.write(0xff);
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        // SAFETY: as in `start`.
+        unsafe { self.gate.read() & Self::OUTPUT != 0 }
+    }
+
+    fn read(&mut self) -> Reading {
+        let before = now();
+        // SAFETY: as in `restart`; the count was latched, so both halves are of one moment.
+        let octets = unsafe {
+            self.command.write(Self::LATCH);
+            [self.channel.read(), self.channel.read()]
+        };
+        let uncertainty = now() - before;
+        Reading {
+            count: u16::from_le_bytes(octets),
+            instant: before.after(Ticks(uncertainty.0 / 2)),
+            uncertainty,
+        }
+    }
+
+    /// The least disturbed of several readings: an emulator's processor can be away in the middle of
+    /// one for milliseconds.
+    fn read_undisturbed(&mut self) -> Reading {
+        let mut best = self.read();
+        for _ in 1..READINGS {
+            let reading = self.read();
+            if reading.uncertainty < best.uncertainty {
+                best = reading;
             }
         }
-        let end = now();
-        gate.write(before);
-        // An output that is high at once is no timer's: nothing answers there but the bus.
-        (looks > 0).then_some(end - start)
+        best
+    }
+
+    /// How fast the time stamp counter runs, in hertz. `None` when the timer stands still, or had
+    /// ended before it was read for the last time.
+    fn measure(&mut self) -> Option<u64> {
+        self.restart();
+        let first = self.read_undisturbed();
+        let is_far = |reading: Reading| first.count.wrapping_sub(reading.count) >= PIT_TICKS;
+        (0..PIT_LOOKS).find(|_| is_far(self.read()))?;
+        let last = self.read_undisturbed();
+        if self.has_ended() {
+            return None;
+        }
+        hertz_between(first, last)
+    }
+
+    fn stop(mut self) {
+        // SAFETY: as in `start`; the gate is as it was found.
+        unsafe { self.gate.write(self.gate_before) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(count: u16, ticks: u64) -> Reading {
+        Reading {
+            count,
+            instant: Instant::from_ticks(ticks),
+            uncertainty: Ticks(0),
+        }
+    }
+
+    #[test]
+    fn the_rate_is_what_was_counted_in_the_time_that_passed() {
+        // 11,932 ticks of the timer are 10.000 ms.
+        let first = reading(65_000, 1_000_000);
+        let last = reading(65_000 - 11_932, 21_000_000);
+        let hertz = hertz_between(first, last).expect("the timer moved");
+        assert!(hertz.abs_diff(2_000_000_000) < 100_000, "{hertz}");
+    }
+
+    #[test]
+    fn a_timer_that_stands_still_gives_no_rate() {
+        assert_eq!(hertz_between(reading(7, 0), reading(7, 1_000_000)), None);
     }
 }
