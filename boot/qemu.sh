@@ -137,7 +137,8 @@ add_accel() {
     case $accel in
         # Without migratable=off the guest is not told that its TSC is invariant.
         kvm) qemu+=(-accel kvm -cpu "host,migratable=off") ;;
-        tcg) qemu+=(-accel "tcg,thread=multi") ;;
+        # Threads are QEMU's own choice: as many as there are processors, but one under -icount.
+        tcg) qemu+=(-accel tcg) ;;
     esac
 }
 
