@@ -1,8 +1,9 @@
 //! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 //!
 //! The one's complement sum comes out the same in either byte order, swapped (RFC 1071 §2(B)), so
-//! everything here works in the machine's own order and stores what it gets: no swap per word, and
-//! eight octets at a time.
+//! everything here works in the machine's own order and stores what it gets: no swap per word. And
+//! it comes out the same however wide the words are that are added (RFC 1071 §2(C)), as long as every
+//! carry is added back: so words of 64 bits are, which is one instruction for eight octets.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -21,7 +22,7 @@ impl Checksum {
 
     /// The checksum of `octets`, whose checksum field must be zero.
     pub fn of(octets: &[u8]) -> Self {
-        Self((!sum(octets)).to_ne_bytes())
+        Self((!fold(sum(octets))).to_ne_bytes())
     }
 
     /// The checksum after the octets `old`, at an even offset of what it covers, became `new`
@@ -31,12 +32,12 @@ impl Checksum {
     #[must_use]
     #[allow(
         clippy::arithmetic_side_effects,
-        reason = "three numbers of sixteen bits fit in sixty-four"
+        reason = "three numbers of at most 32 bits fit in 64"
     )]
-    pub const fn updated(self, old: [u8; 2], new: [u8; 2]) -> Self {
+    pub const fn updated(self, old: [u8; 4], new: [u8; 4]) -> Self {
         let sum = !u16::from_ne_bytes(self.0) as u64
-            + !u16::from_ne_bytes(old) as u64
-            + u16::from_ne_bytes(new) as u64;
+            + !u32::from_ne_bytes(old) as u64
+            + u32::from_ne_bytes(new) as u64;
         Self((!fold(sum)).to_ne_bytes())
     }
 }
@@ -44,51 +45,72 @@ impl Checksum {
 /// Whether `octets`, which hold their own checksum, were not altered.
 #[inline]
 pub fn is_valid(octets: &[u8]) -> bool {
-    sum(octets) == u16::MAX
+    fold(sum(octets)) == u16::MAX
 }
 
-/// The one's complement sum of `octets` as 16-bit words in the machine's own order, the last one
-/// padded with a zero octet.
+/// The one's complement sum of `octets` as words of 64 bits in the machine's own order, the last one
+/// padded with zero octets.
 #[inline]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "it would take 2^64 words of 64 bits, more than there is memory, to fill 128"
+    reason = "there are fewer carries than octets, and a sum that has just overflowed can take one more"
 )]
-fn sum(octets: &[u8]) -> u16 {
-    let mut sum = 0_u128;
-    let (blocks, rest) = octets.as_chunks::<32>();
+fn sum(octets: &[u8]) -> u64 {
+    let mut sum = 0_u64;
+    let mut carries = 0;
+    let (blocks, rest) = octets.as_chunks::<64>();
     for block in blocks {
         let (words, _) = block.as_chunks::<8>();
+        let mut carry = false;
         for word in words {
-            sum += u128::from(u64::from_ne_bytes(*word));
+            (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
         }
+        carries += u64::from(carry);
     }
     let (words, rest) = rest.as_chunks::<8>();
     for word in words {
-        sum += u128::from(u64::from_ne_bytes(*word));
+        let carry;
+        (sum, carry) = sum.overflowing_add(u64::from_ne_bytes(*word));
+        carries += u64::from(carry);
     }
     if !rest.is_empty() {
-        let mut last = [0; 8];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        sum += u128::from(u64::from_ne_bytes(last));
+        carries += sum_of_few(rest);
     }
-    // The sum of 64 KiB in words of 64 bits has at most 14 bits above the lower 64.
-    fold((sum as u64 & 0xffff_ffff) + (sum as u64 >> 32) + (sum >> 64) as u64)
+    let (sum, carry) = sum.overflowing_add(carries);
+    sum + u64::from(carry)
 }
 
-/// Brings a sum down to sixteen bits by adding what stands above them, again and again.
+/// The sum of fewer than eight octets, which is far from overflowing.
 #[inline]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "each step adds two numbers that are narrower than their sum's type"
+    reason = "a number of 32 bits and two of sixteen fit in 64"
 )]
+fn sum_of_few(octets: &[u8]) -> u64 {
+    let mut sum = 0;
+    let mut rest = octets;
+    if let Some((word, after)) = rest.split_first_chunk::<4>() {
+        sum += u64::from(u32::from_ne_bytes(*word));
+        rest = after;
+    }
+    if let Some((word, after)) = rest.split_first_chunk::<2>() {
+        sum += u64::from(u16::from_ne_bytes(*word));
+        rest = after;
+    }
+    if let Some(last) = rest.first() {
+        sum += u64::from(u16::from_ne_bytes([*last, 0]));
+    }
+    sum
+}
+
+/// Brings a sum down to sixteen bits by adding its halves, and the halves of that.
+///
+/// When a number is added to itself with its halves swapped, the upper half becomes the sum of both
+/// halves and of the carry out of the lower one, which is the same sum's.
+#[inline]
 const fn fold(sum: u64) -> u16 {
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    ((sum >> 16) + (sum & 0xffff)) as u16
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 #[cfg(test)]
@@ -123,7 +145,8 @@ pub(crate) mod tests {
     #[test]
     fn the_example_of_rfc_1624_section_4_comes_out() {
         let before = Checksum([0xdd, 0x2f]);
-        assert_eq!(before.updated([0x55, 0x55], [0x32, 0x85]).0, [0x00, 0x00]);
+        let after = before.updated([0x55, 0x55, 7, 7], [0x32, 0x85, 7, 7]);
+        assert_eq!(after.0, [0x00, 0x00]);
     }
 
     #[test]
@@ -156,16 +179,16 @@ pub(crate) mod tests {
 
         #[test]
         fn an_update_equals_a_new_sum(
-            mut octets in prop::collection::vec(any::<u8>(), 4..200),
+            mut octets in prop::collection::vec(any::<u8>(), 6..200),
             place in any::<prop::sample::Index>(),
-            new in any::<[u8; 2]>(),
+            new in any::<[u8; 4]>(),
         ) {
             // RFC 1624 holds for data that is not all zeros, as no header is.
             octets[0] = 0x45;
-            let place = 2 + 2 * place.index((octets.len() - 2) / 2);
-            let old = [octets[place], octets[place + 1]];
+            let place = 2 + 2 * place.index((octets.len() - 4) / 2);
+            let old: [u8; 4] = octets[place..place + 4].try_into().expect("four octets");
             let updated = Checksum::of(&octets).updated(old, new);
-            octets[place..place + 2].copy_from_slice(&new);
+            octets[place..place + 4].copy_from_slice(&new);
             prop_assert_eq!(updated, Checksum::of(&octets));
         }
     }

@@ -31,14 +31,14 @@ impl EchoHeader {
         self.message_type == ECHO_REQUEST && self.code == 0
     }
 
-    /// Makes a request its reply, whose `data` follow this header. Nothing else of the message
-    /// changes, so neither the data nor the rest of the header need be summed again.
+    /// Makes a request its reply, whose `data` follow this header. Only the type changes, so neither
+    /// the data nor the rest of the header need be summed again.
     #[inline]
     pub fn turn_into_reply(&mut self, data: &[u8]) {
         self.message_type = ECHO_REPLY;
         self.checksum = self
             .checksum
-            .updated([ECHO_REQUEST, self.code], [ECHO_REPLY, self.code]);
+            .updated([ECHO_REQUEST, 0, 0, 0], [ECHO_REPLY, 0, 0, 0]);
         if self.checksum == Checksum::ZERO {
             self.settle_zero_checksum(data);
         }

@@ -108,14 +108,17 @@ impl Ipv4Header {
     #[inline]
     pub fn turn_around(&mut self) {
         core::mem::swap(&mut self.source, &mut self.destination);
-        let old = [self.time_to_live, self.protocol];
-        self.time_to_live = DEFAULT_TTL;
-        let checksum = self
-            .checksum
-            .updated(old, [self.time_to_live, self.protocol]);
-        let old = self.flags_and_fragment.to_bytes();
+        let old = self.flags_to_protocol();
         self.flags_and_fragment = DONT_FRAGMENT.into();
-        self.checksum = checksum.updated(old, self.flags_and_fragment.to_bytes());
+        self.time_to_live = DEFAULT_TTL;
+        self.checksum = self.checksum.updated(old, self.flags_to_protocol());
+    }
+
+    /// The four octets in which an answer differs from its request, but for the checksum.
+    #[inline]
+    const fn flags_to_protocol(&self) -> [u8; 4] {
+        let [flags, fragment] = self.flags_and_fragment.to_bytes();
+        [flags, fragment, self.time_to_live, self.protocol]
     }
 
     /// Computes the checksum of this header and its `options` anew.
