@@ -147,7 +147,8 @@ impl Serial {
     /// Sends everything that is queued, waiting as long as it takes, but not forever. For the end
     /// only.
     pub fn flush(&mut self) {
-        const ATTEMPTS: u32 = 20_000_000;
+        /// Some seconds, where the ring's contents take 1.4 at 115,200 baud.
+        const ATTEMPTS: u32 = 4_000_000;
         for _ in 0..ATTEMPTS {
             if self.ring.is_empty() {
                 return;

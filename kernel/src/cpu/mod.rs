@@ -27,10 +27,14 @@ pub fn initialize() {
     }
     // SAFETY: write protection holds for us too from here on; the tables in use allow all writes.
     unsafe { Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT)) };
+    let machine_check = cpuid
+        .get_feature_info()
+        .is_some_and(|features| features.has_mce());
     let features = cpuid.get_extended_feature_info();
     // SAFETY: each bit is set only if the processor has it, and no page is a user's.
     unsafe {
         Cr4::update(|flags| {
+            flags.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, machine_check);
             if let Some(features) = &features {
                 flags.set(
                     Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION,
