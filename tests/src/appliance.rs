@@ -1,0 +1,360 @@
+//! One appliance: a QEMU process started by `./run.sh boot`, with its console and a peer on its
+//! network.
+//!
+//! The process ends when its [`Appliance`] is dropped, which a panicking test does as well, and
+//! when the test program itself is killed.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use pollux_issuer::wire::Dgram;
+
+use crate::console::Console;
+use crate::peer::Peer;
+use crate::status::{Counters, Status};
+
+/// The longest that an appliance may take to come up: a USB stick under UEFI needs some 5 s of it
+/// on an idle machine.
+pub const START_LIMIT: Duration = Duration::from_secs(60);
+/// The longest that building the appliance may take, when no kernel was given.
+const BUILD_LIMIT: Duration = Duration::from_secs(900);
+
+/// The options of one boot.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    options: Vec<String>,
+    words: Vec<String>,
+    qemu: Vec<String>,
+    has_kernel: bool,
+    has_console: bool,
+    has_network: bool,
+    has_monitor: bool,
+}
+
+impl Default for Boot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Boot {
+    /// The defaults, with the means to end QEMU by an exit status.
+    pub fn new() -> Self {
+        Self {
+            options: vec!["--test-exit".to_owned()],
+            words: Vec::new(),
+            qemu: Vec::new(),
+            has_kernel: true,
+            has_console: true,
+            has_network: true,
+            has_monitor: false,
+        }
+    }
+
+    /// A boot from a USB stick whose content is the file `image`, by the given firmware.
+    pub fn from_stick(image: &Path, firmware: &str) -> Self {
+        let mut boot = Self::new();
+        boot.options.clear();
+        boot.has_kernel = false;
+        let image = image.display().to_string();
+        boot.with(&["--image", &image, "--firmware", firmware])
+    }
+
+    /// Adds options of `./run.sh boot`.
+    pub fn with(mut self, options: &[&str]) -> Self {
+        self.options.extend(options.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Adds a word to the kernel's command line.
+    pub fn word(mut self, word: &str) -> Self {
+        self.words.push(word.to_owned());
+        self
+    }
+
+    /// Adds arguments of QEMU's own.
+    pub fn qemu(mut self, arguments: &[&str]) -> Self {
+        self.qemu.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// A machine with QEMU's monitor, for [`Appliance::monitor`].
+    pub fn with_monitor(mut self) -> Self {
+        self.has_monitor = true;
+        self
+    }
+
+    /// A boot that ends as it would without the test device: `poweroff` switches the machine off.
+    pub fn without_test_exit(mut self) -> Self {
+        self.options.retain(|option| option != "--test-exit");
+        self
+    }
+
+    /// A machine without a serial port.
+    pub fn without_console(mut self) -> Self {
+        self.has_console = false;
+        self.with(&["--serial", "none"])
+    }
+
+    /// A machine whose network card is `model`, which the appliance cannot drive.
+    pub fn without_usable_card(mut self, model: &str) -> Self {
+        self.has_network = false;
+        self.with(&["--nic", model])
+    }
+
+    /// Starts it and waits until it answers ARP and shows its prompt, where it has these.
+    ///
+    /// # Panics
+    ///
+    /// It did not come up within [`START_LIMIT`]; the message holds all it printed.
+    pub fn start(self) -> Appliance {
+        let mut appliance = self.spawn();
+        if self.has_network {
+            let deadline = appliance.started + START_LIMIT;
+            let found = appliance.peer.find(deadline);
+            assert!(
+                found.is_some(),
+                "no ARP reply within {START_LIMIT:?}\n{}",
+                appliance.transcript()
+            );
+            appliance.first_arp_reply = found.map(|at| at - appliance.started);
+        }
+        if self.has_console {
+            appliance.console.wait_for_prompt(START_LIMIT);
+        }
+        appliance
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn spawn(&self) -> Appliance {
+        let (port, wire) = free_ports();
+        let mut command = Command::new("setpriv");
+        // QEMU must not outlive this program, however that ends.
+        command.args(["--pdeathsig", "KILL", "--"]).arg(run_sh());
+        command.args(["boot", "--accel", "tcg"]);
+        command.args(["--net", &format!("dgram:{port}")]);
+        if self.has_kernel {
+            command.arg("--kernel").arg(kernel());
+        }
+        command.args(&self.options);
+        if !self.words.is_empty() {
+            command.args(["--append", &self.words.join(" ")]);
+        }
+        command.arg("--").args(&self.qemu);
+        let name = format!("pollux-tests-{}-{port}", std::process::id());
+        let monitor = std::env::temp_dir().join(name);
+        if self.has_monitor {
+            let socket = format!("unix:{},server=on,wait=off", monitor.display());
+            command.args(["-monitor", &socket]);
+        }
+        let started = Instant::now();
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("setpriv (util-linux) starts ./run.sh");
+        let console = Console::new(
+            process.stdin.take().expect("standard input is a pipe"),
+            process.stdout.take().expect("standard output is a pipe"),
+        );
+        Appliance {
+            process,
+            console,
+            peer: Peer::new(wire),
+            monitor,
+            started,
+            first_arp_reply: None,
+        }
+    }
+}
+
+/// A running appliance. Dropping it ends it.
+pub struct Appliance {
+    process: Child,
+    /// Its serial console.
+    pub console: Console,
+    /// A station on its network.
+    pub peer: Peer,
+    /// The monitor's socket.
+    monitor: PathBuf,
+    started: Instant,
+    first_arp_reply: Option<Duration>,
+}
+
+impl Appliance {
+    /// From the start of the process to the first ARP reply.
+    ///
+    /// # Panics
+    ///
+    /// The appliance was not waited for.
+    pub fn first_arp_reply(&self) -> Duration {
+        self.first_arp_reply.expect("the appliance was waited for")
+    }
+
+    /// What `status` prints.
+    pub fn status(&mut self) -> Status {
+        Status::parse(&self.console.command("status"))
+    }
+
+    /// The counters of its first port.
+    pub fn counters(&mut self) -> Counters {
+        self.status().counters("eth0")
+    }
+
+    /// Has QEMU's monitor carry out a command.
+    ///
+    /// # Panics
+    ///
+    /// The appliance was not booted [`Boot::with_monitor`], or the command is wrong.
+    pub fn monitor(&mut self, command: &str) {
+        let mut stream = UnixStream::connect(&self.monitor).expect("the monitor listens");
+        let limit = Some(Duration::from_secs(10));
+        stream
+            .set_read_timeout(limit)
+            .expect("a socket can have a limit");
+        writeln!(stream, "{command}").expect("the monitor takes input");
+        // One prompt before the command, one after it.
+        let mut printed = String::new();
+        while printed.matches("(qemu) ").count() < 2 {
+            let mut chunk = [0; 512];
+            let length = stream.read(&mut chunk).expect("the monitor replies");
+            assert!(length > 0, "the monitor is gone after {printed}");
+            printed += &String::from_utf8_lossy(&chunk[..length]);
+        }
+        assert!(!printed.contains("Error"), "{printed}");
+    }
+
+    /// Waits for QEMU to end by itself.
+    ///
+    /// # Panics
+    ///
+    /// It has not ended after `limit`.
+    pub fn wait_for_exit(&mut self, limit: Duration) -> ExitStatus {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self
+                .process
+                .try_wait()
+                .expect("the process can be waited for")
+            {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "QEMU has not ended after {limit:?}\n{}",
+                self.transcript()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether QEMU still runs.
+    pub fn is_running(&self) -> bool {
+        self.console.is_open()
+    }
+
+    /// Ends QEMU and returns everything it printed, for the message of a failed test.
+    pub fn transcript(&mut self) -> String {
+        self.end();
+        let mut complaints = String::new();
+        if let Some(mut stderr) = self.process.stderr.take() {
+            let _ = stderr.read_to_string(&mut complaints);
+        }
+        let serial = self.console.log();
+        format!("---- serial line ----\n{serial}\n---- standard error ----\n{complaints}----")
+    }
+
+    fn end(&mut self) {
+        // It may have ended already, which is as good.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        // Most have none.
+        let _ = std::fs::remove_file(&self.monitor);
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.transcript());
+        } else {
+            self.end();
+        }
+    }
+}
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate lies in the repository")
+}
+
+/// The one entry to everything.
+pub fn run_sh() -> PathBuf {
+    root().join("run.sh")
+}
+
+/// The kernel to test: `POLLUX_KERNEL`, or what `./run.sh build` builds.
+pub fn kernel() -> &'static Path {
+    static KERNEL: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    KERNEL.get_or_init(|| match std::env::var_os("POLLUX_KERNEL") {
+        Some(path) if !path.is_empty() => path.into(),
+        _ => {
+            let output = run(&["build"], BUILD_LIMIT);
+            let path = output
+                .lines()
+                .last()
+                .and_then(|line| line.split(' ').next_back());
+            path.expect("`./run.sh build` names what it built").into()
+        }
+    })
+}
+
+/// Runs `./run.sh` with `arguments` to its end and returns what it printed.
+///
+/// # Panics
+///
+/// It failed, or took longer than `limit`.
+pub fn run(arguments: &[&str], limit: Duration) -> String {
+    let output = Command::new("timeout")
+        .arg(limit.as_secs().to_string())
+        .arg(run_sh())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout (coreutils) starts ./run.sh");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "./run.sh {arguments:?}: {}\n{printed}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    printed
+}
+
+/// A pair of neighboring UDP ports that nobody uses: the guest's, and ours, already opened.
+fn free_ports() -> (u16, Dgram) {
+    /// Below the ports that the system gives out by itself, and above the well-known ones.
+    const FIRST: u16 = 20_000;
+    const PAIRS: u16 = 5_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = std::process::id() as u16;
+    for _ in 0..PAIRS {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + 2 * (begin.wrapping_add(step) % PAIRS);
+        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+            && let Ok(wire) = Dgram::open(port)
+        {
+            return (port, wire);
+        }
+    }
+    panic!("no pair of free UDP ports from {FIRST} on");
+}

@@ -1,0 +1,221 @@
+//! The serial console of an appliance, over the pipes of its process.
+//!
+//! A thread collects what is printed, so that nothing is lost while a test does something else and
+//! a failed test can show everything. Replies are recognized by the prompt that follows them.
+
+use std::io::{Read, Write};
+use std::process::{ChildStdin, ChildStdout};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+/// What the appliance prints when it waits for a command.
+pub const PROMPT: &str = "pollux> ";
+/// The longest that a reply may take.
+const REPLY_LIMIT: Duration = Duration::from_secs(20);
+/// How long a prompt is waited for before it is asked for again.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+struct Printed {
+    bytes: Mutex<(Vec<u8>, bool)>,
+    more: Condvar,
+}
+
+/// A console.
+pub struct Console {
+    keys: ChildStdin,
+    printed: Arc<Printed>,
+    /// Words typed by [`Console::fresh_prompt`].
+    words: u32,
+}
+
+/// A place in what the console printed.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(usize);
+
+impl Console {
+    pub(crate) fn new(keys: ChildStdin, mut screen: ChildStdout) -> Self {
+        let printed = Arc::new(Printed::default());
+        let collector = Arc::clone(&printed);
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            loop {
+                let length = screen.read(&mut chunk).unwrap_or(0);
+                let mut bytes = collector.bytes.lock().expect("no holder panics");
+                bytes.0.extend_from_slice(&chunk[..length]);
+                bytes.1 = length == 0;
+                collector.more.notify_all();
+                if length == 0 {
+                    return;
+                }
+            }
+        });
+        Self {
+            keys,
+            printed,
+            words: 0,
+        }
+    }
+
+    /// Types bytes as they are.
+    ///
+    /// # Panics
+    ///
+    /// The process has ended.
+    pub fn type_bytes(&mut self, bytes: &[u8]) {
+        self.keys
+            .write_all(bytes)
+            .and_then(|()| self.keys.flush())
+            .expect("the console takes input");
+    }
+
+    /// Types a command and returns its reply, without the echo and the next prompt.
+    ///
+    /// # Panics
+    ///
+    /// No prompt followed in time.
+    pub fn command(&mut self, line: &str) -> String {
+        let mark = self.mark();
+        self.type_bytes(format!("{line}\r").as_bytes());
+        let echo = format!("{line}\n");
+        let end = format!("\n{PROMPT}");
+        let after = |text: &str| {
+            let (_, reply) = text.split_once(&echo)?;
+            match reply.strip_suffix(&end) {
+                Some(reply) => Some(format!("{reply}\n")),
+                None => (reply == PROMPT).then(String::new),
+            }
+        };
+        self.wait(mark, REPLY_LIMIT, &format!("the reply to `{line}`"), after)
+    }
+
+    /// Gives up whatever was being typed and waits until everything that was typed before has been
+    /// dealt with and there is a fresh prompt.
+    ///
+    /// # Panics
+    ///
+    /// There was none in time.
+    pub fn fresh_prompt(&mut self) {
+        let deadline = Instant::now() + REPLY_LIMIT;
+        let mark = self.mark();
+        loop {
+            // A word of its own each time, after Ctrl-C: only its reply is the end of what was
+            // before it. Where noise swallowed it, the next one will do.
+            self.words += 1;
+            let word = format!("word{}", self.words);
+            self.type_bytes(format!("\x03{word}\r").as_bytes());
+            let reply = format!("unknown command '{word}'");
+            let ends = |text: &str| {
+                let (_, rest) = text.rsplit_once(&reply)?;
+                rest.ends_with(&format!("\n{PROMPT}")).then_some(())
+            };
+            let patience = Instant::now() + RETRY_AFTER;
+            match self.find(mark, patience.min(deadline), ends) {
+                Ok(()) => return,
+                Err(text) => assert!(
+                    Instant::now() < deadline && self.is_open(),
+                    "the console did not come back to a prompt within {REPLY_LIMIT:?}, but:\n{text}"
+                ),
+            }
+        }
+    }
+
+    /// Waits for the first prompt.
+    ///
+    /// # Panics
+    ///
+    /// There was none within `limit`.
+    pub fn wait_for_prompt(&self, limit: Duration) {
+        let ends = |text: &str| text.ends_with(PROMPT).then_some(());
+        self.wait(Mark(0), limit, "the prompt", ends);
+    }
+
+    /// Waits until `text` was printed after `mark`, and returns everything after `mark`.
+    ///
+    /// # Panics
+    ///
+    /// It was not within `limit`.
+    pub fn wait_for(&self, mark: Mark, text: &str, limit: Duration) -> String {
+        let found = |printed: &str| printed.contains(text).then(|| printed.to_owned());
+        self.wait(mark, limit, &format!("`{text}`"), found)
+    }
+
+    /// Whether the process may still print something.
+    pub fn is_open(&self) -> bool {
+        !self.printed.bytes.lock().expect("no holder panics").1
+    }
+
+    /// The end of what was printed so far.
+    pub fn mark(&self) -> Mark {
+        Mark(self.printed.bytes.lock().expect("no holder panics").0.len())
+    }
+
+    /// Everything that was printed so far.
+    pub fn log(&self) -> String {
+        self.since(Mark(0))
+    }
+
+    /// Everything that was printed so far after `mark`.
+    pub fn since(&self, mark: Mark) -> String {
+        plain(&self.printed.bytes.lock().expect("no holder panics").0[mark.0..])
+    }
+
+    /// Waits until `found` finds something in what was printed after `mark`.
+    fn wait<T>(
+        &self,
+        mark: Mark,
+        limit: Duration,
+        what: &str,
+        found: impl Fn(&str) -> Option<T>,
+    ) -> T {
+        self.find(mark, Instant::now() + limit, found)
+            .unwrap_or_else(|text| {
+                panic!("the console did not print {what} within {limit:?}, but:\n{text}")
+            })
+    }
+
+    /// As [`Console::wait`], or returns what was printed instead.
+    fn find<T>(
+        &self,
+        mark: Mark,
+        deadline: Instant,
+        found: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, String> {
+        let mut bytes = self.printed.bytes.lock().expect("no holder panics");
+        loop {
+            let text = plain(&bytes.0[mark.0..]);
+            if let Some(value) = found(&text) {
+                return Ok(value);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || bytes.1 {
+                return Err(text);
+            }
+            let wait = self.printed.more.wait_timeout(bytes, left);
+            bytes = wait.expect("no holder panics").0;
+        }
+    }
+}
+
+/// What a terminal would show, roughly: no carriage returns, and no line that was erased.
+fn plain(bytes: &[u8]) -> String {
+    const ERASE_LINE: &str = "\x1b[K";
+    let text = String::from_utf8_lossy(bytes).replace('\r', "");
+    let lines = text
+        .split('\n')
+        .map(|line| line.rsplit(ERASE_LINE).next().unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erased_line_is_not_shown() {
+        assert_eq!(
+            plain(b"pollux> sta\r\x1b[K[0] count=84\r\n\r\x1b[Kpollux> sta"),
+            "[0] count=84\npollux> sta"
+        );
+    }
+}

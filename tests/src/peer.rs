@@ -1,0 +1,214 @@
+//! A station on the appliance's network: what the tests send with, and what they expect back.
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use pollux_issuer::arp::{self, Station};
+use pollux_issuer::frame::{Echo, Link, MacAddress, Tag};
+use pollux_issuer::ping::{self, Report, Settings};
+use pollux_issuer::wire::{self, Dgram, Wire};
+
+use crate::appliance::Appliance;
+
+/// The VLAN that the appliance serves unless configured otherwise.
+pub const VLAN: u16 = 42;
+/// The address that the appliance has unless configured otherwise.
+pub const APPLIANCE: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 11);
+/// The Ethernet address that QEMU gives its first card.
+pub const APPLIANCE_MAC: MacAddress = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
+/// The peer's own address.
+pub const PEER: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 10);
+/// The peer's own Ethernet address.
+pub const PEER_MAC: MacAddress = [0x02, 0x00, 0x0a, 0x0a, 0x0a, 0x0a];
+
+/// The longest that an answer may take, on a machine that has much else to do.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How often a booting appliance is asked for its address.
+const ARP_INTERVAL: Duration = Duration::from_millis(5);
+/// The identifier of the pings that [`Peer::settle`] sends.
+const SETTLING: u16 = 0x5e77;
+/// Frames that may wait in QEMU at once: its socket buffer holds a few hundred small ones.
+const BURST: usize = 32;
+
+/// A station.
+pub struct Peer {
+    wire: Dgram,
+    settled: u16,
+}
+
+impl Peer {
+    pub(crate) fn new(wire: Dgram) -> Self {
+        Self { wire, settled: 0 }
+    }
+
+    /// Who the peer is.
+    pub fn station() -> Station {
+        Station {
+            mac_address: PEER_MAC,
+            address: PEER,
+            tag: Some(Tag::new(VLAN)),
+        }
+    }
+
+    /// The link from the peer to the appliance.
+    pub fn link() -> Link {
+        Self::station().link_to(APPLIANCE_MAC)
+    }
+
+    /// An echo request to the appliance.
+    pub fn request(payload: &[u8]) -> Vec<u8> {
+        Echo::new(PEER, APPLIANCE, payload).request(&Self::link())
+    }
+
+    /// Asks for the appliance's address until it answers, and returns when it did.
+    pub fn find(&mut self, deadline: Instant) -> Option<Instant> {
+        let never = AtomicBool::new(false);
+        let station = Self::station();
+        let found = arp::resolve(
+            &mut self.wire,
+            &station,
+            APPLIANCE,
+            ARP_INTERVAL,
+            deadline,
+            &never,
+        );
+        let mac_address = found.expect("the wire carries frames")?;
+        let at = Instant::now();
+        assert_eq!(mac_address, APPLIANCE_MAC);
+        // Answers to the requests that waited while the card was deaf.
+        self.settle();
+        Some(at)
+    }
+
+    /// Sends a frame.
+    pub fn send(&mut self, frame: &[u8]) {
+        self.wire.send(frame).expect("the wire carries frames");
+    }
+
+    /// Receives the next frame, if it comes within `limit`.
+    pub fn receive(&mut self, limit: Duration) -> Option<Vec<u8>> {
+        let deadline = Instant::now() + limit;
+        wire::receive_until(&mut self.wire, deadline).expect("the wire carries frames")
+    }
+
+    /// Sends a frame and returns what comes back first.
+    ///
+    /// # Panics
+    ///
+    /// Nothing came back.
+    pub fn exchange(&mut self, frame: &[u8]) -> Vec<u8> {
+        self.send(frame);
+        self.receive(ANSWER_LIMIT)
+            .unwrap_or_else(|| panic!("no answer within {ANSWER_LIMIT:?} to {}", hex(frame)))
+    }
+
+    /// Waits until everything that was sent so far has been dealt with, and returns what came back
+    /// for it: frames are handled in their order, so the answer to one more ping is the last.
+    ///
+    /// # Panics
+    ///
+    /// That ping was not answered.
+    pub fn settle(&mut self) -> Vec<Vec<u8>> {
+        self.settled = self.settled.wrapping_add(1);
+        let echo = Echo {
+            id: SETTLING,
+            sequence: self.settled,
+            ..Echo::new(PEER, APPLIANCE, b"settle")
+        };
+        let answer = Echo {
+            source: APPLIANCE,
+            destination: PEER,
+            ..echo.clone()
+        };
+        let answer = answer.reply(&Self::link().reversed());
+        self.send(&echo.request(&Self::link()));
+        let mut others = Vec::new();
+        loop {
+            let frame = self.receive(ANSWER_LIMIT);
+            let frame = frame.unwrap_or_else(|| panic!("no ping answered in {ANSWER_LIMIT:?}"));
+            if frame == answer {
+                return others;
+            }
+            others.push(frame);
+        }
+    }
+
+    /// Runs a ping session that `change` was made to.
+    pub fn ping(&mut self, change: impl FnOnce(&mut Settings)) -> Report {
+        let mut settings = Settings {
+            interval: Duration::ZERO,
+            window: 1,
+            timeout: ANSWER_LIMIT,
+            ttl: Some(64),
+            ..Settings::new(Self::station(), APPLIANCE, APPLIANCE_MAC)
+        };
+        change(&mut settings);
+        let never = AtomicBool::new(false);
+        ping::run(&mut self.wire, &settings, &never, &mut |_| {}).expect("the wire carries frames")
+    }
+
+    /// Pings `count` times.
+    ///
+    /// # Panics
+    ///
+    /// Not every ping was answered as it should be.
+    pub fn assert_pings(&mut self, count: u64) {
+        let report = self.ping(|settings| settings.count = Some(count));
+        assert!(report.all_answered(), "{report}");
+    }
+}
+
+/// Where a frame that gets no answer may end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The appliance counts it.
+    Counted,
+    /// The appliance counts it, unless the card keeps it from the appliance in the first place.
+    CountedOrFiltered,
+}
+
+/// Sends `frames` and checks that none is answered, that `counter` counts each of them, and that
+/// no other counter moves.
+///
+/// # Panics
+///
+/// It is otherwise.
+pub fn assert_unanswered(appliance: &mut Appliance, counter: &str, fate: Fate, frames: &[Vec<u8>]) {
+    let before = appliance.counters();
+    let mut pings = 0;
+    for burst in frames.chunks(BURST) {
+        for frame in burst {
+            appliance.peer.send(frame);
+        }
+        let answers = appliance.peer.settle();
+        assert!(
+            answers.is_empty(),
+            "{counter}: {} answered, first with {}\nfor one of\n{}",
+            answers.len(),
+            hex(&answers[0]),
+            burst
+                .iter()
+                .map(|frame| hex(frame))
+                .collect::<Vec<_>>()
+                .join("\n")
+        );
+        pings += 1;
+    }
+    let after = appliance.counters();
+    after.assert_complete();
+    let count = frames.len() as u64;
+    let moved = after.since(&before);
+    let mut expected = vec![("received", pings), ("answered", pings)];
+    if fate == Fate::Counted || moved.get("received") > pings {
+        expected[0].1 += count;
+        expected.extend([(counter, count), ("sum_of_reasons", count)]);
+    }
+    assert_eq!(moved, expected.into(), "after {count} frames for {counter}");
+}
+
+/// The octets of a frame, for messages.
+pub fn hex(frame: &[u8]) -> String {
+    let octets = frame.iter().map(|octet| format!("{octet:02x}"));
+    octets.collect::<Vec<_>>().join(" ")
+}
