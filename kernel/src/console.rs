@@ -12,6 +12,7 @@ use heapless::{Deque, String};
 use pollux_console::command::{Command, Grammar};
 use pollux_console::commands::fault::Fault;
 use pollux_console::commands::trace::Switch;
+use pollux_console::error::ParseError;
 use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
 use pollux_console::reply::{PROMPT, Progress, Reply};
 use pollux_console::trace::TraceLine;
@@ -63,10 +64,14 @@ impl Session {
         }
     }
 
-    /// Takes what was typed. What finds no room is lost, as on any serial line.
+    /// Takes what was typed, as far as there is room. The rest waits in the UART, which holds back a
+    /// sender that heeds it.
     pub fn input(&mut self) {
         serial::with(|serial| {
             for _ in 0..INPUT {
+                if self.typed.is_full() {
+                    break;
+                }
                 let Some(octet) = serial.receive() else {
                     break;
                 };
@@ -88,7 +93,7 @@ impl Session {
             match script.next() {
                 Some(line) => {
                     serial::line(format_args!("{PROMPT}{line}"));
-                    self.execute(kernel, line);
+                    self.execute(kernel, self.grammar.parse(line));
                 }
                 None => self.script = None,
             }
@@ -127,31 +132,40 @@ impl Session {
             serial::with(|serial| serial.put_prompt(&prompt.0));
             return;
         }
-        let Some(octet) = self.typed.pop_front() else {
-            return;
-        };
-        let mut echo = Echo::default();
-        let line = match self.editor.feed(octet, &mut echo) {
-            Some(Ok(line)) => {
-                String::<{ pollux_console::line::CAPACITY }>::try_from(line).map_err(|_| None)
-            }
-            Some(Err(error)) => Err(Some(error)),
-            None => {
-                serial::with(|serial| serial.put_prompt(&echo.0));
+        for _ in 0..INPUT {
+            if serial::with(|serial| serial.room()) < MAXIMUM_ECHO + 2 || self.edit_one(kernel) {
                 return;
             }
-        };
-        serial::with(|serial| serial.end_prompt(&echo.0));
-        match line {
-            Ok(line) => self.execute(kernel, &line),
-            Err(Some(error)) => self.reply = Some(Reply::refusal(error.into())),
-            Err(None) => {}
         }
     }
 
-    /// Carries out one line and begins to reply.
-    fn execute(&mut self, kernel: &mut Kernel, line: &str) {
-        let command = match self.grammar.parse(line) {
+    /// Feeds the editor one octet. Returns whether there is none, or it ended a line.
+    fn edit_one(&mut self, kernel: &mut Kernel) -> bool {
+        let Some(octet) = self.typed.pop_front() else {
+            return true;
+        };
+        let mut echo = Echo::default();
+        let grammar = self.grammar;
+        let parsed = self.editor.feed(octet, &mut echo).map(|line| {
+            line.map_err(ParseError::from)
+                .and_then(|line| grammar.parse(line))
+        });
+        match parsed {
+            Some(parsed) => {
+                serial::with(|serial| serial.end_prompt(&echo.0));
+                self.execute(kernel, parsed);
+                true
+            }
+            None => {
+                serial::with(|serial| serial.put_prompt(&echo.0));
+                false
+            }
+        }
+    }
+
+    /// Carries out what a line says, and begins to reply.
+    fn execute(&mut self, kernel: &mut Kernel, parsed: Result<Option<Command>, ParseError>) {
+        let command = match parsed {
             Ok(Some(command)) => command,
             Ok(None) => return,
             Err(error) => {
