@@ -37,6 +37,10 @@ fn main() -> ExitCode {
         commands_typed_ahead,
     );
     suite.test(
+        "a_script_pasted_at_once_is_carried_out_whole",
+        a_pasted_script,
+    );
+    suite.test(
         "faults_cannot_be_provoked_outside_of_tests",
         faults_cannot_be_provoked,
     );
@@ -182,6 +186,27 @@ fn commands_typed_ahead(appliance: &mut Appliance) {
         assert!(printed.contains(&reply), "{reply} is missing in\n{printed}");
     }
     appliance.console.fresh_prompt();
+}
+
+fn a_pasted_script(appliance: &mut Appliance) {
+    // More than the appliance can keep: what it does not take yet must wait in the line.
+    let mark = appliance.console.mark();
+    let lines: String = (0..200)
+        .map(|number| format!("pasted line {number:03}\n"))
+        .collect();
+    appliance.console.type_bytes(lines.as_bytes());
+    appliance
+        .console
+        .wait_for(mark, "pasted line 199\n", PRINT_LIMIT);
+    appliance.console.fresh_prompt();
+    let printed = appliance.console.since(mark);
+    for number in 0..200 {
+        let echo = format!("pasted line {number:03}\nunknown command 'pasted'");
+        assert!(
+            printed.contains(&echo),
+            "line {number} is missing in\n{printed}"
+        );
+    }
 }
 
 fn faults_cannot_be_provoked(appliance: &mut Appliance) {
