@@ -145,22 +145,17 @@ impl Session {
             return true;
         };
         let mut echo = Echo::default();
-        let grammar = self.grammar;
-        let parsed = self.editor.feed(octet, &mut echo).map(|line| {
-            line.map_err(ParseError::from)
-                .and_then(|line| grammar.parse(line))
-        });
-        match parsed {
-            Some(parsed) => {
-                serial::with(|serial| serial.end_prompt(&echo.0));
-                self.execute(kernel, parsed);
-                true
-            }
+        let parsed = match self.editor.feed(octet, &mut echo) {
+            Some(Ok(line)) => self.grammar.parse(line),
+            Some(Err(error)) => Err(error.into()),
             None => {
                 serial::with(|serial| serial.put_prompt(&echo.0));
-                false
+                return false;
             }
-        }
+        };
+        serial::with(|serial| serial.end_prompt(&echo.0));
+        self.execute(kernel, parsed);
+        true
     }
 
     /// Carries out what a line says, and begins to reply.
