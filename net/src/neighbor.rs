@@ -1,19 +1,64 @@
-//! Who is known on the VLANs: the ARP cache (RFC 826, RFC 1122 §2.3.2).
+//! Who is known on the VLANs, and asking for who is not: the ARP cache (RFC 826, RFC 1122 §2.3.2).
 //!
-//! A table of fixed size in sets of four, so that looking up, learning and evicting all cost the
-//! same, however full it is. Within a full set the entry that was confirmed longest ago gives way.
+//! The receive path tells it what ARP packets say ([`NeighborTable::learn`], [`NeighborTable::merge`]);
+//! who sends on its own asks it where a neighbor is ([`NeighborTable::resolve`]) and leaves a frame
+//! until the answer comes ([`NeighborTable::queue`]); the poll loop takes what it has to say or to
+//! send ([`NeighborTable::poll`]). Nothing here touches a device, and only
+//! [`NeighborTable::set_up`] allocates.
+//!
+//! # Who is kept
+//!
+//! The table holds [`CAPACITY`] neighbors, and finding one looks at eight entries at most. A neighbor
+//! expires when nothing was heard from it for a minute (settable): it is not used any more, as if it
+//! were not there, until it is heard again. One that we send to is asked, it alone, when three quarters of that
+//! time have passed, so that a live one never expires while it is used.
+//!
+//! Anyone can invent neighbors and have them ask us for our address, so that being heard of is worth
+//! little. When a place is needed, what has the weakest claim gives way:
+//!
+//! 1. an expired entry,
+//! 2. one that was heard of once,
+//! 3. one that was heard of again a second later, or that we used long ago,
+//! 4. one that we sent to, or asked for, within the time that an entry lasts;
+//! 5. never a permanent one.
+//!
+//! Who is merely heard of takes the place of 1 and 2 only; who answered our own request takes the
+//! place of 1 to 4. So a flood of invented neighbors drives out its own kind, and neither the peers
+//! to which we talk nor those that were there before it. The worst it can do is that a live
+//! neighbor which we never sent to must be asked for before we first do.
 
-use crate::time::Instant;
+mod cache;
+mod questions;
+
+use crate::time::{Instant, TickRate, Ticks};
 use crate::wire::ethernet::MacAddress;
+use cache::{Cache, Entry, NoPlace, Standing};
+use core::fmt;
 use core::net::Ipv4Addr;
+use questions::{Question, Questions, Stored};
 
-const SETS: usize = 256;
-const WAYS: usize = 4;
+/// How many neighbors can be known at a time.
+pub const CAPACITY: usize = cache::CAPACITY;
+/// How many of them can be permanent.
+pub const PERMANENT_LIMIT: usize = 256;
+/// How many neighbors can be asked for at a time, where nothing else is said.
+pub const DEFAULT_QUESTIONS: usize = 32;
+/// How long a neighbor is known without being heard again, in nanoseconds (RFC 1122 §2.3.2.1: "on the
+/// order of a minute").
+pub const DEFAULT_EXPIRY_NS: u64 = 60 * SECOND_NS;
+/// How often one neighbor is asked for before giving up.
+pub const REQUESTS: u8 = 3;
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// The time between two requests for one neighbor (RFC 1122 §2.3.2.1: at most 1 a second).
+const REQUEST_INTERVAL_NS: u64 = SECOND_NS;
+/// How many open questions one call of [`NeighborTable::poll`] looks at.
+const LOOKS: usize = 4;
 
 /// A station that was heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbor {
-    /// The VLAN in which it was heard.
+    /// The VLAN in which it was heard; 0 for untagged frames.
     pub vid: u16,
     /// Its address.
     pub address: Ipv4Addr,
@@ -23,10 +68,212 @@ pub struct Neighbor {
     pub confirmed: Instant,
 }
 
-/// The stations that were heard of, at most 1,024.
+/// What is known of a neighbor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is being asked for.
+    Incomplete,
+    /// It was heard from lately.
+    Reachable,
+    /// It was not heard from for too long, and is not used before it is heard again.
+    Stale,
+    /// The operator entered it: only the operator changes it.
+    Permanent,
+}
+
+impl State {
+    /// The letter of an ARP cache listing: `P` permanent, `R` reachable, `N` none of these.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Permanent => 'P',
+            Self::Reachable => 'R',
+            Self::Incomplete | Self::Stale => 'N',
+        }
+    }
+}
+
+/// A line of the listing of all neighbors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The VLAN; 0 for untagged frames.
+    pub vid: u16,
+    /// The neighbor's address.
+    pub address: Ipv4Addr,
+    /// Its station address, if it was ever heard of.
+    pub mac: Option<MacAddress>,
+    /// What is known of it.
+    pub state: State,
+    /// When it was last heard of.
+    pub confirmed: Option<Instant>,
+}
+
+/// Where a neighbor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// There: send.
+    Known(MacAddress),
+    /// It is being asked for: one frame can wait, by [`NeighborTable::queue`].
+    Wait,
+    /// It is not known, and too many others are being asked for.
+    TooManyQuestions,
+}
+
+/// What an ARP packet changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It was about nobody who is known, and was not to be added.
+    Unknown,
+    /// It is known from now on.
+    Added,
+    /// It was known, and said so again.
+    Confirmed,
+    /// It was known elsewhere, and is here now.
+    Moved {
+        /// Where it was.
+        from: MacAddress,
+    },
+    /// The operator says that it is elsewhere: nothing changed.
+    Contradicted {
+        /// Where the operator says it is.
+        permanent: MacAddress,
+    },
+    /// All entries in whose place it could stand are worth more: nothing changed.
+    NoRoom,
+}
+
+/// What is to be done, or said, about neighbors.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action<'table> {
+    /// Send an ARP request for `address` in VLAN `vid`.
+    Request {
+        /// The VLAN; 0 for an untagged frame.
+        vid: u16,
+        /// Who is asked for.
+        address: Ipv4Addr,
+        /// All stations, or the one where it was: RFC 1122 §2.3.2.1 (2).
+        to: MacAddress,
+    },
+    /// A neighbor that was asked for is `mac`.
+    Answered {
+        /// The VLAN; 0 for untagged frames.
+        vid: u16,
+        /// Who was asked for.
+        address: Ipv4Addr,
+        /// Where it is.
+        mac: MacAddress,
+        /// Whether the operator asked.
+        solicited: bool,
+        /// Whether it is a permanent entry now.
+        permanent: bool,
+        /// The frame that waited, now addressed to `mac`: send it.
+        frame: Option<&'table [u8]>,
+    },
+    /// A neighbor that was asked for did not respond.
+    Failed {
+        /// The VLAN; 0 for untagged frames.
+        vid: u16,
+        /// Who was asked for.
+        address: Ipv4Addr,
+        /// Whether the operator asked.
+        solicited: bool,
+        /// The frame that waited in vain.
+        frame: Option<&'table [u8]>,
+    },
+    /// A station claims to be a neighbor of which the operator says otherwise. Reported at most once
+    /// a second.
+    Contradicted {
+        /// The permanent entry.
+        permanent: Neighbor,
+        /// The station that claims its address.
+        by: MacAddress,
+    },
+}
+
+/// Why a frame does not wait for a neighbor. It is to be counted and dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueError {
+    /// The neighbor is not being asked for.
+    NotAsked,
+    /// The frame is longer than [`MAXIMUM_FRAME`](crate::device::MAXIMUM_FRAME).
+    TooLong,
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAsked => "the neighbor is not being asked for",
+            Self::TooLong => "the frame is too long",
+        })
+    }
+}
+
+/// Why a neighbor cannot be entered permanently. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermanentError {
+    /// There are as many permanent neighbors as there can be.
+    TooMany,
+    /// All places in which this one could stand are taken by permanent ones.
+    NoPlace,
+    /// No one station can have this address.
+    NotAStation(MacAddress),
+}
+
+impl fmt::Display for PermanentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany => write!(f, "there are {PERMANENT_LIMIT} permanent neighbors already"),
+            Self::NoPlace => f.write_str("other permanent neighbors take its place in the table"),
+            Self::NotAStation(mac) => write!(f, "{mac} is not the address of one station"),
+        }
+    }
+}
+
+/// What happened to neighbors so far. All wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NeighborCounters {
+    /// Requests that were to be sent.
+    pub requests: u64,
+    /// Neighbors that were asked for and answered.
+    pub answers: u64,
+    /// Neighbors that were asked for and did not.
+    pub failures: u64,
+    /// Neighbors that were not asked for, because too many others were.
+    pub too_many_questions: u64,
+    /// Frames that waited.
+    pub queued: u64,
+    /// Frames that no longer waited because a later one took their place.
+    pub replaced: u64,
+    /// Neighbors that were heard of at another station than before.
+    pub moves: u64,
+    /// Claims that a permanent entry denies.
+    pub contradictions: u64,
+    /// Neighbors, not expired ones, that gave way to others.
+    pub evictions: u64,
+    /// Neighbors that were heard of and found no place.
+    pub no_room: u64,
+}
+
+/// Spans in ticks. Before the clock's rate is known, all are endless.
+#[derive(Clone, Copy)]
+struct Spans {
+    lifetime: Ticks,
+    refresh_age: Ticks,
+    request_interval: Ticks,
+}
+
+const ENDLESS: Ticks = Ticks(u64::MAX);
+
+/// The stations that were heard of, and those that are asked for.
 #[derive(Clone)]
 pub struct NeighborTable {
-    sets: [[Option<Neighbor>; WAYS]; SETS],
+    cache: Cache,
+    questions: Questions,
+    spans: Spans,
+    counters: NeighborCounters,
+    permanent_count: usize,
+    /// A claim that a permanent entry denies, not reported yet.
+    contradiction: Option<(Neighbor, MacAddress)>,
+    last_report: Option<Instant>,
 }
 
 impl Default for NeighborTable {
@@ -36,160 +283,476 @@ impl Default for NeighborTable {
 }
 
 impl NeighborTable {
-    /// An empty table.
+    /// An empty table that remembers, but forgets and asks for nobody before [`Self::set_up`].
     pub const fn new() -> Self {
         Self {
-            sets: [[None; WAYS]; SETS],
+            cache: Cache::new(),
+            questions: Questions::new(),
+            spans: Spans {
+                lifetime: ENDLESS,
+                refresh_age: ENDLESS,
+                request_interval: ENDLESS,
+            },
+            counters: NeighborCounters {
+                requests: 0,
+                answers: 0,
+                failures: 0,
+                too_many_questions: 0,
+                queued: 0,
+                replaced: 0,
+                moves: 0,
+                contradictions: 0,
+                evictions: 0,
+                no_room: 0,
+            },
+            permanent_count: 0,
+            contradiction: None,
+            last_report: None,
         }
     }
 
-    /// What is known of `address` in VLAN `vid`.
+    /// Says how fast the clock runs, and makes room for `questions` neighbors to be asked for at a
+    /// time, with one frame each. Neighbors expire after [`DEFAULT_EXPIRY_NS`]. Allocates; what was
+    /// being asked for is forgotten.
+    pub fn set_up(&mut self, rate: TickRate, questions: usize) {
+        self.questions = Questions::with_capacity(questions);
+        self.spans.request_interval = rate.ticks(REQUEST_INTERVAL_NS);
+        self.set_expiry(rate, DEFAULT_EXPIRY_NS);
+    }
+
+    /// Sets how long a neighbor is known without being heard again, a second at least (RFC 1122
+    /// §2.3.2.1: "it SHOULD be possible to configure the timeout value").
+    pub fn set_expiry(&mut self, rate: TickRate, expiry_ns: u64) {
+        let lifetime = rate.ticks(expiry_ns.max(SECOND_NS));
+        self.spans.lifetime = lifetime;
+        self.spans.refresh_age = Ticks(lifetime.0.saturating_sub(lifetime.0 / 4));
+    }
+
+    /// What was heard of `address` in VLAN `vid`, however long ago.
     pub fn find(&self, vid: u16, address: Ipv4Addr) -> Option<&Neighbor> {
-        self.sets
-            .get(set_of(vid, address))?
-            .iter()
-            .flatten()
-            .find(|neighbor| neighbor.vid == vid && neighbor.address == address)
+        self.cache.find(vid, address).map(|entry| &entry.neighbor)
     }
 
-    /// Everything that is known, in no particular order.
+    /// Everything that was heard of, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Neighbor> {
-        self.sets.iter().flatten().flatten()
+        self.cache.iter().map(|entry| &entry.neighbor)
     }
 
-    /// Notes where a known neighbor is now; `false` when it is not known (RFC 826, `Merge_flag`).
-    pub(crate) fn merge(&mut self, heard: Neighbor) -> bool {
-        let known = self
-            .sets
-            .get_mut(set_of(heard.vid, heard.address))
-            .and_then(|set| {
-                set.iter_mut()
-                    .flatten()
-                    .find(|entry| entry.vid == heard.vid && entry.address == heard.address)
-            });
-        match known {
-            Some(entry) => {
-                *entry = heard;
-                true
-            }
-            None => false,
+    /// What is known of every neighbor, those that are being asked for included, in no particular
+    /// order.
+    pub fn list(&self, now: Instant) -> impl Iterator<Item = Listed> {
+        let heard = self.cache.iter().map(move |entry| Listed {
+            vid: entry.neighbor.vid,
+            address: entry.neighbor.address,
+            mac: Some(entry.neighbor.mac),
+            state: self.state_of(entry, now),
+            confirmed: Some(entry.neighbor.confirmed),
+        });
+        let asked = self.questions.iter().filter_map(|question| {
+            let is_new = self.find(question.vid, question.address).is_none();
+            is_new.then_some(Listed {
+                vid: question.vid,
+                address: question.address,
+                mac: None,
+                state: State::Incomplete,
+                confirmed: None,
+            })
+        });
+        heard.chain(asked)
+    }
+
+    fn state_of(&self, entry: &Entry, now: Instant) -> State {
+        if entry.standing == Standing::Permanent {
+            State::Permanent
+        } else if entry.is_expired(now, self.spans.lifetime) {
+            State::Stale
+        } else {
+            State::Reachable
         }
+    }
+
+    /// What happened so far.
+    pub const fn counters(&self) -> &NeighborCounters {
+        &self.counters
+    }
+
+    /// Where to send a frame for `address` in VLAN `vid`. When that is not known, the neighbor is asked
+    /// for; when it was not heard from for a while, it is asked in time whether it is still there.
+    pub fn resolve(&mut self, vid: u16, address: Ipv4Addr, now: Instant) -> Resolution {
+        let Spans {
+            lifetime,
+            refresh_age,
+            ..
+        } = self.spans;
+        if let Some(entry) = self.cache.find_mut(vid, address) {
+            let mac = entry.neighbor.mac;
+            if entry.standing == Standing::Permanent {
+                return Resolution::Known(mac);
+            }
+            let confirmed = entry.neighbor.confirmed;
+            if now < confirmed.after(lifetime) {
+                entry.standing = Standing::Used { last: now };
+                if now >= confirmed.after(refresh_age) {
+                    // Without room to ask, it is asked later, or expires.
+                    let _ = self.ask(vid, address, now);
+                }
+                return Resolution::Known(mac);
+            }
+        }
+        match self.ask(vid, address, now) {
+            Some(_) => Resolution::Wait,
+            None => {
+                self.counters.too_many_questions = self.counters.too_many_questions.wrapping_add(1);
+                Resolution::TooManyQuestions
+            }
+        }
+    }
+
+    /// Asks for a neighbor because the operator wants to know whether it responds, whatever is known
+    /// of it; with `permanent` its answer becomes a permanent entry. [`Self::poll`] says what came of
+    /// it, and whether there was room for a permanent entry. A permanent neighbor is known and is not
+    /// asked for.
+    pub fn solicit(
+        &mut self,
+        vid: u16,
+        address: Ipv4Addr,
+        permanent: bool,
+        now: Instant,
+    ) -> Resolution {
+        if let Some(entry) = self.cache.find(vid, address)
+            && entry.standing == Standing::Permanent
+        {
+            return Resolution::Known(entry.neighbor.mac);
+        }
+        match self.ask(vid, address, now) {
+            Some(question) => {
+                question.solicited = true;
+                question.permanent |= permanent;
+                Resolution::Wait
+            }
+            None => {
+                self.counters.too_many_questions = self.counters.too_many_questions.wrapping_add(1);
+                Resolution::TooManyQuestions
+            }
+        }
+    }
+
+    /// The open question about a neighbor, opened now if need be. A question that is open already is
+    /// not asked more often for that.
+    fn ask(&mut self, vid: u16, address: Ipv4Addr, now: Instant) -> Option<&mut Question> {
+        let is_open = self.questions.find_mut(vid, address).is_some();
+        if is_open {
+            return self.questions.find_mut(vid, address);
+        }
+        self.questions.open_new(Question {
+            vid,
+            address,
+            solicited: false,
+            permanent: false,
+            requests: 0,
+            due: now,
+            answer: None,
+            waiting: 0,
+        })
+    }
+
+    /// Lets a frame wait for a neighbor of which [`Self::resolve`] said [`Resolution::Wait`]. The
+    /// frame is complete but for its first six octets, the destination's station address. A frame that
+    /// waited already no longer does (RFC 1122 §2.3.2.2: the latest).
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] when the frame does not wait.
+    pub fn queue(&mut self, vid: u16, address: Ipv4Addr, frame: &[u8]) -> Result<(), QueueError> {
+        match self.questions.store(vid, address, frame) {
+            Stored::NotAsked => return Err(QueueError::NotAsked),
+            Stored::TooLong => return Err(QueueError::TooLong),
+            Stored::Alone => {}
+            Stored::Replaced => self.counters.replaced = self.counters.replaced.wrapping_add(1),
+        }
+        self.counters.queued = self.counters.queued.wrapping_add(1);
+        Ok(())
+    }
+
+    /// What is to be done next, if anything: a bounded look at the open questions. To be called as
+    /// often as a frame can be sent.
+    pub fn poll(&mut self, now: Instant) -> Option<Action<'_>> {
+        if let Some((permanent, by)) = self.take_contradiction(now) {
+            return Some(Action::Contradicted { permanent, by });
+        }
+        if self.questions.open() == 0 {
+            return None;
+        }
+        let (index, step) = (0..LOOKS.min(self.questions.capacity())).find_map(|_| {
+            let index = self.questions.turn();
+            Some((index, self.step(index, now)?))
+        })?;
+        match step {
+            Step::Request(vid, address, to) => {
+                self.counters.requests = self.counters.requests.wrapping_add(1);
+                Some(Action::Request { vid, address, to })
+            }
+            Step::Close => self.close(index),
+        }
+    }
+
+    /// What the question at a place needs now.
+    fn step(&mut self, index: usize, now: Instant) -> Option<Step> {
+        let Spans {
+            lifetime,
+            request_interval,
+            ..
+        } = self.spans;
+        let question = self.questions.at_mut(index)?;
+        if question.answer.is_some() {
+            return Some(Step::Close);
+        }
+        if now < question.due {
+            return None;
+        }
+        let entry = self.cache.find(question.vid, question.address);
+        let live = entry.filter(|entry| !entry.is_expired(now, lifetime));
+        if question.requests < REQUESTS {
+            question.requests = question.requests.saturating_add(1);
+            question.due = now.after(request_interval);
+            let to = live.map_or(MacAddress::BROADCAST, |entry| entry.neighbor.mac);
+            return Some(Step::Request(question.vid, question.address, to));
+        }
+        if live.is_some() && !question.solicited && question.waiting == 0 {
+            // Nobody noticed: it was known before, and is for a while.
+            let _ = self.questions.close(index);
+            return None;
+        }
+        Some(Step::Close)
+    }
+
+    /// Closes a question that was answered, or asked often enough.
+    fn close(&mut self, index: usize) -> Option<Action<'_>> {
+        let (question, frame) = self.questions.close(index)?;
+        let Question {
+            vid,
+            address,
+            solicited,
+            ..
+        } = question;
+        let Some(mac) = question.answer else {
+            self.counters.failures = self.counters.failures.wrapping_add(1);
+            return Some(Action::Failed {
+                vid,
+                address,
+                solicited,
+                frame: Some(&*frame).filter(|frame| !frame.is_empty()),
+            });
+        };
+        self.counters.answers = self.counters.answers.wrapping_add(1);
+        let entry = self.cache.find(vid, address);
+        let permanent = entry.is_some_and(|entry| entry.standing == Standing::Permanent);
+        if let Some((destination, _)) = frame.split_first_chunk_mut() {
+            *destination = mac.0;
+        }
+        Some(Action::Answered {
+            vid,
+            address,
+            mac,
+            solicited,
+            permanent,
+            frame: Some(&*frame).filter(|frame| !frame.is_empty()),
+        })
+    }
+
+    fn take_contradiction(&mut self, now: Instant) -> Option<(Neighbor, MacAddress)> {
+        self.contradiction?;
+        let interval = self.spans.request_interval;
+        if self
+            .last_report
+            .is_some_and(|last| now < last.after(interval))
+        {
+            return None;
+        }
+        self.last_report = Some(now);
+        self.contradiction.take()
+    }
+
+    /// Notes where a known neighbor is now, or one that is being asked for (RFC 826, `Merge_flag`).
+    pub(crate) fn merge(&mut self, heard: Neighbor) -> Heard {
+        self.hear(heard, false)
     }
 
     /// Notes where a neighbor is, known or not.
-    pub(crate) fn learn(&mut self, heard: Neighbor) {
-        if self.merge(heard) {
-            return;
-        }
-        let Some(set) = self.sets.get_mut(set_of(heard.vid, heard.address)) else {
-            return;
+    pub(crate) fn learn(&mut self, heard: Neighbor) -> Heard {
+        self.hear(heard, true)
+    }
+
+    fn hear(&mut self, heard: Neighbor, may_add: bool) -> Heard {
+        let Spans {
+            lifetime,
+            request_interval,
+            ..
+        } = self.spans;
+        let now = heard.confirmed;
+        let question = self.questions.find_mut(heard.vid, heard.address);
+        let (asked, permanent) = match &question {
+            Some(question) => (true, question.permanent),
+            None => (false, false),
         };
-        let oldest = set
-            .iter_mut()
-            .min_by_key(|entry| entry.map(|neighbor| neighbor.confirmed));
-        if let Some(entry) = oldest {
-            *entry = Some(heard);
+        let permanent = permanent && self.permanent_count < PERMANENT_LIMIT;
+        let Some(entry) = self.cache.find_mut(heard.vid, heard.address) else {
+            if let Some(question) = question {
+                question.answer = Some(heard.mac);
+            }
+            if !asked && !may_add {
+                return Heard::Unknown;
+            }
+            let standing = match (permanent, asked) {
+                (true, _) => Standing::Permanent,
+                (false, true) => Standing::Used { last: now },
+                (false, false) => Standing::Heard { since: now },
+            };
+            return match self.place(heard, standing) {
+                Ok(()) => Heard::Added,
+                Err(NoPlace) => Heard::NoRoom,
+            };
+        };
+        let before = entry.neighbor.mac;
+        if entry.standing == Standing::Permanent {
+            if before == heard.mac {
+                entry.neighbor.confirmed = now;
+                return Heard::Confirmed;
+            }
+            self.contradiction = Some((entry.neighbor, heard.mac));
+            self.counters.contradictions = self.counters.contradictions.wrapping_add(1);
+            return Heard::Contradicted { permanent: before };
         }
+        if let Some(question) = question {
+            question.answer = Some(heard.mac);
+        }
+        let expired = entry.is_expired(now, lifetime);
+        entry.standing = match entry.standing {
+            _ if permanent => Standing::Permanent,
+            _ if asked => Standing::Used { last: now },
+            Standing::Used { last } if !expired => Standing::Used { last },
+            // Elsewhere, or after so long, it is a claim like any first one.
+            _ if expired || before != heard.mac => Standing::Heard { since: now },
+            Standing::Heard { since } if now >= since.after(request_interval) => Standing::Proven,
+            unchanged => unchanged,
+        };
+        entry.neighbor = heard;
+        if permanent {
+            self.permanent_count = self.permanent_count.saturating_add(1);
+        }
+        if before == heard.mac {
+            return Heard::Confirmed;
+        }
+        self.counters.moves = self.counters.moves.wrapping_add(1);
+        Heard::Moved { from: before }
+    }
+
+    /// Places a neighbor that has no entry.
+    fn place(&mut self, neighbor: Neighbor, standing: Standing) -> Result<(), NoPlace> {
+        let now = neighbor.confirmed;
+        let lifetime = self.spans.lifetime;
+        let newcomer = Entry { neighbor, standing };
+        let placed = self.cache.insert(newcomer, now, lifetime);
+        match placed {
+            Ok(evicted) => {
+                if evicted.is_some_and(|entry| !entry.is_expired(now, lifetime)) {
+                    self.counters.evictions = self.counters.evictions.wrapping_add(1);
+                }
+                if standing == Standing::Permanent {
+                    self.permanent_count = self.permanent_count.saturating_add(1);
+                }
+                Ok(())
+            }
+            Err(NoPlace) => {
+                self.counters.no_room = self.counters.no_room.wrapping_add(1);
+                Err(NoPlace)
+            }
+        }
+    }
+
+    /// Enters a neighbor permanently, in place of what was known of it.
+    ///
+    /// # Errors
+    ///
+    /// [`PermanentError`] when it cannot be entered.
+    pub fn add_permanent(
+        &mut self,
+        vid: u16,
+        address: Ipv4Addr,
+        mac: MacAddress,
+        now: Instant,
+    ) -> Result<(), PermanentError> {
+        if !mac.is_station() {
+            return Err(PermanentError::NotAStation(mac));
+        }
+        let neighbor = Neighbor {
+            vid,
+            address,
+            mac,
+            confirmed: now,
+        };
+        let permanent = Entry {
+            neighbor,
+            standing: Standing::Permanent,
+        };
+        let known = self.cache.find_mut(vid, address);
+        let was_permanent = known
+            .as_ref()
+            .is_some_and(|entry| entry.standing == Standing::Permanent);
+        if !was_permanent && self.permanent_count >= PERMANENT_LIMIT {
+            return Err(PermanentError::TooMany);
+        }
+        match known {
+            Some(entry) => {
+                *entry = permanent;
+                if !was_permanent {
+                    self.permanent_count = self.permanent_count.saturating_add(1);
+                }
+            }
+            None => self
+                .place(neighbor, Standing::Permanent)
+                .map_err(|NoPlace| PermanentError::NoPlace)?,
+        }
+        if let Some(question) = self.questions.find_mut(vid, address) {
+            question.answer = Some(mac);
+        }
+        Ok(())
+    }
+
+    /// Forgets a neighbor, permanent or not; `false` when it was not known. A question about it stays
+    /// open.
+    pub fn forget(&mut self, vid: u16, address: Ipv4Addr) -> bool {
+        let known = self.cache.remove(vid, address);
+        self.count_permanent();
+        known
+    }
+
+    /// Forgets all neighbors of a VLAN, permanent ones too, and who is asked for in it: its device is
+    /// gone.
+    pub fn forget_vlan(&mut self, vid: u16) {
+        self.cache.retain(|entry| entry.neighbor.vid != vid);
+        self.questions.retain(|question| question.vid != vid);
+        self.count_permanent();
+    }
+
+    /// Forgets all neighbors but the permanent ones.
+    pub fn flush(&mut self) {
+        self.cache
+            .retain(|entry| entry.standing == Standing::Permanent);
+    }
+
+    fn count_permanent(&mut self) {
+        let entries = self.cache.iter();
+        let permanent = entries.filter(|entry| entry.standing == Standing::Permanent);
+        self.permanent_count = permanent.count();
     }
 }
 
-/// Spreads neighbors of one network, whose addresses differ in their last bits, over all sets.
-fn set_of(vid: u16, address: Ipv4Addr) -> usize {
-    let key = address.to_bits() ^ u32::from(vid).rotate_left(16);
-    let mixed = key.wrapping_mul(0x9e37_79b1);
-    (mixed >> 24) as usize % SETS
+/// What an open question needs.
+enum Step {
+    Request(u16, Ipv4Addr, MacAddress),
+    Close,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn neighbor(host: u32, time: u64) -> Neighbor {
-        Neighbor {
-            vid: 42,
-            address: Ipv4Addr::from_bits(0x0a0a_0000 + host),
-            mac: MacAddress([2, 0, 0, 0, (host >> 8) as u8, host as u8]),
-            confirmed: Instant::from_ticks(time),
-        }
-    }
-
-    #[test]
-    fn learns_and_corrects_but_merges_only_what_it_knows() {
-        let mut table = NeighborTable::new();
-        assert!(!table.merge(neighbor(10, 1)));
-        assert_eq!(table.iter().count(), 0);
-        table.learn(neighbor(10, 1));
-        let moved = Neighbor {
-            mac: MacAddress([2, 9, 9, 9, 9, 9]),
-            ..neighbor(10, 2)
-        };
-        assert!(table.merge(moved));
-        assert_eq!(table.find(42, moved.address), Some(&moved));
-        assert_eq!(table.find(43, moved.address), None);
-        assert_eq!(table.iter().count(), 1);
-    }
-
-    #[test]
-    fn keeps_a_network_of_254_hosts() {
-        let mut table = NeighborTable::new();
-        for host in 1..255 {
-            table.learn(neighbor(host, u64::from(host)));
-        }
-        assert_eq!(table.iter().count(), 254);
-    }
-
-    #[test]
-    fn an_address_is_another_neighbor_in_every_other_vlan() {
-        let here = neighbor(10, 1);
-        // VLANs of which some share a set with this one.
-        for vid in (1..=4094).filter(|&vid| vid != here.vid) {
-            let there = Neighbor {
-                vid,
-                mac: MacAddress([2, 9, 9, 9, 9, 9]),
-                ..here
-            };
-            let mut table = NeighborTable::new();
-            table.learn(here);
-            assert_eq!(table.find(vid, there.address), None, "VLAN {vid}");
-            assert!(!table.merge(there), "VLAN {vid}");
-            table.learn(there);
-            assert_eq!(table.find(here.vid, here.address), Some(&here));
-            assert_eq!(table.find(vid, there.address), Some(&there));
-        }
-    }
-
-    #[test]
-    fn in_a_full_set_who_was_confirmed_longest_ago_gives_way() {
-        let set = set_of(42, neighbor(1, 0).address);
-        let mut hosts = (1..).filter(|&host| set_of(42, neighbor(host, 0).address) == set);
-        let mut host = || hosts.next().expect("as many as wanted");
-        let [first, second, third, fourth, fifth]: [u32; 5] = core::array::from_fn(|_| host());
-        let mut table = NeighborTable::new();
-        for (time, host) in [first, second, third, fourth].into_iter().enumerate() {
-            table.learn(neighbor(host, time as u64));
-        }
-        table.learn(neighbor(first, 4));
-        table.learn(neighbor(fifth, 5));
-        for (host, known) in [
-            (first, true),
-            (second, false),
-            (third, true),
-            (fourth, true),
-            (fifth, true),
-        ] {
-            let found = table.find(42, neighbor(host, 0).address);
-            assert_eq!(found.is_some(), known, "host {host}");
-        }
-    }
-
-    #[test]
-    fn a_flood_evicts_the_oldest_and_never_grows() {
-        let mut table = NeighborTable::new();
-        for host in 0..100_000 {
-            table.learn(neighbor(host, u64::from(host)));
-        }
-        assert_eq!(table.iter().count(), SETS * WAYS);
-        assert!(table.find(42, neighbor(99_999, 0).address).is_some());
-        assert!(table.find(42, neighbor(0, 0).address).is_none());
-    }
-}
+mod tests;

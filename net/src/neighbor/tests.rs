@@ -1,0 +1,3 @@
+//! What the table promises, row by row.
+
+extern crate std;
