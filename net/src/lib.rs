@@ -29,15 +29,22 @@
 
 extern crate alloc;
 
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod address_conflict;
 pub mod counters;
 pub mod device;
 pub mod histogram;
 pub mod interface;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod neighbor;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod ping;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod receive;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod respond;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod route;
 pub mod time;
 pub mod trace;
 pub mod vlan;
