@@ -33,6 +33,8 @@ extern crate alloc;
 pub mod address_conflict;
 pub mod counters;
 pub mod device;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod fragmentation;
 pub mod histogram;
 pub mod interface;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
