@@ -149,6 +149,13 @@ impl Kernel {
 
 /// The one path after every entry.
 fn start(boot: Boot) -> ! {
+    pollux_main(set_up(boot))
+}
+
+/// Sets the machine up. A function of its own, so that the stack which it needs, much of it for moving
+/// whole ports about, is given back before the poll loop, which never returns.
+#[inline(never)]
+fn set_up(boot: Boot) -> Kernel {
     cpu::initialize();
     serial::initialize();
     let options = Options::parse(boot.command_line, |word| log::warn!("{word}"));
@@ -173,7 +180,7 @@ fn start(boot: Boot) -> ! {
     if ports.is_empty() {
         log::warn!("no network card: nothing to serve");
     }
-    pollux_main(Kernel {
+    Kernel {
         boot_method: boot.method,
         command_line: boot.command_line,
         options,
@@ -183,5 +190,5 @@ fn start(boot: Boot) -> ! {
         dma_octets: memory.dma_octets,
         ports,
         turns: Turns::default(),
-    })
+    }
 }

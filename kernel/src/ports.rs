@@ -94,7 +94,8 @@ impl Found {
     /// Brings the cards up, in the order of their places on the bus, and names them. One that does
     /// not come up is reported and left out.
     pub fn bring_up(self, dma: &mut DmaRegion, clock: &Clock) -> Vec<Port> {
-        let mut ports = Vec::new();
+        // Ports are large: a vector that grew would hold all of them twice for a moment.
+        let mut ports = Vec::with_capacity(self.cards.len());
         for &(address, card) in &self.cards {
             match bring_up(&self.access, address, card, dma, clock) {
                 Ok(device) => {
