@@ -10,7 +10,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use pollux_console::line::ERASE_LINE;
 use spin::Mutex;
 use uart_16550::backend::PioBackend;
-use uart_16550::{Config, Uart16550};
+use uart_16550::{BaudRate, Config, Uart16550};
 
 /// Octets that wait to be sent.
 const RING: usize = 16 * 1024;
@@ -46,6 +46,7 @@ pub fn initialize() -> bool {
     // SAFETY: COM1 is a UART or nothing, and nobody else uses it.
     let mut uart = unsafe { Uart16550::new_port(COM1) }.ok();
     let config = Config {
+        baud_rate: BaudRate::Baud115200,
         check_cts_before_sending: false,
         ..Config::default()
     };
