@@ -70,11 +70,14 @@ reasons! {
 }
 
 /// The counters of one network card. All are 64 bits wide and wrap, in some thousands of years.
+// In this order, because two counters side by side that move together become vector arithmetic, which
+// takes three times the instructions.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Counters {
     received: u64,
-    answered: u64,
     reasons: [u64; Reason::ALL.len()],
+    answered: u64,
 }
 
 impl Default for Counters {
@@ -88,8 +91,8 @@ impl Counters {
     pub const fn new() -> Self {
         Self {
             received: 0,
-            answered: 0,
             reasons: [0; Reason::ALL.len()],
+            answered: 0,
         }
     }
 

@@ -2,163 +2,29 @@
 //! what was counted and measured on it.
 //!
 //! Configuration happens here, between turns of the poll loop; the frame path ([`crate::receive`])
-//! only reads what configuration left. Finding the VLAN device of a frame is one load from a table
-//! of 4,096 entries, however many devices there are.
+//! only reads what configuration left.
+
+mod ipv4_cidr;
+mod source_screen;
+mod vlan_device;
+mod vlans;
 
 use crate::counters::Counters;
 use crate::histogram::Histogram;
 use crate::neighbor::NeighborTable;
 use crate::time::Ticks;
 use crate::trace::Trace;
-use crate::vlan::{VID_COUNT, VlanSet};
+use crate::vlan::VlanSet;
 use crate::wire::ethernet::MacAddress;
-use alloc::boxed::Box;
-use alloc::vec;
-use alloc::vec::Vec;
+use crate::wire::ipv4;
 use core::fmt;
 use core::net::Ipv4Addr;
 use heapless::String;
 
-/// The octets of an interface's name without a terminator, as in Linux (`IFNAMSIZ` - 1).
-pub const NAME_LENGTH: usize = 15;
-/// How many IPv4 addresses one VLAN device can have.
-pub const ADDRESSES_PER_DEVICE: usize = 8;
-/// The largest datagram that a VLAN device carries, in octets.
-pub const DEFAULT_MTU: u16 = 1500;
-
-/// An IPv4 address and the length of its network's prefix, such as `10.10.10.11/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ipv4Cidr {
-    address: Ipv4Addr,
-    prefix_length: u8,
-}
-
-impl Ipv4Cidr {
-    /// `address` in the network of its first `prefix_length` bits; `None` beyond 32.
-    pub const fn new(address: Ipv4Addr, prefix_length: u8) -> Option<Self> {
-        if prefix_length > 32 {
-            return None;
-        }
-        Some(Self {
-            address,
-            prefix_length,
-        })
-    }
-
-    /// The host's address.
-    #[inline]
-    pub const fn address(self) -> Ipv4Addr {
-        self.address
-    }
-
-    /// How many leading bits name the network.
-    pub const fn prefix_length(self) -> u8 {
-        self.prefix_length
-    }
-
-    /// The bits below the prefix.
-    const fn host_mask(self) -> u32 {
-        match self.prefix_length {
-            0 => u32::MAX,
-            length => ((1_u64 << (32 - length)) - 1) as u32,
-        }
-    }
-
-    /// Whether `address` is in this network.
-    pub const fn contains(self, address: Ipv4Addr) -> bool {
-        (self.address.to_bits() ^ address.to_bits()) & !self.host_mask() == 0
-    }
-
-    /// Whether `address` is a broadcast address of this network: its host part all ones, or all
-    /// zeros as old hosts had it (RFC 1122 §3.3.6). Prefixes of 31 and 32 bits have none (RFC 3021).
-    pub const fn is_directed_broadcast(self, address: Ipv4Addr) -> bool {
-        let mask = self.host_mask();
-        let host = address.to_bits() & mask;
-        self.prefix_length < 31 && self.contains(address) && (host == mask || host == 0)
-    }
-}
-
-impl fmt::Display for Ipv4Cidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix_length)
-    }
-}
-
-/// Frames and octets that passed through a VLAN device, without check sequences.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Frames.
-    pub packets: u64,
-    /// Octets, headers and tag included.
-    pub octets: u64,
-}
-
-impl Traffic {
-    #[inline]
-    pub(crate) fn add(&mut self, length: usize) {
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(length as u64);
-    }
-}
-
-/// A VLAN on a network card: `eth0.42`.
-#[derive(Clone, Debug)]
-pub struct VlanDevice {
-    pub(crate) vid: u16,
-    name: String<NAME_LENGTH>,
-    addresses: heapless::Vec<Ipv4Cidr, ADDRESSES_PER_DEVICE>,
-    mtu: u16,
-    pub(crate) received: Traffic,
-    pub(crate) transmitted: Traffic,
-}
-
-impl VlanDevice {
-    /// The VLAN identifier of its frames.
-    pub const fn vid(&self) -> u16 {
-        self.vid
-    }
-
-    /// Its name, such as `eth0.42`.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its addresses, the primary one first.
-    pub fn addresses(&self) -> &[Ipv4Cidr] {
-        &self.addresses
-    }
-
-    /// The largest datagram that it carries, in octets.
-    pub const fn mtu(&self) -> u16 {
-        self.mtu
-    }
-
-    /// What arrived in its VLAN, whatever became of it.
-    pub const fn received(&self) -> Traffic {
-        self.received
-    }
-
-    /// What was answered or sent in its VLAN.
-    pub const fn transmitted(&self) -> Traffic {
-        self.transmitted
-    }
-
-    /// Whether `address` is one of its own.
-    #[inline]
-    pub(crate) fn owns(&self, address: Ipv4Addr) -> bool {
-        self.addresses.iter().any(|own| own.address == address)
-    }
-
-    /// Whether a datagram to `address` is for every host of this network or of a group.
-    pub(crate) fn is_group(&self, address: Ipv4Addr) -> bool {
-        address.is_broadcast()
-            || address.is_multicast()
-            || self
-                .addresses
-                .iter()
-                .any(|own| own.is_directed_broadcast(address))
-    }
-}
+pub use ipv4_cidr::Ipv4Cidr;
+pub(crate) use source_screen::SourceScreen;
+pub use vlan_device::{ADDRESSES_PER_DEVICE, DEFAULT_MTU, NAME_LENGTH, Traffic, VlanDevice};
+pub(crate) use vlans::Vlans;
 
 /// Why a configuration step was refused. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,17 +66,12 @@ impl fmt::Display for ConfigurationError {
     }
 }
 
-/// What stands in the look-up table for a VLAN identifier without a device.
-const NO_DEVICE: u16 = u16::MAX;
-
 /// A network card as the stack sees it.
 pub struct Interface {
     pub(crate) mac: MacAddress,
     pub(crate) ifindex: u32,
-    pub(crate) filter: VlanSet,
-    /// For each VLAN identifier the index of its device, or [`NO_DEVICE`].
-    device_of_vid: Box<[u16]>,
-    devices: Vec<VlanDevice>,
+    pub(crate) vlans: Vlans,
+    pub(crate) screen: SourceScreen,
     pub(crate) neighbors: NeighborTable,
     pub(crate) counters: Counters,
     pub(crate) trace: Trace,
@@ -219,14 +80,13 @@ pub struct Interface {
 
 impl Interface {
     /// A card with station address `mac` and number `ifindex`, without VLAN devices and with an
-    /// empty filter list: it answers nothing yet. Allocates.
-    pub fn new(mac: MacAddress, ifindex: u32) -> Self {
+    /// empty filter list: it answers nothing yet.
+    pub const fn new(mac: MacAddress, ifindex: u32) -> Self {
         Self {
             mac,
             ifindex,
-            filter: VlanSet::new(),
-            device_of_vid: vec![NO_DEVICE; VID_COUNT].into_boxed_slice(),
-            devices: Vec::new(),
+            vlans: Vlans::new(),
+            screen: SourceScreen::new(),
             neighbors: NeighborTable::new(),
             counters: Counters::new(),
             trace: Trace::new(),
@@ -248,53 +108,46 @@ impl Interface {
         }
         let own_name = String::try_from(name).ok().filter(|name| !name.is_empty());
         let own_name = own_name.ok_or(ConfigurationError::NameLength(name.len()))?;
-        if self.devices.iter().any(|device| device.name == own_name) {
+        let mut others = self.devices().iter();
+        if others.any(|device| device.name() == own_name) {
             return Err(ConfigurationError::NameInUse);
         }
-        if let Some(entry) = self.device_of_vid.get_mut(usize::from(vid)) {
-            *entry = self.devices.len() as u16;
-        }
-        self.devices.push(VlanDevice {
-            vid,
-            name: own_name,
-            addresses: heapless::Vec::new(),
-            mtu: DEFAULT_MTU,
-            received: Traffic::default(),
-            transmitted: Traffic::default(),
-        });
+        self.vlans.push(VlanDevice::new(vid, own_name));
         Ok(())
     }
 
-    /// Gives the device of VLAN `vid` one more address.
+    /// Gives the device of VLAN `vid` one more address. Allocates.
     ///
     /// # Errors
     ///
     /// [`ConfigurationError`] when there is no such device, or it cannot take the address.
     pub fn add_address(&mut self, vid: u16, cidr: Ipv4Cidr) -> Result<(), ConfigurationError> {
         let device = self
+            .vlans
             .device_mut(vid)
             .ok_or(ConfigurationError::NoSuchDevice(vid))?;
         let address = cidr.address();
-        if !crate::wire::ipv4::is_host_address(address) || cidr.is_directed_broadcast(address) {
+        if !ipv4::is_host_address(address) || cidr.is_directed_broadcast(address) {
             return Err(ConfigurationError::NotAHostAddress(address));
         }
         if device.owns(address) {
             return Err(ConfigurationError::AddressInUse(address));
         }
         device
-            .addresses
-            .push(cidr)
-            .map_err(|_| ConfigurationError::TooManyAddresses)
+            .push_address(cidr)
+            .map_err(|_| ConfigurationError::TooManyAddresses)?;
+        self.screen.add(cidr);
+        Ok(())
     }
 
     /// Replaces the filter list: the VLANs whose frames are looked at.
     pub fn set_vlan_filter(&mut self, set: VlanSet) {
-        self.filter = set;
+        self.vlans.set_filter(set);
     }
 
     /// The filter list.
     pub const fn vlan_filter(&self) -> &VlanSet {
-        &self.filter
+        self.vlans.filter()
     }
 
     /// The card's station address.
@@ -309,21 +162,12 @@ impl Interface {
 
     /// The VLAN devices, in the order in which they were added.
     pub fn devices(&self) -> &[VlanDevice] {
-        &self.devices
+        self.vlans.devices()
     }
 
-    /// The device of VLAN `vid`, of which only the lower twelve bits count.
-    #[inline]
+    /// The device of VLAN `vid`.
     pub fn device(&self, vid: u16) -> Option<&VlanDevice> {
-        let index = *self.device_of_vid.get(usize::from(vid) % VID_COUNT)?;
-        self.devices.get(usize::from(index))
-    }
-
-    /// The device of VLAN `vid`, to be changed.
-    #[inline]
-    pub(crate) fn device_mut(&mut self, vid: u16) -> Option<&mut VlanDevice> {
-        let index = *self.device_of_vid.get(usize::from(vid) % VID_COUNT)?;
-        self.devices.get_mut(usize::from(index))
+        self.devices().iter().find(|device| device.vid() == vid)
     }
 
     /// What became of the received frames.
@@ -372,49 +216,6 @@ mod tests {
 
     fn card() -> Interface {
         Interface::new(MacAddress([2, 0, 0, 0, 0, 1]), 2)
-    }
-
-    #[test]
-    fn broadcast_addresses_of_a_network_are_its_first_and_last() {
-        let network = cidr("10.10.10.11/24");
-        let is = |text: &str| network.is_directed_broadcast(text.parse().expect("an address"));
-        assert!(is("10.10.10.255"));
-        assert!(is("10.10.10.0"));
-        assert!(!is("10.10.10.11"));
-        assert!(!is("10.10.11.255"));
-        assert!(!cidr("10.0.0.1/31").is_directed_broadcast(Ipv4Addr::new(10, 0, 0, 0)));
-        assert!(!cidr("10.0.0.1/32").is_directed_broadcast(Ipv4Addr::new(10, 0, 0, 1)));
-        assert!(cidr("10.0.0.1/0").contains(Ipv4Addr::new(192, 0, 2, 1)));
-        assert_eq!(Ipv4Cidr::new(Ipv4Addr::new(10, 0, 0, 1), 33), None);
-    }
-
-    #[test]
-    fn every_prefix_length_divides_the_network_from_the_host() {
-        let address = Ipv4Addr::new(10, 170, 85, 10);
-        for length in 0..=32 {
-            let network = Ipv4Cidr::new(address, length).expect("in range");
-            // Bit 31 - n is the last of a prefix of n + 1 bits.
-            for bit in 0..32 {
-                let neighbor = Ipv4Addr::from_bits(address.to_bits() ^ 1 << bit);
-                let in_host_part = bit < 32 - u32::from(length);
-                assert_eq!(network.contains(neighbor), in_host_part, "{network} {bit}");
-            }
-            let host_part = ((1_u64 << (32 - length)) - 1) as u32;
-            let first = Ipv4Addr::from_bits(address.to_bits() & !host_part);
-            let last = Ipv4Addr::from_bits(address.to_bits() | host_part);
-            assert!(network.contains(first) && network.contains(last));
-            assert_eq!(
-                network.is_directed_broadcast(first),
-                length < 31,
-                "{network}"
-            );
-            assert_eq!(
-                network.is_directed_broadcast(last),
-                length < 31,
-                "{network}"
-            );
-            assert!(!network.is_directed_broadcast(address), "{network}");
-        }
     }
 
     #[test]

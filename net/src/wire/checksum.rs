@@ -25,20 +25,22 @@ impl Checksum {
         Self((!fold(sum(octets))).to_ne_bytes())
     }
 
-    /// The checksum after the octets `old`, at an even offset of what it covers, became `new`
-    /// (RFC 1624, equation 3: the one form that is right when the result is zero). What it covers
-    /// must not have become all zeros: [`Checksum::ONES`] would then be right, and zero comes out.
+    /// The checksum after pairs of octets, each at an even offset of what it covers, changed from
+    /// what stands first to what stands second (RFC 1624, equation 3: the one form that is right when
+    /// the result is zero). What it covers must not have become all zeros: [`Checksum::ONES`] would
+    /// then be right, and zero comes out.
     #[inline]
     #[must_use]
     #[allow(
         clippy::arithmetic_side_effects,
-        reason = "three numbers of at most 32 bits fit in 64"
+        reason = "as many numbers of 16 bits as there can be pairs fit in 32"
     )]
-    pub const fn updated(self, old: [u8; 4], new: [u8; 4]) -> Self {
-        let sum = !u16::from_ne_bytes(self.0) as u64
-            + !u32::from_ne_bytes(old) as u64
-            + u32::from_ne_bytes(new) as u64;
-        Self((!fold(sum)).to_ne_bytes())
+    pub fn updated<const PAIRS: usize>(self, changes: [([u8; 2], [u8; 2]); PAIRS]) -> Self {
+        let mut sum = u32::from(!u16::from_ne_bytes(self.0));
+        for (old, new) in changes {
+            sum += u32::from(!u16::from_ne_bytes(old)) + u32::from(u16::from_ne_bytes(new));
+        }
+        Self((!fold_u32(sum)).to_ne_bytes())
     }
 }
 
@@ -48,49 +50,56 @@ pub fn is_valid(octets: &[u8]) -> bool {
     fold(sum(octets)) == u16::MAX
 }
 
-/// The one's complement sum of `octets` as words of 64 bits in the machine's own order, the last one
-/// padded with zero octets.
+/// The one's complement sum of `octets` as 64-bit words in the machine's own order, the last one
+/// padded with zero octets. It is one of the numbers that come down to the same sixteen bits.
 #[inline]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "there are fewer carries than octets, and a sum that has just overflowed can take one more"
+    reason = "few words and carries of 32 bits fit in 64, and a sum that has just overflowed takes one more"
 )]
 fn sum(octets: &[u8]) -> u64 {
     let mut sum = 0_u64;
-    let mut carries = 0;
-    let (blocks, rest) = octets.as_chunks::<64>();
-    for block in blocks {
+    let mut rest_and_carries = 0;
+    let mut rest = octets;
+    while let Some((block, after)) = rest.split_first_chunk::<64>() {
         let (words, _) = block.as_chunks::<8>();
         let mut carry = false;
         for word in words {
             (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
         }
-        carries += u64::from(carry);
-    }
-    let (words, rest) = rest.as_chunks::<8>();
-    for word in words {
-        let carry;
-        (sum, carry) = sum.overflowing_add(u64::from_ne_bytes(*word));
-        carries += u64::from(carry);
+        rest_and_carries += u64::from(carry);
+        rest = after;
     }
     if !rest.is_empty() {
-        carries += sum_of_few(rest);
+        rest_and_carries += sum_of_few(rest);
     }
-    let (sum, carry) = sum.overflowing_add(carries);
+    let (sum, carry) = sum.overflowing_add(rest_and_carries);
     sum + u64::from(carry)
 }
 
-/// The sum of fewer than eight octets, which is far from overflowing.
+/// The sum of fewer than 64 octets, which 64 bits can hold without a carry.
 #[inline]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "a number of 32 bits and two of sixteen fit in 64"
+    reason = "sixteen words of 32 bits fit in 64"
 )]
 fn sum_of_few(octets: &[u8]) -> u64 {
     let mut sum = 0;
     let mut rest = octets;
-    if let Some((word, after)) = rest.split_first_chunk::<4>() {
-        sum += u64::from(u32::from_ne_bytes(*word));
+    if let Some((block, after)) = rest.split_first_chunk::<32>() {
+        sum += sum_of_block(block);
+        rest = after;
+    }
+    if let Some((block, after)) = rest.split_first_chunk::<16>() {
+        sum += sum_of_block(block);
+        rest = after;
+    }
+    if let Some((block, after)) = rest.split_first_chunk::<8>() {
+        sum += sum_of_block(block);
+        rest = after;
+    }
+    if let Some((block, after)) = rest.split_first_chunk::<4>() {
+        sum += sum_of_block(block);
         rest = after;
     }
     if let Some((word, after)) = rest.split_first_chunk::<2>() {
@@ -103,14 +112,32 @@ fn sum_of_few(octets: &[u8]) -> u64 {
     sum
 }
 
-/// Brings a sum down to sixteen bits by adding its halves, and the halves of that.
-///
-/// When a number is added to itself with its halves swapped, the upper half becomes the sum of both
-/// halves and of the carry out of the lower one, which is the same sum's.
 #[inline]
+fn sum_of_block<const OCTETS: usize>(block: &[u8; OCTETS]) -> u64 {
+    let (words, _) = block.as_chunks::<4>();
+    let words = words.iter().copied().map(u32::from_ne_bytes);
+    words.map(u64::from).sum()
+}
+
+/// Brings a sum down to sixteen bits.
+#[inline]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a sum that has just overflowed takes one more"
+)]
 const fn fold(sum: u64) -> u16 {
-    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
-    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
+    let (sum, carry) = (sum as u32).overflowing_add((sum >> 32) as u32);
+    fold_u32(sum + carry as u32)
+}
+
+#[inline]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a sum that has just overflowed takes one more"
+)]
+const fn fold_u32(sum: u32) -> u16 {
+    let (sum, carry) = (sum as u16).overflowing_add((sum >> 16) as u16);
+    sum + carry as u16
 }
 
 #[cfg(test)]
@@ -145,7 +172,7 @@ pub(crate) mod tests {
     #[test]
     fn the_example_of_rfc_1624_section_4_comes_out() {
         let before = Checksum([0xdd, 0x2f]);
-        let after = before.updated([0x55, 0x55, 7, 7], [0x32, 0x85, 7, 7]);
+        let after = before.updated([([0x55, 0x55], [0x32, 0x85])]);
         assert_eq!(after.0, [0x00, 0x00]);
     }
 
@@ -179,17 +206,21 @@ pub(crate) mod tests {
 
         #[test]
         fn an_update_equals_a_new_sum(
-            mut octets in prop::collection::vec(any::<u8>(), 6..200),
+            mut octets in prop::collection::vec(any::<u8>(), 4..200),
             place in any::<prop::sample::Index>(),
-            new in any::<[u8; 4]>(),
+            first in any::<[u8; 2]>(),
+            second in any::<[u8; 2]>(),
         ) {
             // RFC 1624 holds for data that is not all zeros, as no header is.
             octets[0] = 0x45;
-            let place = 2 + 2 * place.index((octets.len() - 4) / 2);
-            let old: [u8; 4] = octets[place..place + 4].try_into().expect("four octets");
-            let updated = Checksum::of(&octets).updated(old, new);
-            octets[place..place + 4].copy_from_slice(&new);
-            prop_assert_eq!(updated, Checksum::of(&octets));
+            let place = 2 + 2 * place.index((octets.len() - 2) / 2);
+            let old = [octets[place], octets[place + 1]];
+            let before = Checksum::of(&octets);
+            octets[place..place + 2].copy_from_slice(&first);
+            prop_assert_eq!(before.updated([(old, first)]), Checksum::of(&octets));
+            octets[place..place + 2].copy_from_slice(&second);
+            let both = before.updated([(old, first), (first, second)]);
+            prop_assert_eq!(both, Checksum::of(&octets));
         }
     }
 }

@@ -71,9 +71,23 @@ impl MacAddress {
     /// All stations.
     pub const BROADCAST: Self = Self([0xff; 6]);
 
+    /// The address as a number of no meaning but that it differs from every other address's: for
+    /// comparing in one step.
+    #[inline]
+    pub const fn to_bits(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_ne_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
     /// Whether this names a group of stations, of which all stations is one.
     pub const fn is_multicast(self) -> bool {
         self.0[0] & 1 == 1
+    }
+
+    /// Whether this names all stations, as a frame that is not addressed to its receiver alone may.
+    #[cold]
+    pub fn is_broadcast(self) -> bool {
+        self == Self::BROADCAST
     }
 
     /// Whether one station could bear this address: not a group, not all zeros.

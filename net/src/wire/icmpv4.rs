@@ -27,8 +27,8 @@ const ECHO_REQUEST: u8 = 8;
 impl EchoHeader {
     /// Whether this is an echo request.
     #[inline]
-    pub const fn is_request(&self) -> bool {
-        self.message_type == ECHO_REQUEST && self.code == 0
+    pub fn is_request(&self) -> bool {
+        [self.message_type, self.code] == [ECHO_REQUEST, 0]
     }
 
     /// Makes a request its reply, whose `data` follow this header. Only the type changes, so neither
@@ -38,7 +38,7 @@ impl EchoHeader {
         self.message_type = ECHO_REPLY;
         self.checksum = self
             .checksum
-            .updated([ECHO_REQUEST, 0, 0, 0], [ECHO_REPLY, 0, 0, 0]);
+            .updated([([ECHO_REQUEST, 0], [ECHO_REPLY, 0])]);
         if self.checksum == Checksum::ZERO {
             self.settle_zero_checksum(data);
         }

@@ -108,17 +108,14 @@ impl Ipv4Header {
     #[inline]
     pub fn turn_around(&mut self) {
         core::mem::swap(&mut self.source, &mut self.destination);
-        let old = self.flags_to_protocol();
-        self.flags_and_fragment = DONT_FRAGMENT.into();
-        self.time_to_live = DEFAULT_TTL;
-        self.checksum = self.checksum.updated(old, self.flags_to_protocol());
-    }
-
-    /// The four octets in which an answer differs from its request, but for the checksum.
-    #[inline]
-    const fn flags_to_protocol(&self) -> [u8; 4] {
-        let [flags, fragment] = self.flags_and_fragment.to_bytes();
-        [flags, fragment, self.time_to_live, self.protocol]
+        let fragment = (self.flags_and_fragment, U16::new(DONT_FRAGMENT));
+        let time_to_live = (self.time_to_live, DEFAULT_TTL);
+        self.checksum = self.checksum.updated([
+            (fragment.0.to_bytes(), fragment.1.to_bytes()),
+            ([time_to_live.0, 0], [time_to_live.1, 0]),
+        ]);
+        self.flags_and_fragment = fragment.1;
+        self.time_to_live = time_to_live.1;
     }
 
     /// Computes the checksum of this header and its `options` anew.
@@ -141,7 +138,7 @@ impl Ipv4Header {
 #[inline]
 pub const fn is_host_address(address: Ipv4Addr) -> bool {
     let [first, ..] = address.octets();
-    first != 0 && first != 127 && first < 224
+    first != 0 && first < 224 && first != 127
 }
 
 #[cfg(test)]

@@ -44,9 +44,9 @@ impl TaggedHeader {
 
     /// Addresses the frame back to its sender, from `own`. The tag stays as it is.
     #[inline]
-    pub fn turn_around(&mut self, own: MacAddress) {
+    pub fn turn_around(&mut self, own: &MacAddress) {
         self.destination = self.source;
-        self.source = own;
+        self.source = *own;
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(header.tag_protocol(), EtherType::VLAN);
         assert_eq!(header.vid(), 42);
         assert_eq!(header.ether_type(), EtherType::IPV4);
-        header.turn_around(MacAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
+        header.turn_around(&MacAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
         assert_eq!(
             frame,
             [

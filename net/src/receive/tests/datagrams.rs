@@ -112,6 +112,63 @@ fn sources_that_no_host_may_have_are_not_answered() {
 }
 
 #[test]
+fn our_own_address_is_no_source_in_whatever_vlan() {
+    let mut card = appliance();
+    let mut request = ECHO_REQUEST;
+    put(&mut request, at::SOURCE_IP, &OTHER_OWN_IP.octets());
+    seal(&mut request);
+    assert_eq!(send(&mut card, &request), Err(Reason::Ipv4Source));
+}
+
+#[test]
+fn a_source_that_ends_like_an_address_of_ours_is_answered() {
+    let mut card = appliance();
+    for source in [[10, 10, 9, 11], [10, 10, 44, 0], [10, 10, 44, 255]] {
+        let mut request = ECHO_REQUEST;
+        put(&mut request, at::SOURCE_IP, &source);
+        seal(&mut request);
+        let reply = send(&mut card, &request);
+        assert_eq!(reply, Ok(echo_reply_by_definition(&request)), "{source:?}");
+    }
+}
+
+#[test]
+fn every_address_of_a_device_is_answered_for_and_from() {
+    let mut card = appliance();
+    for (address, prefix_length) in [([10, 1, 2, 3], 8), ([192, 0, 2, 65], 26)] {
+        let cidr = Ipv4Cidr::new(address.into(), prefix_length).expect("in range");
+        card.add_address(42, cidr).expect("a host address");
+    }
+    for (destination, source, reason) in [
+        ([10, 1, 2, 3], [10, 10, 10, 10], None),
+        ([192, 0, 2, 65], [192, 0, 2, 126], None),
+        ([192, 0, 2, 65], [192, 0, 2, 128], None),
+        ([192, 0, 2, 65], [192, 0, 2, 64], Some(Reason::Ipv4Source)),
+        ([192, 0, 2, 65], [192, 0, 2, 127], Some(Reason::Ipv4Source)),
+        ([10, 1, 2, 3], [10, 255, 255, 255], Some(Reason::Ipv4Source)),
+        ([10, 10, 10, 11], [10, 1, 2, 3], Some(Reason::Ipv4Source)),
+        (
+            [192, 0, 2, 127],
+            [10, 10, 10, 10],
+            Some(Reason::IcmpEchoToGroup),
+        ),
+        (
+            [192, 0, 2, 66],
+            [10, 10, 10, 10],
+            Some(Reason::Ipv4Destination),
+        ),
+    ] {
+        let mut request = ECHO_REQUEST;
+        put(&mut request, at::SOURCE_IP, &source);
+        put(&mut request, at::DESTINATION_IP, &destination);
+        seal(&mut request);
+        let expected = reason.map_or_else(|| Ok(echo_reply_by_definition(&request)), Err);
+        let outcome = send(&mut card, &request);
+        assert_eq!(outcome, expected, "{source:?} to {destination:?}");
+    }
+}
+
+#[test]
 fn sources_at_the_edge_of_what_hosts_may_have_are_answered() {
     let mut card = appliance();
     for source in [

@@ -1,0 +1,135 @@
+//! A VLAN device: its name, its addresses, and what passed through it.
+
+use super::ipv4_cidr::Ipv4Cidr;
+use core::net::Ipv4Addr;
+use heapless::String;
+
+/// The octets of an interface's name without a terminator, as in Linux (`IFNAMSIZ` - 1).
+pub const NAME_LENGTH: usize = 15;
+/// How many IPv4 addresses one VLAN device can have.
+pub const ADDRESSES_PER_DEVICE: usize = 8;
+/// The largest datagram that a VLAN device carries, in octets.
+pub const DEFAULT_MTU: u16 = 1500;
+
+/// Frames and octets that passed through a VLAN device, without check sequences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Frames.
+    pub packets: u64,
+    /// Octets, headers and tag included.
+    pub octets: u64,
+}
+
+/// What passed through a VLAN device, both ways.
+// In this order, because two counters side by side that move together become vector arithmetic, which
+// takes three times the instructions.
+#[derive(Clone, Debug, Default)]
+#[repr(C)]
+struct TrafficCounters {
+    received_packets: u64,
+    transmitted_packets: u64,
+    received_octets: u64,
+    transmitted_octets: u64,
+}
+
+/// A VLAN on a network card: `eth0.42`.
+#[derive(Clone, Debug)]
+pub struct VlanDevice {
+    vid: u16,
+    name: String<NAME_LENGTH>,
+    addresses: heapless::Vec<Ipv4Cidr, ADDRESSES_PER_DEVICE>,
+    mtu: u16,
+    traffic: TrafficCounters,
+}
+
+impl VlanDevice {
+    /// A device without addresses that nothing has passed through.
+    pub(super) fn new(vid: u16, name: String<NAME_LENGTH>) -> Self {
+        Self {
+            vid,
+            name,
+            addresses: heapless::Vec::new(),
+            mtu: DEFAULT_MTU,
+            traffic: TrafficCounters::default(),
+        }
+    }
+
+    /// Gives it one more address, if there is room.
+    pub(super) fn push_address(&mut self, cidr: Ipv4Cidr) -> Result<(), Ipv4Cidr> {
+        self.addresses.push(cidr)
+    }
+
+    /// The VLAN identifier of its frames.
+    pub const fn vid(&self) -> u16 {
+        self.vid
+    }
+
+    /// Its name, such as `eth0.42`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its addresses, the primary one first.
+    pub fn addresses(&self) -> &[Ipv4Cidr] {
+        &self.addresses
+    }
+
+    /// The largest datagram that it carries, in octets.
+    pub const fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    /// What arrived in its VLAN, whatever became of it.
+    pub const fn received(&self) -> Traffic {
+        Traffic {
+            packets: self.traffic.received_packets,
+            octets: self.traffic.received_octets,
+        }
+    }
+
+    /// What was answered or sent in its VLAN.
+    pub const fn transmitted(&self) -> Traffic {
+        Traffic {
+            packets: self.traffic.transmitted_packets,
+            octets: self.traffic.transmitted_octets,
+        }
+    }
+
+    /// Counts a frame of `length` octets that arrived.
+    #[inline]
+    pub(crate) const fn count_received(&mut self, length: usize) {
+        let traffic = &mut self.traffic;
+        traffic.received_packets = traffic.received_packets.wrapping_add(1);
+        traffic.received_octets = traffic.received_octets.wrapping_add(length as u64);
+    }
+
+    /// Counts a frame of `length` octets that was answered or sent.
+    #[inline]
+    pub(crate) const fn count_transmitted(&mut self, length: usize) {
+        let traffic = &mut self.traffic;
+        traffic.transmitted_packets = traffic.transmitted_packets.wrapping_add(1);
+        traffic.transmitted_octets = traffic.transmitted_octets.wrapping_add(length as u64);
+    }
+
+    /// Whether `address` is one of its own.
+    #[inline]
+    pub(crate) fn owns(&self, address: Ipv4Addr) -> bool {
+        let is_address = |own: &Ipv4Cidr| own.address() == address;
+        match self.addresses.as_slice() {
+            [] => false,
+            // Nearly everything is about the primary address.
+            [primary, others @ ..] => is_address(primary) || others.iter().any(is_address),
+        }
+    }
+
+    /// Whether `address` is a broadcast address of one of its networks.
+    pub(crate) fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
+        let mut networks = self.addresses.iter();
+        networks.any(|own| own.is_directed_broadcast(address))
+    }
+
+    /// Whether a datagram to `address` is for every host of this network or of a group.
+    pub(crate) fn is_group(&self, address: Ipv4Addr) -> bool {
+        address.is_broadcast() || address.is_multicast() || self.is_directed_broadcast(address)
+    }
+}
