@@ -147,17 +147,18 @@ impl Kernel {
     }
 }
 
-/// The one path after every entry.
-fn start(boot: Boot) -> ! {
-    pollux_main(set_up(boot))
+/// The one path after every entry. `read` reads what the loader left: only when whatever is wrong with
+/// that can be reported.
+fn start(read: impl FnOnce() -> Boot) -> ! {
+    cpu::initialize();
+    serial::initialize();
+    pollux_main(set_up(read()))
 }
 
 /// Sets the machine up. A function of its own, so that the stack which it needs, much of it for moving
 /// whole ports about, is given back before the poll loop, which never returns.
 #[inline(never)]
 fn set_up(boot: Boot) -> Kernel {
-    cpu::initialize();
-    serial::initialize();
     let options = Options::parse(boot.command_line, |word| log::warn!("{word}"));
     fault::configure(options.after_fault, options.exit_port);
     // Before any memory is given away, no card may write to it any more.

@@ -41,8 +41,8 @@ static SERIAL: Mutex<Serial> = Mutex::new(Serial {
 });
 
 /// Looks for a UART, sets it to 115,200 baud, eight bits, no parity, one stop bit, and sends the
-/// `log` crate's lines there. Returns whether there is one.
-pub fn initialize() -> bool {
+/// `log` crate's lines there.
+pub fn initialize() {
     // SAFETY: COM1 is a UART or nothing, and nobody else uses it.
     let mut uart = unsafe { Uart16550::new_port(COM1) }.ok();
     let config = Config {
@@ -55,12 +55,10 @@ pub fn initialize() -> bool {
     {
         uart = None;
     }
-    let found = uart.is_some();
     SERIAL.lock().uart = uart;
     if log::set_logger(&LOGGER).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
-    found
 }
 
 /// Queues one line, or drops it whole and counts it.

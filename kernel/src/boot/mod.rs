@@ -2,7 +2,7 @@
 //!
 //! The `bootloader` crate fills a [`BootInfo`] itself; for PVH and Multiboot2 it is filled here from
 //! their own tables. Beside it come the command line and the files that were given with the kernel.
-//! After [`start`] there is one path.
+//! After [`crate::start`] there is one path.
 
 mod entry;
 mod files;
@@ -137,13 +137,12 @@ impl Builder {
 ///
 /// Only the entry stub may call it, once, with the loader's own information structure.
 unsafe extern "C" fn start_direct(protocol: u32, information: u64) -> ! {
-    let boot = match protocol {
+    crate::start(|| match protocol {
         // SAFETY: the stub passes on what the loader put in EBX.
         entry::PROTOCOL_PVH => unsafe { pvh::boot(information) },
         // SAFETY: the stub passes on what the loader put in EBX.
         _ => unsafe { multiboot2::boot(information) },
-    };
-    start(boot)
+    })
 }
 
 /// Rust begins here when the `bootloader` crate led to `entry_bootloader`.
@@ -152,26 +151,21 @@ unsafe extern "C" fn start_direct(protocol: u32, information: u64) -> ! {
 ///
 /// Only the entry stub may call it, once, with the `bootloader` crate's own structure.
 unsafe extern "C" fn start_bootloader(info: &'static mut BootInfo) -> ! {
-    let mut files = Files::new();
-    if let (Some(start), Some(offset)) = (
-        info.ramdisk_addr.into_option(),
-        info.physical_memory_offset.into_option(),
-    ) {
-        let _ = offset;
-        // SAFETY: the loader mapped the ramdisk at this virtual address, for good.
-        let octets =
-            unsafe { core::slice::from_raw_parts(start as *const u8, info.ramdisk_len as usize) };
-        files.add_archive_or_file("ramdisk", octets);
-    }
-    start(Boot {
-        info,
-        command_line: "",
-        files,
-        in_use: Vec::new(),
-        method: "bootloader",
+    crate::start(|| {
+        let mut files = Files::new();
+        if let Some(start) = info.ramdisk_addr.into_option() {
+            let length = info.ramdisk_len as usize;
+            // SAFETY: the loader mapped the ramdisk at this virtual address, for good.
+            let octets = unsafe { core::slice::from_raw_parts(start as *const u8, length) };
+            files.add_archive_or_file("ramdisk", octets);
+        }
+        Boot {
+            info,
+            command_line: "",
+            files,
+            // Its memory map says what it uses itself.
+            in_use: Vec::new(),
+            method: "bootloader",
+        }
     })
-}
-
-fn start(boot: Boot) -> ! {
-    crate::start(boot)
 }
