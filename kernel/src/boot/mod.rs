@@ -18,8 +18,10 @@ use bootloader_api::info::{MemoryRegion, MemoryRegionKind, MemoryRegions, Option
 use core::ptr::addr_of_mut;
 use heapless::Vec;
 
-/// How many memory regions of a loader's map are taken over; more are ignored.
-pub const MEMORY_REGIONS: usize = 256;
+/// How many memory regions of a loader's map are taken over.
+const MEMORY_REGIONS: usize = 256;
+/// How many ranges in use are kept apart.
+pub const RANGES_IN_USE: usize = 32;
 
 /// What the loader handed over.
 pub struct Boot {
@@ -30,7 +32,7 @@ pub struct Boot {
     /// The files that were given with the kernel.
     pub files: Files,
     /// Physical memory that the loader filled for us, beyond the kernel's image.
-    pub in_use: Vec<PhysicalRange, 32>,
+    pub in_use: Vec<PhysicalRange, RANGES_IN_USE>,
     /// The loader's kind, for people.
     pub method: &'static str,
 }
@@ -66,7 +68,7 @@ struct Builder {
     regions: Vec<MemoryRegion, MEMORY_REGIONS>,
     command_line: &'static str,
     files: Files,
-    in_use: Vec<PhysicalRange, 32>,
+    in_use: Vec<PhysicalRange, RANGES_IN_USE>,
     rsdp: Option<u64>,
 }
 
@@ -90,8 +92,11 @@ impl Builder {
         } else {
             MemoryRegionKind::UnknownBios(2)
         };
-        // Beyond the last place the map is cut: less memory is known, nothing wrong is.
-        let _ = self.regions.push(region);
+        // Beyond the last place in the map, usable memory is forgotten; other memory must not be, since
+        // it can lie inside a region that is called usable.
+        if self.regions.push(region).is_err() && !usable {
+            self.in_use(start, length);
+        }
     }
 
     /// Notes that `length` octets at `start` must not be given away. When there are more such
@@ -168,4 +173,40 @@ unsafe extern "C" fn start_bootloader(info: &'static mut BootInfo) -> ! {
             method: "bootloader",
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: u64 = 4096;
+
+    #[test]
+    fn reserved_memory_beyond_the_end_of_the_map_is_still_not_given_away() {
+        let mut builder = Builder::new();
+        for index in 0..MEMORY_REGIONS as u64 {
+            builder.region(index * PAGE, PAGE, true);
+        }
+        builder.region(3 * PAGE, PAGE, true);
+        assert_eq!(builder.in_use, []);
+        builder.region(5 * PAGE, PAGE, false);
+        let reserved = PhysicalRange {
+            start: 5 * PAGE,
+            end: 6 * PAGE,
+        };
+        assert_eq!(builder.in_use, [reserved]);
+    }
+
+    #[test]
+    fn more_ranges_in_use_than_can_be_kept_apart_are_all_covered() {
+        let mut builder = Builder::new();
+        let starts = (0..RANGES_IN_USE as u64 + 5).map(|index| 2 * index * PAGE);
+        for start in starts.clone() {
+            builder.in_use(start, PAGE);
+        }
+        for start in starts {
+            let covers = |range: &PhysicalRange| range.start <= start && start + PAGE <= range.end;
+            assert!(builder.in_use.iter().any(covers), "{start:#x}");
+        }
+    }
 }

@@ -1,14 +1,14 @@
 //! Memory: what is mapped where, and with which rights.
 //!
-//! The kernel's image stays where it was linked. Everything else that is used (page tables, heap,
-//! DMA region, device registers, firmware tables, files) appears in the [`WINDOW`], at its
-//! physical address plus the window's, each with the rights that it needs and no others. What
-//! is not used is not mapped: a stray pointer faults.
+//! The kernel's image stays where it was linked, and what the loader left (files, command line) where it
+//! put it. Everything else that is used (page tables, heap, DMA region, device registers, firmware
+//! tables) appears in the [`WINDOW`], at its physical address plus the window's. Each has the
+//! rights that it needs and no others. What is not used is not mapped: a stray pointer faults.
 //!
 //! | what | rights |
 //! |---|---|
 //! | text | read, execute |
-//! | constants, files, firmware tables | read |
+//! | constants, what the loader left, firmware tables | read |
 //! | data, heap, page tables, DMA region | read, write |
 //! | device registers | read, write, uncached |
 //! | page 0, the page under each stack, all else | none |
@@ -17,9 +17,10 @@ pub mod heap;
 mod map;
 mod paging;
 
-use crate::boot::{Boot, PhysicalRange};
+use crate::boot::{Boot, PhysicalRange, RANGES_IN_USE};
 use core::fmt;
 use core::ptr::NonNull;
+use heapless::Vec;
 use pollux_drivers::dma::DmaRegion;
 use spin::Mutex;
 use x86_64::VirtAddr;
@@ -90,13 +91,9 @@ pub unsafe fn initialize(boot: &Boot, dma_octets: u64) -> Result<Memory, SetUpEr
     let old_offset = boot.info.physical_memory_offset.into_option().unwrap_or(0);
     // SAFETY: the loader mapped physical memory at this offset.
     let old = unsafe { paging::current(VirtAddr::new(old_offset)) };
-    let mut in_use = boot.in_use.clone();
     let image = paging::image_range(&old);
-    // The image is the one thing that must never be given away: in the first place of the list.
-    if in_use.is_full() {
-        in_use.pop();
-    }
-    let _ = in_use.insert(0, image);
+    let in_use: Vec<PhysicalRange, { RANGES_IN_USE + 1 }> =
+        boot.in_use.iter().copied().chain([image]).collect();
     let arena = map::find_free(&boot.info.memory_regions, &in_use, wanted, LARGE_PAGE)
         .ok_or(SetUpError::NotEnough { wanted, usable })?;
 
@@ -113,9 +110,9 @@ pub unsafe fn initialize(boot: &Boot, dma_octets: u64) -> Result<Memory, SetUpEr
         end: arena.end,
     };
     // SAFETY: the three ranges are free memory, apart from each other, and the old tables map them.
-    let in_use = unsafe { paging::move_over(&old, old_offset, tables, heap, dma, boot) }
+    let tables = unsafe { paging::move_over(&old, old_offset, tables, heap, dma, boot) }
         .map_err(SetUpError::Map)?;
-    *TABLES_IN_USE.lock() = Some(in_use);
+    *TABLES_IN_USE.lock() = Some(tables);
 
     let heap_start = window(heap.start) as *mut u8;
     // SAFETY: the range is mapped read-write now and used for nothing else.
