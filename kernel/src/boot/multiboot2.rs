@@ -22,7 +22,7 @@ pub(super) unsafe fn boot(information: u64) -> Boot {
         .command_line_tag()
         .and_then(|tag| tag.cmdline().ok())
         // SAFETY: the tag lies in the information structure, which is never given away.
-        .map_or("", |text| unsafe { forever(text) });
+        .map_or("", |text| unsafe { &*core::ptr::from_ref(text) });
     if let Some(map) = loaded.memory_map_tag() {
         for area in map.memory_areas() {
             let usable = area.typ() == MemoryAreaType::Available;
@@ -39,20 +39,11 @@ pub(super) unsafe fn boot(information: u64) -> Boot {
     for module in loaded.module_tags() {
         let (start, size) = (module.start_address(), module.module_size());
         builder.in_use(u64::from(start), u64::from(size));
-        // SAFETY: the tag lies in the information structure, which is never given away.
-        let name = unsafe { forever(module.cmdline().unwrap_or("module")) };
+        let name = module.cmdline().unwrap_or("module");
         // SAFETY: the loader put a module of this size there, and nobody gives it away.
         let octets =
             unsafe { core::slice::from_raw_parts(start as usize as *const u8, size as usize) };
         builder.files.add_archive_or_file(name, octets);
     }
     builder.finish("multiboot2")
-}
-
-/// # Safety
-///
-/// The text is in memory that is never given away.
-unsafe fn forever(text: &str) -> &'static str {
-    // SAFETY: as above.
-    unsafe { &*core::ptr::from_ref(text) }
 }

@@ -73,7 +73,7 @@ pub(super) unsafe fn boot(information: u64) -> Boot {
         builder.rsdp = Some(info.rsdp);
     }
     if info.command_line != 0 {
-        // SAFETY: the loader put its command line there.
+        // SAFETY: the loader put its command line there, and it is never given away.
         builder.command_line = unsafe { text_at(info.command_line) };
         builder.in_use(info.command_line, MAXIMUM_COMMAND_LINE as u64);
     }
@@ -104,8 +104,8 @@ pub(super) unsafe fn boot(information: u64) -> Boot {
 
 /// # Safety
 ///
-/// `count` entries of a table that lives on are at `address`.
-unsafe fn table_at<T: FromBytes>(address: u64, count: u32) -> &'static [T] {
+/// `count` entries of a table are at `address`, as long as they are looked at.
+unsafe fn table_at<'table, T: FromBytes>(address: u64, count: u32) -> &'table [T] {
     let count = count.min(MAXIMUM_ENTRIES) as usize;
     // SAFETY: as above; any octets are a valid `T`.
     unsafe { core::slice::from_raw_parts(address as *const T, count) }
@@ -113,8 +113,8 @@ unsafe fn table_at<T: FromBytes>(address: u64, count: u32) -> &'static [T] {
 
 /// # Safety
 ///
-/// A text that lives on is at `address`, where the first 4 GiB are mapped one to one.
-unsafe fn text_at(address: u64) -> &'static str {
+/// A text is at `address`, as long as it is looked at, and the first 4 GiB are mapped one to one.
+unsafe fn text_at<'text>(address: u64) -> &'text str {
     // SAFETY: as above; behind the text there is more memory, whatever it holds.
     let octets = unsafe { core::slice::from_raw_parts(address as *const u8, MAXIMUM_COMMAND_LINE) };
     let text = CStr::from_bytes_until_nul(octets).ok();
