@@ -90,9 +90,9 @@ core::arch::global_asm!(
     "add eax, 0x200000",
     "add edi, 8",
     "loop 5b",
-    // CR4: PAE (5), OSFXSR (9), OSXMMEXCPT (10).
-    "mov eax, cr4",
-    "or eax, 0x620",
+    // CR4: PAE (5), OSFXSR (9), OSXMMEXCPT (10), and nothing that firmware may have left there: with
+    // LA57 (12), these tables would be one level short.
+    "mov eax, 0x620",
     "mov cr4, eax",
     "mov eax, offset {tables}",
     "mov cr3, eax",
