@@ -1,0 +1,164 @@
+//! Who stays when a hundred thousand invented neighbors ask for us.
+
+use super::*;
+
+const INVENTED: u32 = 100_000;
+
+/// Sixteen peers, each of a network of its own and far from the invented ones.
+fn live(number: u8, milliseconds: u64) -> Neighbor {
+    Neighbor {
+        vid: u16::from(number) + 1,
+        address: Ipv4Addr::new(192, 168, number, 10 + number),
+        mac: MacAddress([2, 0x11, 0, 0, 0, number]),
+        confirmed: at(milliseconds),
+    }
+}
+
+/// The invented ones, each heard `times` times, all within a second that begins at `milliseconds`.
+fn flood(table: &mut NeighborTable, milliseconds: u64, times: u32) {
+    for number in 0..INVENTED {
+        let now = milliseconds + u64::from(number) * 1_000 / u64::from(INVENTED);
+        for _ in 0..times {
+            table.learn(host(number, now));
+        }
+    }
+}
+
+fn all_stay(table: &NeighborTable) -> bool {
+    (0..16).all(|number| {
+        let peer = live(number, 0);
+        let found = table.find(peer.vid, peer.address);
+        found.is_some_and(|found| found.mac == peer.mac)
+    })
+}
+
+/// Sixteen live peers, known in four ways.
+fn table_with_live_peers() -> NeighborTable {
+    let mut table = table();
+    for number in 0..16 {
+        let peer = live(number, 0);
+        match number % 4 {
+            // Heard of twice, over a second apart.
+            0 => {
+                table.learn(peer);
+                table.learn(live(number, 1_000));
+            }
+            // Heard of and sent to.
+            1 => {
+                table.learn(peer);
+                let sent = table.resolve(peer.vid, peer.address, at(1_000));
+                assert_eq!(sent, Resolution::Known(peer.mac));
+            }
+            // Asked for.
+            2 => {
+                let asked = table.resolve(peer.vid, peer.address, at(0));
+                assert_eq!(asked, Resolution::Wait);
+                table.learn(peer);
+            }
+            // Entered by the operator.
+            _ => table
+                .add_permanent(peer.vid, peer.address, peer.mac, at(0))
+                .expect("has room"),
+        }
+    }
+    table
+}
+
+#[test]
+fn a_hundred_thousand_invented_neighbors_drive_out_no_live_one() {
+    for times in [1, 5] {
+        let mut table = table_with_live_peers();
+        flood(&mut table, 2_000, times);
+        assert!(all_stay(&table));
+        assert_eq!(table.iter().count(), CAPACITY);
+    }
+}
+
+#[test]
+fn a_flood_that_lasts_drives_out_no_one_who_is_used() {
+    // Peers that we talk to every ten seconds, for two minutes; each answers when it is asked.
+    let mut table = table_with_live_peers();
+    for round in 1..=12 {
+        let now = round * 10_000;
+        flood(&mut table, now, 1);
+        for number in 0..16 {
+            let peer = live(number, now);
+            let resolution = table.resolve(peer.vid, peer.address, at(now));
+            assert_eq!(
+                resolution,
+                Resolution::Known(peer.mac),
+                "{number} in {round}"
+            );
+        }
+        for said in poll_all(&mut table, now) {
+            if let Said::Request(vid, _, to) = said {
+                let peer = live(vid as u8 - 1, now);
+                assert_eq!(to, peer.mac, "asked alone");
+                table.learn(peer);
+            }
+        }
+    }
+}
+
+#[test]
+fn invented_neighbors_that_repeat_themselves_drive_out_no_one_who_was_there_before() {
+    let mut table = table_with_live_peers();
+    // Few enough to stay long enough to be heard twice: they fill the table with proven ones.
+    for now in [2_000, 3_500, 5_000] {
+        for number in 0..2_000 {
+            table.learn(host(number, now));
+        }
+    }
+    assert!(all_stay(&table));
+    // Who is asked for finds its place all the same.
+    let peer = live(200, 6_000);
+    assert_eq!(
+        table.resolve(peer.vid, peer.address, at(6_000)),
+        Resolution::Wait
+    );
+    assert_eq!(table.learn(peer), Heard::Added);
+    flood(&mut table, 7_000, 1);
+    let known = Resolution::Known(peer.mac);
+    assert_eq!(table.resolve(peer.vid, peer.address, at(8_000)), known);
+}
+
+#[test]
+fn a_neighbor_we_no_longer_use_and_no_longer_hear_gives_way() {
+    let mut table = table_with_live_peers();
+    flood(&mut table, 70_000, 1);
+    let staying = (0..16).filter(|&number| {
+        let peer = live(number, 0);
+        table.find(peer.vid, peer.address).is_some()
+    });
+    // Only the permanent ones.
+    assert!(staying.eq([3, 7, 11, 15]));
+}
+
+#[test]
+fn a_flood_drives_out_its_own_kind_the_oldest_first_and_the_table_never_grows() {
+    let mut table = table();
+    flood(&mut table, 0, 1);
+    assert_eq!(table.iter().count(), CAPACITY);
+    let known = |number| table.find(VID, host(number, 0).address).is_some();
+    assert!(known(INVENTED - 1));
+    assert!(!known(0));
+    let counters = table.counters();
+    assert_eq!(counters.evictions, u64::from(INVENTED) - CAPACITY as u64);
+    assert_eq!(counters.no_room, 0);
+}
+
+#[test]
+fn among_those_we_use_who_was_used_longest_ago_gives_way() {
+    let mut table = table();
+    for number in 0..2 * CAPACITY as u32 {
+        let now = u64::from(number);
+        table.resolve(VID, host(number, now).address, at(now));
+        table.learn(host(number, now));
+        poll_all(&mut table, now);
+    }
+    let known = |number: u32| table.find(VID, host(number, 0).address).is_some();
+    let recent = (CAPACITY as u32 * 2 - 300)..(CAPACITY as u32 * 2);
+    assert!(recent.clone().all(known));
+    let first = (0..300).filter(|&number| known(number)).count();
+    assert!(first < 10, "{first}");
+}
