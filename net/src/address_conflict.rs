@@ -258,3 +258,284 @@ impl AddressClaim {
         mixed ^ mixed >> 31
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
+    const OTHER: MacAddress = MacAddress([2, 0, 0, 0, 0, 2]);
+    const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    const ANOTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+    const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+    /// A clock of a million ticks a second: times below are in microseconds.
+    const HERTZ: u64 = 1_000_000;
+
+    fn at(microseconds: u64) -> Instant {
+        Instant::from_ticks(microseconds)
+    }
+
+    fn claim(start: Start) -> AddressClaim {
+        AddressClaim::new(ADDRESS, OWN, start, TickRate::from_hertz(HERTZ))
+    }
+
+    /// What is sent from `from` until before `to`, polled every millisecond, with the times.
+    fn run(claim: &mut AddressClaim, from: u64, to: u64) -> Vec<(u64, Send)> {
+        (from..to)
+            .step_by(1000)
+            .filter_map(|time| Some((time, claim.poll(at(time))?)))
+            .collect()
+    }
+
+    /// A claim that probed undisturbed, polled until `time`.
+    fn in_use(start: Start, time: u64) -> AddressClaim {
+        let mut claim = claim(start);
+        claim.link_up(at(0), 7);
+        run(&mut claim, 0, time);
+        assert!(claim.is_usable());
+        assert_eq!(claim.phase, Phase::InUse);
+        claim
+    }
+
+    fn their_claim(claim: &mut AddressClaim, time: u64) -> Event {
+        claim.on_arp(ADDRESS, OTHER, ANOTHER, true, at(time))
+    }
+
+    #[test]
+    fn a_configured_address_is_used_at_once_and_announced_twice_two_seconds_apart() {
+        // RFC 5227 §2.3.
+        let mut claim = claim(Start::default());
+        assert!(claim.is_usable(), "before the link is up");
+        assert_eq!(run(&mut claim, 0, 1_000_000), []);
+        claim.link_up(at(1_000_000), 7);
+        assert!(claim.is_usable());
+        let sent = run(&mut claim, 1_000_000, 20_000_000);
+        assert_eq!(
+            sent,
+            [
+                (1_000_000, Send::Announcement),
+                (3_000_000, Send::Announcement)
+            ]
+        );
+        assert_eq!(claim.phase, Phase::InUse);
+    }
+
+    proptest! {
+        #[test]
+        fn three_probes_at_random_times_then_two_announcements(random: u64) {
+            // RFC 5227 §2.1.1, §2.3.
+            let mut claim = claim(Start::ProbeFirst);
+            claim.link_up(at(0), random);
+            let mut usable_since = None;
+            let mut sent = Vec::new();
+            for time in (0..12_000_000).step_by(1000) {
+                if let Some(send) = claim.poll(at(time)) {
+                    sent.push((time, send));
+                }
+                if claim.is_usable() && usable_since.is_none() {
+                    usable_since = Some(time);
+                }
+            }
+            let kinds: Vec<Send> = sent.iter().map(|&(_, send)| send).collect();
+            prop_assert_eq!(kinds, [
+                Send::Probe, Send::Probe, Send::Probe, Send::Announcement, Send::Announcement,
+            ]);
+            let times: Vec<u64> = sent.iter().map(|&(time, _)| time).collect();
+            let gaps: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            let slack = 1000;
+            prop_assert!(times[0] <= 1_000_000 + slack);
+            for gap in &gaps[..2] {
+                prop_assert!((1_000_000..=2_000_000 + slack).contains(gap), "{gap}");
+            }
+            prop_assert_eq!(&gaps[2..], [2_000_000, 2_000_000]);
+            prop_assert_eq!(usable_since, Some(times[3]), "§2.3: with the first announcement");
+        }
+    }
+
+    #[test]
+    fn the_times_of_probes_depend_on_the_random_value_and_use_all_of_their_range() {
+        // RFC 5227 §2.1.1: so that hosts that were switched on together do not probe together.
+        let first_probe = |random| {
+            let mut claim = claim(Start::ProbeFirst);
+            claim.link_up(at(0), random);
+            run(&mut claim, 0, 1_100_000)[0].0
+        };
+        let times: Vec<u64> = (0..100).map(first_probe).collect();
+        assert!(times.iter().any(|&time| time < 100_000));
+        assert!(times.iter().any(|&time| time > 900_000));
+    }
+
+    #[test]
+    fn a_claim_to_the_address_while_probing_refuses_it() {
+        // RFC 5227 §2.1.1: any packet, request or reply, whose sender has the address.
+        for is_request in [true, false] {
+            let mut claim = claim(Start::ProbeFirst);
+            claim.link_up(at(0), 7);
+            run(&mut claim, 0, 2_500_000);
+            assert!(matches!(claim.phase, Phase::Probing { sent: 1.., .. }));
+            let event = claim.on_arp(ADDRESS, OTHER, ANOTHER, is_request, at(2_500_000));
+            assert_eq!(event, Event::Refused { by: OTHER });
+            assert!(!claim.is_usable());
+            assert!(matches!(claim.phase, Phase::Probing { sent: 0, .. }));
+        }
+    }
+
+    #[test]
+    fn a_claim_between_the_last_probe_and_the_first_announcement_refuses_it() {
+        // RFC 5227 §2.1.1: until ANNOUNCE_WAIT after the last probe.
+        let mut claim = claim(Start::ProbeFirst);
+        claim.link_up(at(0), 7);
+        let mut time = 0;
+        while !matches!(claim.phase, Phase::Probing { sent: 3, .. }) {
+            time += 1000;
+            claim.poll(at(time));
+        }
+        time += 1_999_000;
+        assert_eq!(claim.poll(at(time)), None);
+        assert_eq!(their_claim(&mut claim, time), Event::Refused { by: OTHER });
+        assert_eq!(run(&mut claim, time, time + 1_000)[..], [][..]);
+        assert!(!claim.is_usable());
+    }
+
+    #[test]
+    fn a_probe_of_another_for_the_same_address_refuses_it_to_both() {
+        // RFC 5227 §2.1.1.
+        let mut claim = claim(Start::ProbeFirst);
+        claim.link_up(at(0), 7);
+        let event = claim.on_arp(NOBODY, OTHER, ADDRESS, true, at(0));
+        assert_eq!(event, Event::Refused { by: OTHER });
+    }
+
+    #[test]
+    fn what_is_about_others_or_was_sent_by_us_refuses_nothing() {
+        // RFC 5227 §2.1.1: "not the hardware address of any of the host's interfaces".
+        let mut claim = claim(Start::ProbeFirst);
+        claim.link_up(at(0), 7);
+        for (sender, mac, target, is_request) in [
+            (NOBODY, OWN, ADDRESS, true),
+            (ADDRESS, OWN, ADDRESS, true),
+            (NOBODY, OTHER, ANOTHER, true),
+            (NOBODY, OTHER, ADDRESS, false),
+            (ANOTHER, OTHER, ADDRESS, true),
+            (ANOTHER, OTHER, ADDRESS, false),
+        ] {
+            let event = claim.on_arp(sender, mac, target, is_request, at(0));
+            assert_eq!(event, Event::None, "{sender} {mac} {target} {is_request}");
+        }
+    }
+
+    #[test]
+    fn after_ten_refusals_the_address_is_tried_once_a_minute() {
+        // RFC 5227 §2.1.1: MAX_CONFLICTS, RATE_LIMIT_INTERVAL.
+        let mut claim = claim(Start::ProbeFirst);
+        claim.link_up(at(0), 7);
+        for conflict in 1..=10 {
+            assert_eq!(their_claim(&mut claim, 0), Event::Refused { by: OTHER });
+            let probes_on = matches!(claim.phase, Phase::Probing { .. });
+            assert_eq!(probes_on, conflict < 10, "after {conflict}");
+        }
+        // Between two attempts nothing is sent, and nothing reported.
+        assert_eq!(their_claim(&mut claim, 1_000), Event::None);
+        assert_eq!(run(&mut claim, 0, 60_000_000), []);
+        let sent = run(&mut claim, 60_000_000, 62_000_000);
+        assert_eq!(sent[0].1, Send::Probe);
+        // One more, and it is another minute.
+        assert_eq!(
+            their_claim(&mut claim, 62_000_000),
+            Event::Refused { by: OTHER }
+        );
+        assert_eq!(run(&mut claim, 62_000_000, 122_000_000), []);
+        // Nobody objects any more: the address is ours, and the count starts again.
+        run(&mut claim, 122_000_000, 132_000_000);
+        assert_eq!(claim.phase, Phase::InUse);
+        claim.link_up(at(132_000_000), 8);
+        assert_eq!(
+            their_claim(&mut claim, 132_000_000),
+            Event::Refused { by: OTHER }
+        );
+        assert!(matches!(claim.phase, Phase::Probing { .. }));
+    }
+
+    #[test]
+    fn an_address_in_use_is_defended_once_in_ten_seconds_and_never_given_up() {
+        // RFC 5227 §2.4 (c).
+        for start in [Start::UseAtOnce, Start::ProbeFirst] {
+            let mut claim = in_use(start, 20_000_000);
+            assert_eq!(
+                their_claim(&mut claim, 20_000_000),
+                Event::Defended { by: OTHER }
+            );
+            let mut sent = run(&mut claim, 20_000_000, 20_002_000);
+            for time in (20_002_000..60_000_000).step_by(1000) {
+                let event = their_claim(&mut claim, time);
+                assert!(matches!(
+                    event,
+                    Event::Contested { by: OTHER } | Event::Defended { by: OTHER }
+                ));
+                sent.extend(run(&mut claim, time, time + 1000));
+                assert!(claim.is_usable());
+            }
+            let times = [20_000_000, 30_000_000, 40_000_000, 50_000_000];
+            assert_eq!(sent, times.map(|time| (time, Send::Announcement)));
+        }
+    }
+
+    #[test]
+    fn an_address_is_defended_from_its_first_announcement_on() {
+        // RFC 5227 §2.4: conflict detection is an ongoing process from then on.
+        let mut claim = claim(Start::UseAtOnce);
+        claim.link_up(at(0), 7);
+        assert_eq!(claim.poll(at(0)), Some(Send::Announcement));
+        assert_eq!(
+            their_claim(&mut claim, 1_000),
+            Event::Defended { by: OTHER }
+        );
+        assert_eq!(
+            run(&mut claim, 1_000, 5_000_000),
+            [(1_000, Send::Announcement), (2_000_000, Send::Announcement)]
+        );
+    }
+
+    #[test]
+    fn questions_and_probes_for_an_address_in_use_are_no_conflict() {
+        // RFC 5227 §2.4 is about the sender's address; the prober is told by the answer.
+        let mut claim = in_use(Start::UseAtOnce, 5_000_000);
+        for (sender, mac) in [(NOBODY, OTHER), (ANOTHER, OTHER), (ADDRESS, OWN)] {
+            let event = claim.on_arp(sender, mac, ADDRESS, true, at(5_000_000));
+            assert_eq!(event, Event::None);
+        }
+        assert_eq!(claim.poll(at(5_000_000)), None);
+    }
+
+    #[test]
+    fn a_link_that_comes_back_starts_anew() {
+        // RFC 5227 §2.1: "when a link-state change signals that an Ethernet cable has been connected".
+        let mut claim = in_use(Start::UseAtOnce, 5_000_000);
+        claim.link_down();
+        assert!(claim.is_usable());
+        assert_eq!(their_claim(&mut claim, 5_000_000), Event::None);
+        assert_eq!(run(&mut claim, 5_000_000, 9_000_000), []);
+        claim.link_up(at(9_000_000), 9);
+        assert_eq!(run(&mut claim, 9_000_000, 20_000_000).len(), 2);
+
+        let mut claim = in_use(Start::ProbeFirst, 15_000_000);
+        claim.link_down();
+        assert!(!claim.is_usable());
+        claim.link_up(at(20_000_000), 9);
+        let sent = run(&mut claim, 20_000_000, 40_000_000);
+        assert_eq!(sent.len(), 5);
+        assert_eq!(sent[0].1, Send::Probe);
+        assert!(claim.is_usable());
+    }
+
+    #[test]
+    fn a_defence_that_the_link_did_not_carry_is_not_made_up_for() {
+        let mut claim = in_use(Start::UseAtOnce, 5_000_000);
+        their_claim(&mut claim, 5_000_000);
+        claim.link_down();
+        assert_eq!(claim.poll(at(5_000_000)), None);
+    }
+}
