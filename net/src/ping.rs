@@ -369,3 +369,367 @@ fn first_difference(data: &[u8], size: usize) -> Option<usize> {
     let end = data.len().min(size);
     differs.or((data.len() != size).then_some(end))
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::vec::Vec;
+
+    const PEER: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 10);
+    const HERTZ: u64 = 1_000_000_000;
+    const SETTINGS: PingSettings = PingSettings {
+        destination: PEER,
+        identifier: 0xbeef,
+        count: 3,
+        interval_ns: 1_000_000_000,
+        timeout_ns: 2_000_000_000,
+        size: 56,
+    };
+
+    fn at(microseconds: u64) -> Instant {
+        Instant::from_ticks(microseconds * 1000)
+    }
+
+    fn session(settings: PingSettings) -> PingSession {
+        PingSession::new(settings, TickRate::from_hertz(HERTZ), at(0))
+    }
+
+    fn data(size: usize) -> Vec<u8> {
+        (0..size).map(pattern).collect()
+    }
+
+    /// The right reply to a request.
+    fn answer(session: &mut PingSession, sequence: u16, time: u64) -> Option<PingReply> {
+        let size = usize::from(session.settings.size);
+        session.on_reply(PEER, 0xbeef, sequence, &data(size), 64, at(time))
+    }
+
+    fn verdict(session: &mut PingSession, sequence: u16, time: u64) -> Option<Verdict> {
+        answer(session, sequence, time).map(|reply| reply.verdict)
+    }
+
+    fn is_balanced(summary: &PingSummary) -> bool {
+        let PingSummary {
+            outstanding,
+            in_time,
+            late,
+            corrupted,
+            lost,
+            ..
+        } = *summary;
+        summary.sent == outstanding + in_time + late + corrupted + lost
+    }
+
+    #[test]
+    fn three_requests_a_second_apart_and_their_replies() {
+        let mut session = session(SETTINGS);
+        for (sequence, time) in [(1, 0), (2, 1_000_000), (3, 2_000_000)] {
+            if time > 0 {
+                assert_eq!(session.poll(at(time - 1)), None);
+            }
+            assert!(!session.is_finished());
+            let request = PingRequest {
+                destination: PEER,
+                identifier: 0xbeef,
+                sequence,
+                size: 56,
+            };
+            assert_eq!(session.poll(at(time)), Some(request));
+            assert_eq!(session.poll(at(time)), None);
+            let reply = PingReply {
+                sequence,
+                octets: 56,
+                time_to_live: 64,
+                round_trip_ns: u64::from(sequence) * 100_000,
+                reordered: false,
+                verdict: Verdict::InTime,
+            };
+            let now = time + u64::from(sequence) * 100;
+            assert_eq!(answer(&mut session, sequence, now), Some(reply));
+        }
+        assert!(session.is_finished());
+        assert_eq!(session.poll(at(9_000_000)), None);
+        let round_trip = RoundTrip {
+            minimum_ns: 100_000,
+            p50_ns: 200_703, // the end of its bucket
+            p99_ns: 300_000,
+            p999_ns: 300_000,
+            maximum_ns: 300_000,
+        };
+        let summary = PingSummary {
+            sent: 3,
+            in_time: 3,
+            round_trip: Some(round_trip),
+            ..PingSummary::default()
+        };
+        assert_eq!(session.summary(), summary);
+    }
+
+    #[test]
+    fn a_request_without_a_reply_is_lost_after_the_timeout_and_not_before() {
+        let mut session = session(PingSettings {
+            count: 1,
+            ..SETTINGS
+        });
+        session.poll(at(0)).expect("the first is due");
+        session.poll(at(1_999_999));
+        assert_eq!(session.summary().outstanding, 1);
+        session.poll(at(2_000_000));
+        assert_eq!(
+            (session.summary().outstanding, session.summary().lost),
+            (0, 1)
+        );
+        assert!(session.is_finished());
+        assert_eq!(session.summary().round_trip, None);
+    }
+
+    #[test]
+    fn a_reply_after_the_timeout_is_late_and_its_request_no_longer_lost() {
+        // Whether or not the loss was noticed before.
+        for polled in [true, false] {
+            let mut session = session(PingSettings {
+                count: 1,
+                ..SETTINGS
+            });
+            session.poll(at(0)).expect("the first is due");
+            if polled {
+                session.poll(at(2_000_000));
+            }
+            assert_eq!(verdict(&mut session, 1, 2_000_000), Some(Verdict::Late));
+            let summary = session.summary();
+            assert_eq!((summary.late, summary.lost, summary.in_time), (1, 0, 0));
+            let round_trip = summary.round_trip.expect("a reply");
+            assert_eq!(round_trip.maximum_ns, 2_000_000_000);
+        }
+    }
+
+    #[test]
+    fn a_second_reply_is_a_duplicate_and_changes_no_round_trip() {
+        let mut session = session(SETTINGS);
+        session.poll(at(0)).expect("the first is due");
+        assert_eq!(verdict(&mut session, 1, 100), Some(Verdict::InTime));
+        assert_eq!(verdict(&mut session, 1, 900), Some(Verdict::Duplicate));
+        assert_eq!(
+            verdict(&mut session, 1, 9_000_000),
+            Some(Verdict::Duplicate)
+        );
+        let summary = session.summary();
+        assert_eq!((summary.in_time, summary.duplicates), (1, 2));
+        assert_eq!(
+            summary.round_trip.map(|trip| trip.maximum_ns),
+            Some(100_000)
+        );
+    }
+
+    #[test]
+    fn a_reply_behind_one_to_a_later_request_is_reordered() {
+        let mut session = session(SETTINGS);
+        for time in [0, 1_000_000, 2_000_000] {
+            session.poll(at(time)).expect("one is due");
+        }
+        let mut reordered =
+            |sequence| answer(&mut session, sequence, 2_000_100).map(|reply| reply.reordered);
+        assert_eq!(reordered(2), Some(false));
+        assert_eq!(reordered(1), Some(true));
+        assert_eq!(reordered(3), Some(false));
+        assert_eq!(
+            reordered(1),
+            Some(false),
+            "a duplicate is no more than that"
+        );
+        assert_eq!(session.summary().reordered, 1);
+    }
+
+    #[test]
+    fn every_octet_of_the_data_is_checked() {
+        for size in [0, 1, 56, 300, 1472] {
+            let settings = PingSettings { size, ..SETTINGS };
+            let verdict_of = |data: &[u8]| {
+                let mut session = session(settings);
+                session.poll(at(0)).expect("the first is due");
+                let reply = session.on_reply(PEER, 0xbeef, 1, data, 64, at(1));
+                assert!(is_balanced(&session.summary()));
+                let verdict = reply.expect("a reply to the first").verdict;
+                let is_corrupted = matches!(verdict, Verdict::Corrupted { .. });
+                assert_eq!(session.summary().corrupted, u64::from(is_corrupted));
+                assert_eq!(session.summary().round_trip.is_none(), is_corrupted);
+                verdict
+            };
+            let size = usize::from(size);
+            let right = data(size);
+            assert_eq!(verdict_of(&right), Verdict::InTime);
+            for offset in 0..size {
+                let mut wrong = right.clone();
+                wrong[offset] ^= 0x10;
+                assert_eq!(verdict_of(&wrong), Verdict::Corrupted { offset });
+            }
+            let longer = data(size + 1);
+            assert_eq!(verdict_of(&longer), Verdict::Corrupted { offset: size });
+            if let Some(shorter) = size.checked_sub(1) {
+                let corrupted = Verdict::Corrupted { offset: shorter };
+                assert_eq!(verdict_of(&right[..shorter]), corrupted);
+            }
+        }
+    }
+
+    #[test]
+    fn the_data_counts_octets_as_linux_does() {
+        assert_eq!(data(3), [0, 1, 2]);
+        assert_eq!(pattern(255), 255);
+        assert_eq!(pattern(256), 0);
+    }
+
+    #[test]
+    fn the_replies_of_others_are_not_ours() {
+        let mut session = session(SETTINGS);
+        session.poll(at(0)).expect("the first is due");
+        let other = Ipv4Addr::new(10, 10, 10, 9);
+        let right = data(56);
+        assert_eq!(session.on_reply(other, 0xbeef, 1, &right, 64, at(1)), None);
+        assert_eq!(session.on_reply(PEER, 0xbeee, 1, &right, 64, at(1)), None);
+        assert_eq!(session.summary().strays, 0);
+        // Ours, but to nothing that was asked: 0 comes before the first.
+        for sequence in [0, 2, 3, 0xffff] {
+            assert_eq!(answer(&mut session, sequence, 1), None);
+        }
+        assert_eq!(session.summary().strays, 4);
+        assert_eq!(session.summary().outstanding, 1);
+    }
+
+    #[test]
+    fn sequence_numbers_wrap_and_a_session_goes_on() {
+        let mut session = session(PingSettings {
+            count: 0,
+            interval_ns: 1000,
+            ..SETTINGS
+        });
+        for number in 1..=200_000_u64 {
+            let request = session
+                .poll(at(number))
+                .expect("one is due each microsecond");
+            assert_eq!(request.sequence, number as u16);
+            let replied = verdict(&mut session, number as u16, number);
+            assert_eq!(replied, Some(Verdict::InTime), "{number}");
+        }
+        assert!(!session.is_finished());
+        session.stop();
+        assert!(session.is_finished());
+        assert_eq!(session.poll(at(300_000)), None);
+        assert_eq!(session.summary().in_time, 200_000);
+    }
+
+    #[test]
+    fn no_request_is_due_while_a_window_of_them_is_outstanding() {
+        let settings = PingSettings {
+            count: 0,
+            interval_ns: 1000,
+            ..SETTINGS
+        };
+        let mut session = session(settings);
+        let sent = (0..5_000).filter_map(|time| session.poll(at(time))).count();
+        assert_eq!(sent as u64, WINDOW);
+        assert_eq!(verdict(&mut session, 2, 5_000), Some(Verdict::InTime));
+        assert_eq!(
+            session.poll(at(5_000)),
+            None,
+            "the oldest is still outstanding"
+        );
+        assert_eq!(verdict(&mut session, 1, 5_000), Some(Verdict::InTime));
+        assert!(session.poll(at(5_001)).is_some());
+        assert!(session.poll(at(5_002)).is_some());
+        assert_eq!(session.poll(at(5_003)), None);
+        // A reply to what the window has left is a stray.
+        assert_eq!(answer(&mut session, 1, 5_004), None);
+        assert_eq!(session.summary().strays, 1);
+    }
+
+    #[test]
+    fn missed_requests_are_not_made_up_for_but_a_late_poll_keeps_the_schedule() {
+        let mut session = session(PingSettings {
+            count: 0,
+            ..SETTINGS
+        });
+        assert!(session.poll(at(0)).is_some());
+        assert!(session.poll(at(1_300_000)).is_some());
+        assert_eq!(session.poll(at(1_999_999)), None);
+        assert!(session.poll(at(2_000_000)).is_some());
+        assert!(session.poll(at(7_500_000)).is_some());
+        assert_eq!(session.poll(at(8_499_999)), None);
+        assert!(session.poll(at(8_500_000)).is_some());
+    }
+
+    #[test]
+    fn a_size_beyond_the_largest_datagram_is_cut() {
+        let session = session(PingSettings {
+            size: u16::MAX,
+            ..SETTINGS
+        });
+        assert_eq!(session.settings().size, 65_507);
+    }
+
+    proptest! {
+        #[test]
+        fn every_request_is_in_exactly_one_state_and_none_is_forgotten(
+            events in prop::collection::vec((0_u64..5_000, 0_u16..40, 0_u8..8), 1..400),
+        ) {
+            let settings = PingSettings {
+                count: 0,
+                interval_ns: 1_000_000,
+                timeout_ns: 20_000_000,
+                size: 4,
+                ..SETTINGS
+            };
+            let mut session = session(settings);
+            let mut now = 0;
+            // A naive model: when each was sent, and its first reply.
+            let mut sent: BTreeMap<u16, u64> = BTreeMap::new();
+            let mut replied: BTreeMap<u16, (u64, bool)> = BTreeMap::new();
+            let (mut duplicates, mut reordered, mut strays) = (0, 0, 0);
+            for (pause, back, kind) in events {
+                now += pause;
+                if let Some(request) = session.poll(at(now)) {
+                    sent.insert(request.sequence, now);
+                }
+                let last = sent.len() as u16;
+                let sequence = last.wrapping_sub(back);
+                let right = kind != 0;
+                if kind < 6 {
+                    let octets: &[u8] = if right { &[0, 1, 2, 3] } else { &[0, 1, 2, 4] };
+                    session.on_reply(PEER, 0xbeef, sequence, octets, 1, at(now));
+                    if !sent.contains_key(&sequence) {
+                        strays += 1;
+                    } else if replied.contains_key(&sequence) {
+                        duplicates += 1;
+                    } else {
+                        let highest = replied.keys().max().copied().unwrap_or(0);
+                        reordered += u64::from(sequence < highest);
+                        replied.insert(sequence, (now, right));
+                    }
+                }
+                prop_assert!(is_balanced(&session.summary()));
+            }
+            session.stop();
+            for _ in 0..100 {
+                session.poll(at(now + 20_000));
+            }
+            prop_assert!(session.is_finished());
+            let summary = session.summary();
+            let good = replied.iter().filter(|(_, (_, right))| *right);
+            let times: Vec<u64> = good.map(|(sequence, (time, _))| time - sent[sequence]).collect();
+            prop_assert_eq!(summary.sent, sent.len() as u64);
+            prop_assert_eq!(summary.in_time, times.iter().filter(|&&time| time < 20_000).count() as u64);
+            prop_assert_eq!(summary.late, times.iter().filter(|&&time| time >= 20_000).count() as u64);
+            prop_assert_eq!(summary.corrupted, (replied.len() - times.len()) as u64);
+            prop_assert_eq!(summary.lost, (sent.len() - replied.len()) as u64);
+            prop_assert_eq!(summary.duplicates, duplicates);
+            prop_assert_eq!(summary.reordered, reordered);
+            prop_assert_eq!(summary.strays, strays);
+            let longest = times.iter().max().map(|time| time * 1000);
+            prop_assert_eq!(summary.round_trip.map(|trip| trip.maximum_ns), longest);
+            prop_assert_eq!(session.round_trips().count(), times.len() as u64);
+        }
+    }
+}
