@@ -395,3 +395,380 @@ fn masked(address: Ipv4Addr, length: u8) -> Ipv4Addr {
     let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
     Ipv4Addr::from_bits(address.to_bits() & mask)
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::ToString;
+
+    fn ip(text: &str) -> Ipv4Addr {
+        text.parse().expect("an address")
+    }
+
+    fn cidr(text: &str) -> Ipv4Cidr {
+        let (address, length) = text.split_once('/').expect("a slash");
+        Ipv4Cidr::new(ip(address), length.parse().expect("a length")).expect("in range")
+    }
+
+    fn hop(vid: u16, address: &str, source: &str) -> Result<NextHop, NoRoute> {
+        Ok(NextHop {
+            vid,
+            address: ip(address),
+            source: ip(source),
+        })
+    }
+
+    /// Two VLANs, and a default gateway in the first.
+    fn table() -> RouteTable {
+        let mut table = RouteTable::new();
+        let connected = [(42, "10.10.10.11/24"), (44, "10.10.44.11/16")];
+        for (vid, address) in connected {
+            table
+                .set_connected(vid, &[cidr(address)])
+                .expect("no gateway is lost");
+        }
+        table
+            .add_gateway(cidr("0.0.0.0/0"), ip("10.10.10.1"), None)
+            .expect("is on link");
+        table
+    }
+
+    #[test]
+    fn a_destination_on_link_is_its_own_next_hop_and_others_go_to_a_gateway() {
+        // RFC 1122 §3.3.1.1.
+        let mut table = table();
+        assert_eq!(
+            table.next_hop(ip("10.10.10.10")),
+            hop(42, "10.10.10.10", "10.10.10.11")
+        );
+        assert_eq!(
+            table.next_hop(ip("10.10.44.1")),
+            hop(44, "10.10.44.1", "10.10.44.11")
+        );
+        assert_eq!(
+            table.next_hop(ip("192.0.2.1")),
+            hop(42, "10.10.10.1", "10.10.10.11")
+        );
+        table
+            .add_gateway(cidr("192.0.2.0/25"), ip("10.10.44.2"), None)
+            .expect("is on link");
+        assert_eq!(
+            table.next_hop(ip("192.0.2.127")),
+            hop(44, "10.10.44.2", "10.10.44.11")
+        );
+        assert_eq!(
+            table.next_hop(ip("192.0.2.128")),
+            hop(42, "10.10.10.1", "10.10.10.11")
+        );
+        // A host route inside a network on link.
+        table
+            .add_gateway(cidr("10.10.44.9/32"), ip("10.10.10.9"), None)
+            .expect("is on link");
+        assert_eq!(
+            table.next_hop(ip("10.10.44.9")),
+            hop(42, "10.10.10.9", "10.10.10.11")
+        );
+    }
+
+    #[test]
+    fn what_no_route_serves_is_unreachable() {
+        let mut table = table();
+        let removed = table
+            .remove_gateway(cidr("0.0.0.0/0"), None)
+            .expect("is there");
+        assert_eq!(removed.via, Via::Gateway(ip("10.10.10.1")));
+        let outside = ip("192.0.2.1");
+        assert_eq!(table.next_hop(outside), Err(NoRoute::Unreachable(outside)));
+        assert_eq!(
+            NoRoute::Unreachable(outside).to_string(),
+            "no route to 192.0.2.1"
+        );
+        assert_eq!(
+            RouteTable::new().next_hop(outside),
+            Err(NoRoute::Unreachable(outside))
+        );
+    }
+
+    #[test]
+    fn groups_have_no_next_hop() {
+        // RFC 1122 §3.3.6: they are sent to a link-layer group, and never to a gateway.
+        let table = table();
+        for group in ["255.255.255.255", "224.0.0.1", "10.10.10.255", "10.10.10.0"] {
+            assert_eq!(table.next_hop(ip(group)), Err(NoRoute::Group(ip(group))));
+        }
+        // To a host elsewhere, that may end in 255, we know no network.
+        assert!(table.next_hop(ip("192.0.2.255")).is_ok());
+    }
+
+    #[test]
+    fn a_vlan_that_is_asked_for_is_the_only_one_that_serves() {
+        let mut table = table();
+        let outside = ip("192.0.2.1");
+        assert_eq!(
+            table.next_hop_in(44, outside),
+            Err(NoRoute::Unreachable(outside))
+        );
+        // 10.10.10.10 is on link in VLAN 44, too: its network is wider.
+        assert_eq!(
+            table.next_hop_in(44, ip("10.10.10.10")),
+            hop(44, "10.10.10.10", "10.10.44.11")
+        );
+        table
+            .add_gateway(cidr("0.0.0.0/0"), ip("10.10.44.2"), Some(44))
+            .expect("another VLAN");
+        assert_eq!(
+            table.next_hop_in(44, outside),
+            hop(44, "10.10.44.2", "10.10.44.11")
+        );
+        assert_eq!(
+            table.next_hop(outside),
+            hop(42, "10.10.10.1", "10.10.10.11")
+        );
+    }
+
+    #[test]
+    fn the_same_network_in_many_vlans_is_served_by_the_lowest_unless_one_is_asked_for() {
+        let mut table = RouteTable::new();
+        for vid in (1..=4094).rev() {
+            table
+                .set_connected(vid, &[cidr("10.0.0.1/8")])
+                .expect("no gateway is lost");
+        }
+        let peer = "10.1.2.3";
+        assert_eq!(table.next_hop(ip(peer)), hop(1, peer, "10.0.0.1"));
+        for vid in [1, 2, 2000, 4094] {
+            assert_eq!(table.next_hop_in(vid, ip(peer)), hop(vid, peer, "10.0.0.1"));
+        }
+    }
+
+    #[test]
+    fn of_two_addresses_in_one_network_the_first_is_the_source() {
+        let mut table = RouteTable::new();
+        let both = [cidr("10.0.0.1/24"), cidr("10.0.0.2/24")];
+        table.set_connected(42, &both).expect("no gateway is lost");
+        assert_eq!(
+            table.next_hop(ip("10.0.0.9")),
+            hop(42, "10.0.0.9", "10.0.0.1")
+        );
+        table
+            .set_connected(42, &both[1..])
+            .expect("no gateway is lost");
+        assert_eq!(
+            table.next_hop(ip("10.0.0.9")),
+            hop(42, "10.0.0.9", "10.0.0.2")
+        );
+        table.set_connected(42, &[]).expect("no gateway is lost");
+        assert_eq!(table.iter().count(), 0);
+    }
+
+    #[test]
+    fn a_refused_step_changes_nothing_and_names_what_was_wrong() {
+        let mut table = table();
+        let before: std::vec::Vec<Route> = table.iter().copied().collect();
+        let mut add = |network: &str, gateway: &str, vid| {
+            let added = table.add_gateway(cidr(network), ip(gateway), vid);
+            added.expect_err("is refused").to_string()
+        };
+        let refusals = [
+            (
+                add("192.0.2.1/24", "10.10.10.1", None),
+                "192.0.2.1/24 has host bits: its network is 192.0.2.0/24",
+            ),
+            (
+                add("0.0.0.1/0", "10.10.10.1", None),
+                "0.0.0.1/0 has host bits: its network is 0.0.0.0/0",
+            ),
+            (
+                add("192.0.2.0/24", "192.0.2.1", None),
+                "gateway 192.0.2.1 is in no network of ours",
+            ),
+            (
+                add("192.0.2.0/24", "10.10.45.1", Some(42)),
+                "gateway 10.10.45.1 is in no network of ours",
+            ),
+            (
+                add("192.0.2.0/24", "10.10.10.11", None),
+                "gateway 10.10.10.11 is our own address",
+            ),
+            (
+                add("192.0.2.0/24", "10.10.10.255", None),
+                "gateway 10.10.10.255 is a broadcast address",
+            ),
+            (
+                add("0.0.0.0/0", "10.10.10.2", None),
+                "a route for 0.0.0.0/0 in VLAN 42 exists already",
+            ),
+            (
+                add("10.10.10.0/24", "10.10.10.2", None),
+                "a route for 10.10.10.0/24 in VLAN 42 exists already",
+            ),
+        ];
+        for (message, expected) in refusals {
+            assert_eq!(message, expected);
+        }
+        let mut connect = |addresses: &[&str]| {
+            let addresses: std::vec::Vec<_> = addresses.iter().map(|text| cidr(text)).collect();
+            let set = table.set_connected(42, &addresses);
+            set.expect_err("is refused").to_string()
+        };
+        let in_use = "a route uses gateway 10.10.10.1, which would be out of reach";
+        assert_eq!(connect(&[]), in_use);
+        assert_eq!(connect(&["10.10.10.129/25"]), in_use);
+        assert_eq!(connect(&["10.10.10.1/24"]), in_use);
+        assert_eq!(
+            connect(&["10.10.10.11/24", "10.0.0.1/0"]),
+            "a route for 0.0.0.0/0 in VLAN 42 exists already"
+        );
+        let absent = table.remove_gateway(cidr("10.10.10.0/24"), None);
+        assert_eq!(
+            absent.expect_err("is refused").to_string(),
+            "there is no route for 10.10.10.0/24"
+        );
+        assert!(table.remove_gateway(cidr("0.0.0.0/0"), Some(44)).is_err());
+        assert_eq!(table.iter().copied().collect::<std::vec::Vec<_>>(), before);
+    }
+
+    #[test]
+    fn a_sixty_fifth_gateway_route_is_refused() {
+        let mut table = table();
+        let network = |number: u32| {
+            let address = Ipv4Addr::from_bits(ip("198.18.0.0").to_bits() + (number << 8));
+            Ipv4Cidr::new(address, 24).expect("in range")
+        };
+        for number in 1..64 {
+            table
+                .add_gateway(network(number), ip("10.10.10.1"), None)
+                .expect("has room");
+        }
+        let refused = table.add_gateway(network(64), ip("10.10.10.1"), None);
+        assert_eq!(refused, Err(RouteError::TooMany));
+        assert_eq!(
+            RouteError::TooMany.to_string(),
+            "there are 64 routes over gateways already"
+        );
+        table
+            .set_connected(45, &[cidr("10.45.0.1/16")])
+            .expect("connected ones are not counted");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Connect(u16, std::vec::Vec<(u32, u8)>),
+        Add(u32, u8, u32, Option<u16>),
+        Remove(u32, u8, Option<u16>),
+    }
+
+    /// Few addresses, close together, so that prefixes meet.
+    fn address() -> impl Strategy<Value = u32> {
+        (0_u32..4, 0_u32..16).prop_map(|(high, low)| 0x0a00_0000 | high << 8 | low)
+    }
+
+    fn length() -> impl Strategy<Value = u8> {
+        prop_oneof![Just(0), Just(8), 22_u8..=32]
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let vid = || prop::option::of(1_u16..4);
+        let cidrs = prop::collection::vec((address(), length()), 0..4);
+        prop_oneof![
+            (1_u16..4, cidrs).prop_map(|(vid, cidrs)| Step::Connect(vid, cidrs)),
+            (address(), length(), address(), vid()).prop_map(|(n, l, g, v)| Step::Add(n, l, g, v)),
+            (address(), length(), vid()).prop_map(|(n, l, v)| Step::Remove(n, l, v)),
+        ]
+    }
+
+    fn cut(bits: u32, length: u8) -> Ipv4Cidr {
+        let address = masked(Ipv4Addr::from_bits(bits), length);
+        Ipv4Cidr::new(address, length).expect("in range")
+    }
+
+    /// Looks at every route and takes the best.
+    fn naive(
+        table: &RouteTable,
+        vid: Option<u16>,
+        destination: Ipv4Addr,
+        on_link: bool,
+    ) -> Option<Route> {
+        let serves = |route: &&Route| {
+            route.network.contains(destination)
+                && vid.is_none_or(|vid| route.vid == vid)
+                && (!on_link || matches!(route.via, Via::OnLink { .. }))
+        };
+        let routes = table.iter().filter(serves);
+        let best = routes.min_by_key(|route| (32 - route.network.prefix_length(), route.vid));
+        best.copied()
+    }
+
+    proptest! {
+        #[test]
+        fn look_ups_equal_a_naive_search_and_every_gateway_stays_on_link(
+            steps in prop::collection::vec(step(), 1..60),
+            destinations in prop::collection::vec(address(), 20),
+        ) {
+            let mut table = RouteTable::new();
+            for step in steps {
+                let before: std::vec::Vec<Route> = table.iter().copied().collect();
+                let done = match step {
+                    Step::Connect(vid, cidrs) => {
+                        let cidrs: std::vec::Vec<Ipv4Cidr> = cidrs
+                            .into_iter()
+                            .map(|(bits, length)| (Ipv4Addr::from_bits(bits), length))
+                            .map(|(address, length)| Ipv4Cidr::new(address, length).expect("fits"))
+                            .collect();
+                        table.set_connected(vid, &cidrs)
+                    }
+                    Step::Add(network, length, gateway, vid) => {
+                        table.add_gateway(cut(network, length), Ipv4Addr::from_bits(gateway), vid)
+                    }
+                    Step::Remove(network, length, vid) => {
+                        table.remove_gateway(cut(network, length), vid).map(|_| ())
+                    }
+                };
+                let after: std::vec::Vec<Route> = table.iter().copied().collect();
+                if done.is_err() {
+                    prop_assert_eq!(&after, &before);
+                }
+                let mut sorted = after.clone();
+                sorted.sort_by_key(Route::key);
+                sorted.dedup_by_key(|route| route.key());
+                prop_assert_eq!(&sorted, &after);
+                for route in &after {
+                    prop_assert_eq!(network_of(route.network), route.network);
+                    if let Via::Gateway(gateway) = route.via {
+                        prop_assert!(naive(&table, Some(route.vid), gateway, true).is_some());
+                    }
+                }
+            }
+            for bits in destinations {
+                let destination = Ipv4Addr::from_bits(bits);
+                for vid in [None, Some(1), Some(2), Some(3)] {
+                    let found = table.longest(destination, vid, |_| true).copied();
+                    prop_assert_eq!(found, naive(&table, vid, destination, false));
+                    let hop = table.next_hop_through(vid, destination);
+                    let Some(route) = found else {
+                        prop_assert_eq!(hop, Err(NoRoute::Unreachable(destination)));
+                        continue;
+                    };
+                    match (hop, route.via) {
+                        (Ok(hop), Via::OnLink { source }) => {
+                            let expected = NextHop { vid: route.vid, address: destination, source };
+                            prop_assert_eq!(hop, expected);
+                        }
+                        (Ok(hop), Via::Gateway(address)) => {
+                            let connected = naive(&table, Some(route.vid), address, true);
+                            let via = connected.map(|connected| connected.via);
+                            prop_assert_eq!(via, Some(Via::OnLink { source: hop.source }));
+                            prop_assert_eq!((hop.vid, hop.address), (route.vid, address));
+                        }
+                        (Err(error), _) => {
+                            prop_assert!(route.network.is_directed_broadcast(destination));
+                            prop_assert_eq!(error, NoRoute::Group(destination));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
