@@ -13,14 +13,16 @@ use x86_64::instructions::port::Port;
 const PIT_HERTZ: u64 = 1_193_182;
 /// How many of its ticks a measurement takes at least: 10 ms.
 const PIT_TICKS: u16 = 11_932;
-/// A timer that has not counted that far after this many looks never will.
-const PIT_LOOKS: u32 = 1_000_000;
+/// A timer that shows the same count for this many looks in a row stands still: each look is three
+/// accesses to ports, and it counts once in less than a microsecond.
+const PIT_LOOKS: u32 = 10_000;
 /// How often a measurement is tried again, when the machine was away for too long meanwhile.
 const ATTEMPTS: u32 = 5;
 /// How many readings are made of which the least disturbed is believed.
 const READINGS: u32 = 16;
-/// The rate that is assumed when nothing can tell it.
-const ASSUMED_HERTZ: u64 = 2_000_000_000;
+/// The rate that is assumed when nothing can tell it, in hertz: the highest, so that no wait is too
+/// short.
+pub const ASSUMED_HERTZ: u64 = 5_000_000_000;
 
 /// Where the clock's rate is known from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,13 +234,27 @@ impl IntervalTimer {
     fn measure(&mut self) -> Option<u64> {
         self.restart();
         let first = self.read_undisturbed();
-        let is_far = |reading: Reading| first.count.wrapping_sub(reading.count) >= PIT_TICKS;
-        (0..PIT_LOOKS).find(|_| is_far(self.read()))?;
+        self.await_count(first.count)?;
         let last = self.read_undisturbed();
         if self.has_ended() {
             return None;
         }
         hertz_between(first, last)
+    }
+
+    /// Waits until the timer has counted [`PIT_TICKS`] down from `first`. `None` when it stands still.
+    fn await_count(&mut self, first: u16) -> Option<()> {
+        let mut seen = first;
+        let mut looks = 0;
+        while looks < PIT_LOOKS {
+            let count = self.read().count;
+            if first.wrapping_sub(count) >= PIT_TICKS {
+                return Some(());
+            }
+            looks = if count == seen { looks + 1 } else { 0 };
+            seen = count;
+        }
+        None
     }
 
     fn stop(mut self) {

@@ -173,6 +173,11 @@ fn set_up(boot: Boot) -> Kernel {
     }
     power::initialize(boot.info.rsdp_addr.into_option());
     let clock = Clock::calibrate();
+    if clock.source() == clock::Source::Assumed {
+        log::warn!(
+            "clock: nothing tells how fast the time stamp counter runs; all times are wrong"
+        );
+    }
     if !clock.is_invariant() {
         log::warn!("clock: the time stamp counter may change its rate (not invariant)");
     }
