@@ -2,7 +2,8 @@
 //! stops or, under test, exits.
 //!
 //! Nothing here allocates or locks: whatever was held when it happened is held for good. A fault
-//! while reporting a fault ends the machine without a further word.
+//! while reporting a fault ends the machine without a further word, and without a further look at
+//! what may have caused it.
 
 use crate::boot::options::AfterFault;
 use crate::clock;
@@ -15,24 +16,26 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, Ordering};
 use pollux_console::commands::fault::Fault;
 use pollux_net::counters::Reason;
-use pollux_net::time::Ticks;
+use pollux_net::time::TickRate;
 use x86_64::registers::control::Cr2;
 
 /// The exit status of QEMU after a fault is `2 * EXIT_VALUE + 1`.
 pub const EXIT_VALUE: u8 = 0x11;
 /// How long a report stays on the screen before the machine restarts, in seconds.
 const PAUSE_SECONDS: u64 = 5;
-/// The rate that is assumed for the pause when the clock is not set yet, in hertz: the highest.
-const FASTEST_HERTZ: u64 = 5_000_000_000;
 
 static REPORTING: AtomicBool = AtomicBool::new(false);
 static KERNEL: AtomicPtr<Kernel> = AtomicPtr::new(null_mut());
 static AFTER: AtomicU8 = AtomicU8::new(AfterFault::Restart as u8);
-/// 0 for none.
+/// Used after [`AfterFault::Exit`] only.
 static EXIT_PORT: AtomicU16 = AtomicU16::new(0);
 
-/// Says what happens after a fault.
+/// Says what happens after a fault. Without a port to exit by, the machine restarts instead.
 pub fn configure(after: AfterFault, exit_port: Option<u16>) {
+    let after = match (after, exit_port) {
+        (AfterFault::Exit, None) => AfterFault::Restart,
+        _ => after,
+    };
     AFTER.store(after as u8, Ordering::Relaxed);
     EXIT_PORT.store(exit_port.unwrap_or(0), Ordering::Relaxed);
 }
@@ -80,20 +83,24 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 /// Reports, with the counters, and ends.
 fn end(report: impl FnOnce(&mut Direct) -> fmt::Result) -> ! {
     x86_64::instructions::interrupts::disable();
+    let mut rate = TickRate::from_hertz(clock::ASSUMED_HERTZ);
     if !REPORTING.swap(true, Ordering::Relaxed) {
         let mut out = Direct::take();
         // A serial line that takes nothing any more is no reason not to restart.
         let _ = write_report(&mut out, report);
+        if let Some(kernel) = watched() {
+            rate = kernel.clock().rate();
+        }
     }
     let exit_port = EXIT_PORT.load(Ordering::Relaxed);
     let after = AFTER.load(Ordering::Relaxed);
     if after == AfterFault::Halt as u8 {
         cpu::halt();
     }
-    if after == AfterFault::Exit as u8 && exit_port != 0 {
+    if after == AfterFault::Exit as u8 {
         power::exit(exit_port, EXIT_VALUE);
     }
-    pause();
+    pause(rate);
     power::reboot()
 }
 
@@ -133,12 +140,8 @@ fn watched() -> Option<&'static Kernel> {
 }
 
 /// Lets the report stand for a while.
-fn pause() {
-    let ticks = match watched() {
-        Some(kernel) => kernel.clock().rate().ticks(PAUSE_SECONDS * 1_000_000_000),
-        None => Ticks(PAUSE_SECONDS * FASTEST_HERTZ),
-    };
-    let end = clock::now().after(ticks);
+fn pause(rate: TickRate) {
+    let end = clock::now().after(rate.ticks(PAUSE_SECONDS * 1_000_000_000));
     while clock::now() < end {
         core::hint::spin_loop();
     }
