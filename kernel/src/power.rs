@@ -80,18 +80,32 @@ fn pause() {
 #[derive(Clone)]
 struct Mapper;
 
+/// What the crate is shown where firmware gives an address or a length that cannot be. It has no
+/// signature, at which the crate looks first.
+#[repr(C, align(16))]
+struct NoTable([u8; 512]);
+
+static NO_TABLE: NoTable = NoTable([0; 512]);
+
 impl AcpiHandler for Mapper {
     unsafe fn map_physical_region<T>(
         &self,
         physical: usize,
         size: usize,
     ) -> PhysicalMapping<Self, T> {
-        let mapped = memory::map_read_only(physical as u64, size as u64);
-        let Some(start) = mapped.ok().and_then(|start| NonNull::new(start as *mut T)) else {
-            panic!("firmware gives {physical:#x} as the address of an ACPI table");
+        const { assert!(size_of::<T>() <= size_of::<NoTable>() && align_of::<T>() <= 16) };
+        let (start, size) = match memory::map_read_only(physical as u64, size as u64) {
+            Ok(start) => (start, size),
+            Err(error) => {
+                log::warn!("acpi: no table of {size} octets can be at {physical:#x}: {error}");
+                (NO_TABLE.0.as_ptr(), size_of::<T>())
+            }
         };
-        // SAFETY: the range is mapped, and stays so.
-        unsafe { PhysicalMapping::new(physical, start, size, size, Self) }
+        // SAFETY: the range is mapped, and stays so; no address in the window, nor of a static, is 0.
+        unsafe {
+            let start = NonNull::new_unchecked(start.cast_mut().cast());
+            PhysicalMapping::new(physical, start, size, size, Self)
+        }
     }
 
     fn unmap_physical_region<T>(_: &PhysicalMapping<Self, T>) {}
@@ -146,10 +160,10 @@ const SLEEP_TYPE_SHIFT: u16 = 10;
 fn soft_off_types(code: &[u8]) -> Option<[u8; 2]> {
     const NAME: &[u8; 4] = b"_S5_";
     const PACKAGE: u8 = 0x12;
-    let at = code.windows(NAME.len()).position(|window| window == NAME)?;
-    let [PACKAGE, after_name @ ..] = code.get(at + NAME.len()..)? else {
-        return None;
-    };
+    let mut places = code.windows(NAME.len() + 1);
+    // Other places only refer to the name.
+    let at = places.position(|place| matches!(place, [name @ .., PACKAGE] if name == NAME))?;
+    let after_name = code.get(at + NAME.len() + 1..)?;
     // The package's length takes one octet and as many more as its upper two bits say (§20.2.4).
     let length_octets = 1 + usize::from(after_name.first()? >> 6);
     let [_count, elements @ ..] = after_name.get(length_octets..)? else {
@@ -183,6 +197,9 @@ mod tests {
         // Package (3) { 0x07, 0x07, Zero } as bytes with prefixes.
         let pc = b"noise\x08_S5_\x12\x08\x03\x0a\x07\x0a\x05\x00";
         assert_eq!(soft_off_types(pc), Some([7, 5]));
+        // A method that refers to the name before it is defined.
+        let referred = b"\x70_S5_\x60\x08_S5_\x12\x06\x04\x0a\x05\x00\x00";
+        assert_eq!(soft_off_types(referred), Some([5, 0]));
         // A length of two octets.
         let long = b"\x08_S5_\x12\x47\x00\x02\x0a\x05\x01";
         assert_eq!(soft_off_types(long), Some([5, 1]));
