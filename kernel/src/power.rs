@@ -16,9 +16,19 @@ use x86_64::instructions::port::Port;
 struct Ways {
     /// I/O port and value of the ACPI reset register.
     reset: Option<(u16, u8)>,
-    /// I/O ports of the power management control registers, with what to write there for "off".
-    off: [Option<(u16, u16)>; 2],
+    /// I/O port and value by which firmware is told to leave the power management to us.
+    take_over: Option<(u16, u8)>,
+    /// I/O ports of the power management control registers, with the sleep type that means "off".
+    off: [Option<(u16, u8)>; 2],
 }
+
+/// SCI_EN, SLP_EN and the place of SLP_TYP in a power management control register (ACPI 6.5
+/// §4.8.3.2.1).
+const ACPI_MODE: u16 = 1 << 0;
+const SLEEP_ENABLE: u16 = 1 << 13;
+const SLEEP_TYPE_SHIFT: u16 = 10;
+/// How often it is looked whether firmware has obeyed: a second or so.
+const TAKE_OVER_LOOKS: u32 = 1_000_000;
 
 static WAYS: Once<Ways> = Once::new();
 
@@ -53,13 +63,37 @@ pub fn reboot() -> ! {
 
 /// Switches the machine off, or stops it for good if that cannot be done.
 pub fn off() -> ! {
-    let registers = WAYS.get().map(|ways| ways.off).unwrap_or_default();
-    for (port, value) in registers.into_iter().flatten() {
-        // SAFETY: firmware names these registers and values for exactly this.
-        unsafe { Port::<u16>::new(port).write(value) };
+    let ways = WAYS.get().copied().unwrap_or_default();
+    take_over(&ways);
+    for (port, sleep_type) in ways.off.into_iter().flatten() {
+        let mut control = Port::<u16>::new(port);
+        let sleep = u16::from(sleep_type & 7) << SLEEP_TYPE_SHIFT | SLEEP_ENABLE;
+        // SAFETY: firmware names these registers and values for exactly this. The register's other bits
+        // are kept.
+        unsafe {
+            let others = control.read() & !(7 << SLEEP_TYPE_SHIFT | SLEEP_ENABLE);
+            control.write(others | sleep);
+        }
     }
     pause();
     cpu::halt()
+}
+
+/// Makes firmware leave the power management to us, which it does not under BIOS before it is told: the
+/// registers for "off" have no effect until then (ACPI 6.5 §4.8.2.5).
+fn take_over(ways: &Ways) {
+    let (Some((command, value)), [Some((control, _)), _]) = (ways.take_over, ways.off) else {
+        return;
+    };
+    let mut control = Port::<u16>::new(control);
+    // SAFETY: firmware names this register, and reading it has no effect.
+    let mut is_ours = || unsafe { control.read() } & ACPI_MODE != 0;
+    if !is_ours() {
+        // SAFETY: firmware names this register and value for exactly this.
+        unsafe { Port::<u8>::new(command).write(value) };
+        // It needs up to some milliseconds.
+        (0..TAKE_OVER_LOOKS).any(|_| is_ours());
+    }
 }
 
 /// Ends QEMU through its `isa-debug-exit` device: its exit status is `2 * value + 1`.
@@ -139,21 +173,19 @@ fn read_tables(rsdp: u64) -> Result<Ways, acpi::AcpiError> {
         for ((slot, block), sleep_type) in off.iter_mut().zip(control).zip(types) {
             *slot = block
                 .filter(|block| block.address_space == AddressSpace::SystemIo && block.address != 0)
-                .and_then(|block| u16::try_from(block.address).ok())
-                .map(|port| {
-                    (
-                        port,
-                        SLEEP_ENABLE | u16::from(sleep_type & 7) << SLEEP_TYPE_SHIFT,
-                    )
-                });
+                .and_then(|block| Some((u16::try_from(block.address).ok()?, sleep_type)));
         }
     }
-    Ok(Ways { reset, off })
+    let command = u16::try_from(fadt.smi_cmd_port).ok();
+    let take_over = command
+        .filter(|&port| port != 0 && fadt.acpi_enable != 0)
+        .map(|port| (port, fadt.acpi_enable));
+    Ok(Ways {
+        reset,
+        take_over,
+        off,
+    })
 }
-
-/// SLP_EN and the place of SLP_TYP in the power management control register (ACPI 6.5 §4.8.3.2.1).
-const SLEEP_ENABLE: u16 = 1 << 13;
-const SLEEP_TYPE_SHIFT: u16 = 10;
 
 /// The two sleep types of the package `_S5_`, which means "off" (ACPI 6.5 §7.4.2), without a whole
 /// interpreter of the language it is written in: the package is a constant on every machine.
