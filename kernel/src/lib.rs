@@ -161,6 +161,10 @@ fn start(read: impl FnOnce() -> Boot) -> ! {
 fn set_up(boot: Boot) -> Kernel {
     let options = Options::parse(boot.command_line, |word| log::warn!("{word}"));
     fault::configure(options.after_fault, options.exit_port);
+    let left_out = boot.files.left_out();
+    if left_out > 0 {
+        log::warn!("boot: {left_out} files were given beyond what can be kept");
+    }
     // Before any memory is given away, no card may write to it any more.
     let found = ports::Found::search();
     // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
