@@ -13,6 +13,7 @@ use pollux_drivers::mmio::Mmio;
 use pollux_drivers::pci::{self, Bar, Class, ConfigPorts};
 use pollux_net::device::{Device, Link};
 use pollux_net::interface::{Interface, NAME_LENGTH};
+use pollux_net::vlan::VlanSet;
 
 /// The number of the first card, as Linux counts: 1 is the loopback device.
 const FIRST_IFINDEX: u32 = 2;
@@ -161,6 +162,7 @@ fn bring_up(
     // Only now: whatever the card was told to do before is forgotten.
     pci::enable_bus_master(access, address);
     quiet
-        .start(dma, &pollux_net::vlan::VlanSet::new())
+        .start(dma, &VlanSet::new())
+        .inspect_err(|_| pci::disable_bus_master(access, address))
         .map_err(Failure::Driver)
 }
