@@ -9,8 +9,8 @@ use pollux_net::time::{Instant, Ticks};
 
 /// The link is looked at this often, in nanoseconds.
 const LINK_INTERVAL: u64 = 50_000_000;
-/// One of the card's counters is read this often, in nanoseconds: some thirty of them, so each in
-/// about two thirds of a second, before any that counts to 2^32 at line rate can wrap.
+/// One of the card's counters is read this often, in nanoseconds: there are some twenty, so each has its
+/// turn twice a second, long before any that counts to 2^32 at line rate can be full.
 const STATISTICS_INTERVAL: u64 = 20_000_000;
 
 /// What a slice does.
