@@ -81,7 +81,7 @@ pub struct Interface {
 impl Interface {
     /// A card with station address `mac` and number `ifindex`, without VLAN devices and with an
     /// empty filter list: it answers nothing yet.
-    pub const fn new(mac: MacAddress, ifindex: u32) -> Self {
+    pub fn new(mac: MacAddress, ifindex: u32) -> Self {
         Self {
             mac,
             ifindex,

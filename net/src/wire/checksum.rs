@@ -50,12 +50,19 @@ pub fn is_valid(octets: &[u8]) -> bool {
     fold(sum(octets)) == u16::MAX
 }
 
-/// The one's complement sum of `octets` as 64-bit words in the machine's own order, the last one
-/// padded with zero octets. It is one of the numbers that come down to the same sixteen bits.
+/// [`is_valid`] for a few octets whose number is known beforehand, a multiple of four.
+#[inline]
+pub fn is_block_valid<const OCTETS: usize>(block: &[u8; OCTETS]) -> bool {
+    const { assert!(OCTETS.is_multiple_of(4)) };
+    fold_u32(sum_of_block(block)) == u16::MAX
+}
+
+/// The one's complement sum of `octets` as words of 64 bits in the machine's own order, the last one
+/// padded with zero octets. [`fold`] makes of it the one of 16 bits.
 #[inline]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "few words and carries of 32 bits fit in 64, and a sum that has just overflowed takes one more"
+    reason = "there are fewer carries than octets, and what has just overflowed can take one more"
 )]
 fn sum(octets: &[u8]) -> u64 {
     let mut sum = 0_u64;
@@ -71,35 +78,36 @@ fn sum(octets: &[u8]) -> u64 {
         rest = after;
     }
     if !rest.is_empty() {
-        rest_and_carries += sum_of_few(rest);
+        rest_and_carries += sum_of_rest(rest);
     }
     let (sum, carry) = sum.overflowing_add(rest_and_carries);
     sum + u64::from(carry)
 }
 
-/// The sum of fewer than 64 octets, which 64 bits can hold without a carry.
+/// The sum of fewer than 64 octets: of the pieces of which any such number is made up, at most one
+/// each.
 #[inline]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "sixteen words of 32 bits fit in 64"
+    reason = "six sums of at most 32 bits fit in 64"
 )]
-fn sum_of_few(octets: &[u8]) -> u64 {
+fn sum_of_rest(octets: &[u8]) -> u64 {
     let mut sum = 0;
     let mut rest = octets;
     if let Some((block, after)) = rest.split_first_chunk::<32>() {
-        sum += sum_of_block(block);
+        sum += u64::from(sum_of_block(block));
         rest = after;
     }
     if let Some((block, after)) = rest.split_first_chunk::<16>() {
-        sum += sum_of_block(block);
+        sum += u64::from(sum_of_block(block));
         rest = after;
     }
     if let Some((block, after)) = rest.split_first_chunk::<8>() {
-        sum += sum_of_block(block);
+        sum += u64::from(sum_of_block(block));
         rest = after;
     }
     if let Some((block, after)) = rest.split_first_chunk::<4>() {
-        sum += sum_of_block(block);
+        sum += u64::from(sum_of_block(block));
         rest = after;
     }
     if let Some((word, after)) = rest.split_first_chunk::<2>() {
@@ -112,18 +120,27 @@ fn sum_of_few(octets: &[u8]) -> u64 {
     sum
 }
 
+/// The sum of a block as words of 32 bits.
 #[inline]
-fn sum_of_block<const OCTETS: usize>(block: &[u8; OCTETS]) -> u64 {
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "what has just overflowed can take one more"
+)]
+fn sum_of_block<const OCTETS: usize>(block: &[u8; OCTETS]) -> u32 {
+    let mut sum = 0_u32;
+    let mut carry = false;
     let (words, _) = block.as_chunks::<4>();
-    let words = words.iter().copied().map(u32::from_ne_bytes);
-    words.map(u64::from).sum()
+    for word in words {
+        (sum, carry) = sum.carrying_add(u32::from_ne_bytes(*word), carry);
+    }
+    sum + u32::from(carry)
 }
 
 /// Brings a sum down to sixteen bits.
 #[inline]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "a sum that has just overflowed takes one more"
+    reason = "what has just overflowed can take one more"
 )]
 const fn fold(sum: u64) -> u16 {
     let (sum, carry) = (sum as u32).overflowing_add((sum >> 32) as u32);
@@ -133,7 +150,7 @@ const fn fold(sum: u64) -> u16 {
 #[inline]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "a sum that has just overflowed takes one more"
+    reason = "what has just overflowed can take one more"
 )]
 const fn fold_u32(sum: u32) -> u16 {
     let (sum, carry) = (sum as u16).overflowing_add((sum >> 16) as u16);

@@ -3,7 +3,7 @@
 use super::checksum::{self, Checksum};
 use core::net::Ipv4Addr;
 use zerocopy::byteorder::network_endian::U16;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute_ref};
 
 /// An IPv4 header without its options.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -99,7 +99,8 @@ impl Ipv4Header {
     /// Whether the checksum of a header without options is right.
     #[inline]
     pub fn is_checksum_valid(&self) -> bool {
-        checksum::is_valid(self.as_bytes())
+        let octets: &[u8; HEADER_LENGTH] = transmute_ref!(self);
+        checksum::is_block_valid(octets)
     }
 
     /// Sends a datagram back to where it came from: source and destination change places, which

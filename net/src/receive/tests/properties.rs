@@ -5,9 +5,12 @@
 
 use super::arp::ARP_REQUEST;
 use super::*;
+use crate::receive::Inbound;
 use crate::wire::ipv4_options;
+use crate::wire::vlan::TaggedHeader;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use zerocopy::FromBytes;
 
 /// Octets as long as frames can be, and a little longer.
 fn octets() -> impl Strategy<Value = Vec<u8>> {
@@ -154,6 +157,31 @@ proptest! {
             damages.apply(&mut frame);
             let _ = exchange(&mut card, &frame);
         }
+    }
+
+    #[test]
+    fn the_usual_way_and_the_one_step_by_step_agree_to_the_last_octet(
+        mut frame in requests(),
+        damages in damages(),
+        can_answer in any::<bool>(),
+    ) {
+        damages.apply(&mut frame);
+        let mut card = appliance();
+        let device = card.vlans.serving(42).expect("is served");
+        let answer = |step_by_step: bool| {
+            let mut frame = frame.clone();
+            let Ok((header, payload)) = TaggedHeader::mut_from_prefix(&mut frame) else {
+                return (None, frame);
+            };
+            let inbound = Inbound { header, device };
+            let outcome = if step_by_step {
+                inbound.answer_any(payload, can_answer, &card.screen, MILLISECONDS)
+            } else {
+                inbound.answer_ipv4(payload, can_answer, &card.screen, MILLISECONDS)
+            };
+            (Some(outcome), frame)
+        };
+        prop_assert_eq!(answer(false), answer(true));
     }
 
     #[test]
