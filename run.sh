@@ -324,6 +324,7 @@ run_tests() {
 
     if [[ -z $filter ]]; then check_sources; fi
     cargo_tests "unit and property tests" --workspace --exclude pollux-tests -- "${arguments[@]}"
+    if [[ -z $filter ]]; then check "Linux machine of the end-to-end tests" "$root/tests/linux/make-guest.sh" || true; fi
     check "host tools" in_root cargo build --release --package pollux-issuer --package pollux-boot || true
     if check "kernel" build_kernel pollux-kernel --bin pollux; then
         POLLUX_KERNEL=$(kernel_path --bin pollux)
@@ -352,7 +353,7 @@ check_sources() {
         verdict "clippy" "not installed, not run"
     fi
     if command -v shellcheck >/dev/null; then
-        check "shellcheck" in_root shellcheck --external-sources run.sh .ci/run || true
+        check "shellcheck" in_root shellcheck --external-sources run.sh .ci/run tests/linux/make-guest.sh tests/linux/init || true
     else
         verdict "shellcheck" "not installed, not run"
     fi

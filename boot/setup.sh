@@ -13,7 +13,7 @@ packages_for() {
             printf '%s\n' "grub-common grub-mkrescue" "grub-pc-bin /usr/lib/grub/i386-pc/multiboot2.mod" \
                 "grub-efi-amd64-bin /usr/lib/grub/x86_64-efi/multiboot2.mod" "xorriso xorriso" "mtools mformat" "binutils strip"
             ;;
-        test) printf '%s\n' "ovmf /usr/share/ovmf/OVMF.fd" "shellcheck shellcheck" ;;
+        test) printf '%s\n' "ovmf /usr/share/ovmf/OVMF.fd" "shellcheck shellcheck" "xz-utils xz" ;;
     esac
 }
 
