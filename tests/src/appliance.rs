@@ -341,7 +341,7 @@ pub fn run(arguments: &[&str], limit: Duration) -> String {
 }
 
 /// A pair of neighboring UDP ports that nobody uses: the guest's, and ours, already opened.
-fn free_ports() -> (u16, Dgram) {
+pub(crate) fn free_ports() -> (u16, Dgram) {
     /// Below the ports that the system gives out by itself, and above the well-known ones.
     const FIRST: u16 = 20_000;
     const PAIRS: u16 = 5_000;

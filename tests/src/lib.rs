@@ -2,14 +2,15 @@
 //! raw frames to it.
 //!
 //! The tests know about the outside only: the frames on the wire, the text on the console, the
-//! exit status of QEMU. They use nothing of the appliance's own code, and QEMU is started by
-//! `./run.sh boot` alone, so that its command line exists once. Every wait here has an end.
+//! exit status of QEMU. They use nothing of the appliance's own code, and the appliance's QEMU is
+//! started by `./run.sh boot` alone, so that its command line exists once. Every wait here has an end.
 //!
 //! - [`appliance`]: boots one, ends it whatever happens.
 //! - [`console`]: types commands, reads replies.
 //! - [`status`]: the page that `status` prints, with its counters.
 //! - [`peer`]: sends frames and judges what comes back.
 //! - [`forge`]: frames that are wrong on purpose.
+//! - [`linux`]: a real Linux machine in the peer's place.
 //! - [`suite`]: tests that share one boot.
 
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@
 pub mod appliance;
 pub mod console;
 pub mod forge;
+pub mod linux;
 pub mod peer;
 pub mod status;
 pub mod suite;

@@ -1,7 +1,8 @@
 //! Tests that share one boot, one after the other.
 //!
-//! The appliance is booted when the first test needs it. A test that fails shows everything the
-//! appliance printed, and the next one begins with a fresh boot.
+//! What they share, an appliance or one with others around it, is booted when the first test needs
+//! it. A test that fails shows everything that was printed there, and the next one begins with a
+//! fresh boot.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -11,36 +12,62 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::appliance::{Appliance, Boot};
 
+/// What the tests of a suite can share.
+pub trait Shared: Send + 'static {
+    /// Whether all of it still runs.
+    fn is_running(&self) -> bool;
+
+    /// Ends it and returns everything it printed, for the message of a failed test.
+    fn transcript(&mut self) -> String;
+}
+
+impl Shared for Appliance {
+    fn is_running(&self) -> bool {
+        Appliance::is_running(self)
+    }
+
+    fn transcript(&mut self) -> String {
+        Appliance::transcript(self)
+    }
+}
+
 /// A list of tests.
-pub struct Suite {
-    shared: Arc<Mutex<Option<Appliance>>>,
-    boot: Boot,
+pub struct Suite<S = Appliance> {
+    shared: Arc<Mutex<Option<S>>>,
+    start: Arc<dyn Fn() -> S + Send + Sync>,
     trials: Vec<Trial>,
 }
 
 impl Suite {
     /// A suite whose tests share an appliance booted by `boot`.
     pub fn new(boot: Boot) -> Self {
+        Self::sharing(move || boot.clone().start())
+    }
+}
+
+impl<S: Shared> Suite<S> {
+    /// A suite whose tests share what `start` starts.
+    pub fn sharing(start: impl Fn() -> S + Send + Sync + 'static) -> Self {
         Self {
             shared: Arc::default(),
-            boot,
+            start: Arc::new(start),
             trials: Vec::new(),
         }
     }
 
-    /// Adds a test on the shared appliance.
-    pub fn test(&mut self, name: &str, test: impl FnOnce(&mut Appliance) + Send + 'static) {
-        let (shared, boot) = (Arc::clone(&self.shared), self.boot.clone());
+    /// Adds a test on what is shared.
+    pub fn test(&mut self, name: &str, test: impl FnOnce(&mut S) + Send + 'static) {
+        let (shared, start) = (Arc::clone(&self.shared), Arc::clone(&self.start));
         self.trials.push(Trial::test(name, move || {
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let run = AssertUnwindSafe(|| {
-                let running = shared.take().filter(Appliance::is_running);
-                test(shared.insert(running.unwrap_or_else(|| boot.start())));
+                let running = shared.take().filter(S::is_running);
+                test(shared.insert(running.unwrap_or_else(|| start())));
             });
             catch_unwind(run).map_err(|panic| {
                 let mut message = message(panic.as_ref());
-                if let Some(mut appliance) = shared.take() {
-                    message = format!("{message}\n{}", appliance.transcript());
+                if let Some(mut failed) = shared.take() {
+                    message = format!("{message}\n{}", failed.transcript());
                 }
                 Failed::from(message)
             })
@@ -51,7 +78,7 @@ impl Suite {
     pub fn test_alone(&mut self, name: &str, test: impl FnOnce() + Send + 'static) {
         let shared = Arc::clone(&self.shared);
         self.trials.push(Trial::test(name, move || {
-            // Two appliances at once would only slow each other down.
+            // Two boots at once would only slow each other down.
             drop(shared.lock().unwrap_or_else(PoisonError::into_inner).take());
             catch_unwind(AssertUnwindSafe(test)).map_err(|panic| message(panic.as_ref()).into())
         }));
