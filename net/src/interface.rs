@@ -45,6 +45,13 @@ pub enum ConfigurationError {
     TooManyAddresses,
     /// No host can have this address.
     NotAHostAddress(Ipv4Addr),
+    /// An address of the device would be a broadcast address of another of its networks.
+    BroadcastAddress {
+        /// The one that the device has or was to get.
+        address: Ipv4Addr,
+        /// The network in which it stands for all hosts.
+        network: Ipv4Cidr,
+    },
 }
 
 impl fmt::Display for ConfigurationError {
@@ -62,6 +69,9 @@ impl fmt::Display for ConfigurationError {
                 write!(f, "a device has at most {ADDRESSES_PER_DEVICE} addresses")
             }
             Self::NotAHostAddress(address) => write!(f, "{address} is not a host address"),
+            Self::BroadcastAddress { address, network } => {
+                write!(f, "{address} is a broadcast address of {network}")
+            }
         }
     }
 }
@@ -132,6 +142,13 @@ impl Interface {
         }
         if device.owns(address) {
             return Err(ConfigurationError::AddressInUse(address));
+        }
+        for &other in device.addresses() {
+            for (address, network) in [(address, other), (other.address(), cidr)] {
+                if network.is_directed_broadcast(address) {
+                    return Err(ConfigurationError::BroadcastAddress { address, network });
+                }
+            }
         }
         device
             .push_address(cidr)
@@ -236,9 +253,38 @@ mod tests {
         }
         for vid in 1..=4094 {
             assert_eq!(card.device(vid).map(VlanDevice::vid), Some(vid));
+            assert!(card.vlans.serving(vid).is_none());
         }
         assert!(card.device(0).is_none());
         assert!(card.device(4095).is_none());
+        let mut odd = VlanSet::new();
+        (1..4096).step_by(2).for_each(|vid| odd.insert(vid));
+        card.set_vlan_filter(odd);
+        for vid in 0..4096 {
+            let serving = card.vlans.serving(vid).map(|device| device.vid());
+            let expected = vid % 2 == 1 && vid != 4095;
+            assert_eq!(serving, expected.then_some(vid));
+        }
+    }
+
+    #[test]
+    fn a_vlan_is_served_once_it_has_a_device_and_is_in_the_filter_in_whichever_order() {
+        let mut card = card();
+        let mut filter = VlanSet::new();
+        filter.insert(42);
+        card.set_vlan_filter(filter.clone());
+        assert!(card.vlans.serving(42).is_none());
+        card.add_vlan_device("eth0.42", 42).expect("is free");
+        card.add_vlan_device("eth0.43", 43).expect("is free");
+        assert!(card.vlans.serving(42).is_some());
+        assert!(card.vlans.serving(43).is_none());
+        filter.insert(43);
+        card.set_vlan_filter(filter);
+        let serving = card.vlans.serving(43).map(|device| device.vid());
+        assert_eq!(serving, Some(43));
+        card.set_vlan_filter(VlanSet::new());
+        assert!(card.vlans.serving(42).is_none());
+        assert_eq!(card.device(42).map(VlanDevice::vid), Some(42));
     }
 
     #[test]
@@ -291,6 +337,38 @@ mod tests {
         }
         assert_eq!(card.devices().len(), 1);
         assert!(card.devices()[0].addresses().is_empty());
+    }
+
+    #[test]
+    fn an_address_that_stands_for_all_hosts_of_another_network_is_refused() {
+        let mut card = card();
+        card.add_vlan_device("eth0.42", 42).expect("is free");
+        for address in ["10.10.10.11/24", "192.0.2.63/24"] {
+            assert_eq!(card.add_address(42, cidr(address)), Ok(()));
+        }
+        for (address, message) in [
+            (
+                "10.10.10.255/16",
+                "10.10.10.255 is a broadcast address of 10.10.10.11/24",
+            ),
+            (
+                "10.10.10.0/16",
+                "10.10.10.0 is a broadcast address of 10.10.10.11/24",
+            ),
+            (
+                "192.0.2.1/26",
+                "192.0.2.63 is a broadcast address of 192.0.2.1/26",
+            ),
+        ] {
+            let refused = card.add_address(42, cidr(address));
+            let refused = refused.map_err(|error| error.to_string());
+            assert_eq!(refused, Err(message.to_string()));
+        }
+        assert_eq!(card.devices()[0].addresses().len(), 2);
+        assert_eq!(card.add_address(42, cidr("192.0.2.1/27")), Ok(()));
+        // Another VLAN is another network.
+        card.add_vlan_device("eth0.43", 43).expect("is free");
+        assert_eq!(card.add_address(43, cidr("10.10.10.255/16")), Ok(()));
     }
 
     #[test]
