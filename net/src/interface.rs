@@ -4,6 +4,7 @@
 //! Configuration happens here, between turns of the poll loop; the frame path ([`crate::receive`])
 //! only reads what configuration left.
 
+mod announcement;
 mod ipv4_cidr;
 mod source_screen;
 mod vlan_device;
@@ -21,6 +22,7 @@ use core::fmt;
 use core::net::Ipv4Addr;
 use heapless::String;
 
+pub use announcement::Announcement;
 pub use ipv4_cidr::Ipv4Cidr;
 pub(crate) use source_screen::SourceScreen;
 pub use vlan_device::{ADDRESSES_PER_DEVICE, DEFAULT_MTU, NAME_LENGTH, Traffic, VlanDevice};
@@ -185,6 +187,13 @@ impl Interface {
     /// The device of VLAN `vid`.
     pub fn device(&self, vid: u16) -> Option<&VlanDevice> {
         self.devices().iter().find(|device| device.vid() == vid)
+    }
+
+    /// Counts a frame of our own, of `length` octets with its tag, that was queued in VLAN `vid`.
+    pub fn count_transmitted(&mut self, vid: u16, length: usize) {
+        if let Some(device) = self.vlans.device_mut(vid) {
+            device.count_transmitted(length);
+        }
     }
 
     /// What became of the received frames.
