@@ -3,6 +3,7 @@
 
 use crate::Kernel;
 use crate::console::Session;
+use crate::ports::Port;
 use crate::serial;
 use pollux_net::device::Device;
 use pollux_net::time::{Instant, Ticks};
@@ -22,29 +23,57 @@ enum Chore {
     Device,
 }
 
+/// Something that is due again and again.
+struct Timer {
+    interval: Ticks,
+    due: Instant,
+}
+
+impl Timer {
+    /// Due at once, and then each `interval`.
+    const fn new(interval: Ticks) -> Self {
+        Self {
+            interval,
+            due: Instant::from_ticks(0),
+        }
+    }
+
+    /// Whether it is due; if so, it will be again after its interval. A clock that ran backwards, as
+    /// after a migration, puts nothing off for longer than that.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let next = now.after(self.interval);
+        if now < self.due && self.due <= next {
+            return false;
+        }
+        self.due = next;
+        true
+    }
+}
+
 /// What is due next.
 pub struct Housekeeping {
     chore: Chore,
     session: Session,
     milliseconds: u32,
-    link_interval: Ticks,
-    link_due: Instant,
-    statistics_interval: Ticks,
-    statistics_due: Instant,
+    /// The port whose card is looked at next.
+    port: usize,
+    link: Timer,
+    statistics: Timer,
 }
 
 impl Housekeeping {
     /// Everything is due.
     pub fn new(kernel: &Kernel) -> Self {
         let rate = kernel.clock.rate();
+        // A slice looks at one card, so that its length does not depend on how many there are.
+        let cards = kernel.ports.len().max(1) as u64;
         Self {
             chore: Chore::Input,
             session: Session::new(kernel),
             milliseconds: 0,
-            link_interval: rate.ticks(LINK_INTERVAL),
-            link_due: Instant::default(),
-            statistics_interval: rate.ticks(STATISTICS_INTERVAL),
-            statistics_due: Instant::default(),
+            port: 0,
+            link: Timer::new(rate.ticks(LINK_INTERVAL / cards)),
+            statistics: Timer::new(rate.ticks(STATISTICS_INTERVAL / cards)),
         }
     }
 
@@ -70,31 +99,61 @@ impl Housekeeping {
                 Chore::Device
             }
             Chore::Device => {
-                self.devices(kernel, now);
+                self.device(kernel, now);
                 Chore::Input
             }
         };
     }
 
-    fn devices(&mut self, kernel: &mut Kernel, now: Instant) {
-        if now >= self.link_due {
-            self.link_due = now.after(self.link_interval);
-            for port in &mut kernel.ports {
-                let link = port.device.refresh_link();
-                if link.up != port.link.up {
-                    if link.up {
-                        log::info!("{}: link up, {} Mbit/s", port.name(), link.speed_mbps);
-                    } else {
-                        log::info!("{}: link down", port.name());
-                    }
-                }
-                port.link = link;
-            }
-        } else if now >= self.statistics_due {
-            self.statistics_due = now.after(self.statistics_interval);
-            for port in &mut kernel.ports {
-                port.device.refresh_statistics();
-            }
+    /// Looks at one card: at its link, or at one of its counters, when that is due.
+    fn device(&mut self, kernel: &mut Kernel, now: Instant) {
+        let (link_is_due, statistics_are_due) =
+            (self.link.is_due(now), self.statistics.is_due(now));
+        if !link_is_due && !statistics_are_due {
+            return;
         }
+        self.port = (self.port + 1) % kernel.ports.len().max(1);
+        let Some(port) = kernel.ports.get_mut(self.port) else {
+            return;
+        };
+        if statistics_are_due {
+            port.device.refresh_statistics();
+        }
+        if link_is_due {
+            refresh_link(port);
+        }
+    }
+}
+
+fn refresh_link(port: &mut Port) {
+    let link = port.device.refresh_link();
+    if link.up && !port.link.up {
+        log::info!("{}: link up, {} Mbit/s", port.name(), link.speed_mbps);
+    } else if !link.up && port.link.up {
+        log::info!("{}: link down", port.name());
+    }
+    port.link = link;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_is_due_at_once_and_then_after_each_interval() {
+        let mut timer = Timer::new(Ticks(10));
+        let due: Vec<u64> = (100..130)
+            .filter(|&ticks| timer.is_due(Instant::from_ticks(ticks)))
+            .collect();
+        assert_eq!(due, [100, 110, 120]);
+    }
+
+    #[test]
+    fn a_clock_that_ran_backwards_puts_nothing_off() {
+        let mut timer = Timer::new(Ticks(10));
+        assert!(timer.is_due(Instant::from_ticks(1_000_000)));
+        assert!(timer.is_due(Instant::from_ticks(5)));
+        assert!(!timer.is_due(Instant::from_ticks(6)));
+        assert!(timer.is_due(Instant::from_ticks(15)));
     }
 }

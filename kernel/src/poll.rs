@@ -50,6 +50,9 @@ pub fn run(kernel: &mut Kernel) -> ! {
             Some(_) => busy_interval,
             None => quiet_interval,
         };
+        // A counter that ran backwards, as after a migration, must not put slices off until it has
+        // caught up.
+        last_slice = last_slice.min(start);
         let end = if start - last_slice >= interval {
             last_slice = start;
             housekeeping.slice(kernel, start);
