@@ -31,6 +31,8 @@ extern crate alloc;
 
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod address_conflict;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod arrival;
 pub mod counters;
 pub mod device;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
@@ -41,6 +43,8 @@ pub mod interface;
 pub mod neighbor;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod ping;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod rate;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod receive;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
