@@ -9,6 +9,8 @@
 //! - [`wire`] is how each protocol looks on the wire: one file per protocol.
 //! - [`receive`] is the path of one frame from its first octet to its verdict.
 //! - [`respond`] turns a request into its answer, in place.
+//! - [`udp`] finds the service that a datagram is for; [`loop_rules`] and [`rate`] say when none may
+//!   answer.
 //! - [`interface`] and [`vlan`] say which frames are ours.
 //! - [`counters`] and [`histogram`] say what became of them, and how soon.
 #![no_std]
@@ -40,6 +42,8 @@ pub mod fragmentation;
 pub mod histogram;
 pub mod interface;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod loop_rules;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod neighbor;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod ping;
@@ -53,6 +57,8 @@ pub mod respond;
 pub mod route;
 pub mod time;
 pub mod trace;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod udp;
 pub mod vlan;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod wire;

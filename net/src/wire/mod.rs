@@ -11,4 +11,5 @@ pub mod icmpv4;
 pub mod ipv4;
 pub mod ipv4_fragment;
 pub mod ipv4_options;
+pub mod udp;
 pub mod vlan;
