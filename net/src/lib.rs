@@ -9,8 +9,8 @@
 //! - [`wire`] is how each protocol looks on the wire: one file per protocol.
 //! - [`receive`] is the path of one frame from its first octet to its verdict.
 //! - [`respond`] turns a request into its answer, in place.
-//! - [`udp`] finds the service that a datagram is for; [`loop_rules`] and [`rate`] say when none may
-//!   answer.
+//! - [`udp`] finds the service that a datagram is for, [`services`] are those that come along, and
+//!   [`loop_rules`] and [`rate`] say when none of them may answer.
 //! - [`interface`] and [`vlan`] say which frames are ours.
 //! - [`counters`] and [`histogram`] say what became of them, and how soon.
 #![no_std]
@@ -55,6 +55,8 @@ pub mod receive;
 pub mod respond;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod route;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod services;
 pub mod time;
 pub mod trace;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

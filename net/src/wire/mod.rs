@@ -11,5 +11,6 @@ pub mod icmpv4;
 pub mod ipv4;
 pub mod ipv4_fragment;
 pub mod ipv4_options;
+pub mod stamp;
 pub mod udp;
 pub mod vlan;
