@@ -3,7 +3,6 @@
 
 use crate::Kernel;
 use crate::console::Session;
-use crate::ports::Port;
 use crate::serial;
 use pollux_net::device::Device;
 use pollux_net::time::{Instant, Ticks};
@@ -105,7 +104,8 @@ impl Housekeeping {
         };
     }
 
-    /// Looks at one card: at its link, or at one of its counters, when that is due.
+    /// Looks at one card: at its link, or at one of its counters, when that is due. With the counters
+    /// goes one announcement, when one is owed.
     fn device(&mut self, kernel: &mut Kernel, now: Instant) {
         let (link_is_due, statistics_are_due) =
             (self.link.is_due(now), self.statistics.is_due(now));
@@ -118,21 +118,12 @@ impl Housekeeping {
         };
         if statistics_are_due {
             port.device.refresh_statistics();
+            port.announce_next();
         }
         if link_is_due {
-            refresh_link(port);
+            port.refresh_link();
         }
     }
-}
-
-fn refresh_link(port: &mut Port) {
-    let link = port.device.refresh_link();
-    if link.up && !port.link.up {
-        log::info!("{}: link up, {} Mbit/s", port.name(), link.speed_mbps);
-    } else if !link.up && port.link.up {
-        log::info!("{}: link down", port.name());
-    }
-    port.link = link;
 }
 
 #[cfg(test)]

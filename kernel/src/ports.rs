@@ -26,6 +26,8 @@ pub struct Port {
     pub(crate) device: E1000<Mmio>,
     pub(crate) interface: Interface,
     pub(crate) link: Link,
+    /// How many of our addresses were announced since the link came up.
+    announced: usize,
 }
 
 impl Port {
@@ -42,6 +44,33 @@ impl Port {
     /// Its link, as last read.
     pub const fn link(&self) -> Link {
         self.link
+    }
+
+    /// Reads the link's state. A link that comes up has all our addresses announced on it.
+    pub(crate) fn refresh_link(&mut self) {
+        let link = self.device.refresh_link();
+        if link.up && !self.link.up {
+            log::info!("{}: link up, {} Mbit/s", self.name, link.speed_mbps);
+            self.announced = 0;
+        } else if !link.up && self.link.up {
+            log::info!("{}: link down", self.name);
+        }
+        self.link = link;
+    }
+
+    /// Announces one address that was not announced yet, if there is one and the link is up.
+    pub(crate) fn announce_next(&mut self) {
+        let next = self.interface.announcements().nth(self.announced);
+        if let Some(announcement) = next
+            && self.link.up
+            && self
+                .device
+                .transmit(|buffer| announcement.compose(buffer))
+                .is_ok()
+        {
+            self.announced += 1;
+            self.device.ring_doorbells();
+        }
     }
 
     /// Configures the stack's side of it, and then the card's filter from it.
@@ -111,6 +140,7 @@ impl Found {
                         device,
                         interface: Interface::new(mac, ifindex),
                         link: Link::default(),
+                        announced: 0,
                     });
                 }
                 Err(error) => log::error!("pci {address}: {}: {error}", card.name),
