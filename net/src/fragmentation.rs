@@ -205,4 +205,4 @@ fn copied_options(options: &[u8]) -> Option<Vec<u8, MAXIMUM_OPTIONS>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -50,6 +50,8 @@ pub mod ping;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod rate;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod reassembly;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod receive;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod respond;
