@@ -40,6 +40,8 @@ pub mod device;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod fragmentation;
 pub mod histogram;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod icmp_error;
 pub mod interface;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod loop_rules;

@@ -8,6 +8,7 @@ pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod icmpv4;
+pub mod icmpv4_error;
 pub mod ipv4;
 pub mod ipv4_fragment;
 pub mod ipv4_options;
