@@ -1,25 +1,25 @@
 //! Who is known on the VLANs, and asking for who is not: the ARP cache (RFC 826, RFC 1122 §2.3.2).
 //!
-//! The receive path tells it what ARP packets say (`learn`, `merge`);
-//! who sends on its own asks it where a neighbor is ([`NeighborTable::resolve`]) and leaves a frame
-//! until the answer comes ([`NeighborTable::queue`]); the poll loop takes what it has to say or to
-//! send ([`NeighborTable::poll`]). Nothing here touches a device, and only
-//! [`NeighborTable::set_up`] allocates.
+//! The receive path tells it what ARP packets say (`learn`, `merge`); who sends on its own asks it
+//! where a neighbor is ([`NeighborTable::resolve`]) and leaves a frame until the answer comes
+//! ([`NeighborTable::queue`]); the poll loop takes what it has to say or to send
+//! ([`NeighborTable::poll`]). Nothing here touches a device, and only [`NeighborTable::set_up`]
+//! allocates.
 //!
 //! # Who is kept
 //!
 //! The table holds [`CAPACITY`] neighbors, and finding one looks at eight entries at most. A neighbor
 //! expires when nothing was heard from it for a minute (settable): it is not used any more, as if it
-//! were not there, until it is heard again. One that we send to is asked, it alone, when three quarters of that
-//! time have passed, so that a live one never expires while it is used.
+//! were not there, until it is heard again. One that we send to is asked, it alone, when three
+//! quarters of that time have passed, so that a live one never expires while it is used.
 //!
 //! Anyone can invent neighbors and have them ask us for our address, so that being heard of is worth
 //! little. When a place is needed, what has the weakest claim gives way:
 //!
 //! 1. an expired entry,
 //! 2. one that was heard of once,
-//! 3. one that was heard of again a second later, or that we used long ago,
-//! 4. one that we sent to, or asked for, within the time that an entry lasts;
+//! 3. one that was heard of again a second later,
+//! 4. one that we sent to or asked for, the one that we used longest ago first;
 //! 5. never a permanent one.
 //!
 //! Who is merely heard of takes the place of 1 and 2 only; who answered our own request takes the

@@ -43,9 +43,9 @@ pub(super) enum Claim {
     Expired,
     /// It was heard of once, or several times in one moment.
     Heard,
-    /// It was heard of over time, or was used, but not lately.
+    /// It was heard of over time.
     Proven,
-    /// It was used within the time that an entry lasts.
+    /// We sent to it or asked for it.
     Used,
     /// It never gives way.
     Permanent,
@@ -70,8 +70,8 @@ impl Entry {
         }
         match self.standing {
             Standing::Heard { .. } => (Claim::Heard, confirmed),
-            Standing::Used { last } if now < last.after(lifetime) => (Claim::Used, last),
-            Standing::Proven | Standing::Used { .. } => (Claim::Proven, confirmed),
+            Standing::Proven => (Claim::Proven, confirmed),
+            Standing::Used { last } => (Claim::Used, last),
             Standing::Permanent => (Claim::Permanent, confirmed),
         }
     }
@@ -184,7 +184,7 @@ fn crowd(set: &Set) -> (usize, usize) {
 
 /// The two sets, never the same, in which a neighbor may stand. Spreads neighbors of one network,
 /// whose addresses differ in their last bits, over all sets.
-fn sets_of(vid: u16, address: Ipv4Addr) -> [usize; 2] {
+pub(super) fn sets_of(vid: u16, address: Ipv4Addr) -> [usize; 2] {
     let key = u64::from(vid) << 32 | u64::from(address.to_bits());
     let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let first = (mixed >> 56) as usize % SETS;

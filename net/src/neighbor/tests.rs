@@ -146,6 +146,48 @@ fn a_neighbor_expires_a_minute_after_it_was_last_heard() {
 }
 
 #[test]
+fn a_claim_to_be_kept_grows_with_what_a_neighbor_does_and_is_lost_with_its_silence() {
+    let standing = |table: &NeighborTable| {
+        let entry = table.cache.find(VID, PEER).expect("is known");
+        entry.standing
+    };
+    let heard_since = |now| Standing::Heard { since: at(now) };
+    let used_at = |now| Standing::Used { last: at(now) };
+    let elsewhere = |now| Neighbor {
+        mac: OTHER_MAC,
+        ..peer(now)
+    };
+    let mut table = table();
+    table.learn(peer(0));
+    table.learn(peer(999));
+    assert_eq!(standing(&table), heard_since(0), "still one moment");
+    table.learn(peer(1_000));
+    assert_eq!(standing(&table), Standing::Proven);
+    table.learn(peer(2_000));
+    assert_eq!(standing(&table), Standing::Proven);
+    table.learn(elsewhere(3_000));
+    assert_eq!(standing(&table), heard_since(3_000), "at another station");
+    table.learn(elsewhere(4_000));
+    table.learn(elsewhere(64_000));
+    assert_eq!(standing(&table), heard_since(64_000), "after it expired");
+
+    table.resolve(VID, PEER, at(65_000));
+    table.learn(elsewhere(66_000));
+    assert_eq!(standing(&table), used_at(65_000));
+    table.learn(peer(67_000));
+    assert_eq!(
+        standing(&table),
+        used_at(65_000),
+        "we use it wherever it is"
+    );
+    table.learn(peer(127_000));
+    assert_eq!(standing(&table), heard_since(127_000), "after it expired");
+    table.solicit(VID, PEER, false, at(128_000));
+    table.learn(peer(128_001));
+    assert_eq!(standing(&table), used_at(128_001), "it was asked for");
+}
+
+#[test]
 fn the_time_to_expiry_can_be_set() {
     // RFC 1122 §2.3.2.1: SHOULD be configurable.
     let mut table = table();
@@ -260,6 +302,9 @@ fn a_claim_against_a_permanent_neighbor_changes_nothing_and_is_reported() {
     }
     assert_eq!(reports, [10_000, 11_000, 12_000], "once a second");
     assert_eq!(table.counters().contradictions, 600);
+    // What was claimed since is reported when it may be, and then no more.
+    assert_eq!(poll_all(&mut table, 14_000).len(), 1);
+    assert_eq!(poll_all(&mut table, 16_000), []);
     assert_eq!(table.find(VID, PEER), Some(&peer(0)));
 }
 
@@ -313,24 +358,67 @@ fn what_cannot_be_permanent_is_refused() {
 
 #[test]
 fn as_many_permanent_neighbors_as_there_can_be_find_room_in_a_full_table() {
-    // In one network, in one address of many VLANs, and scattered.
-    let networks: [fn(u32) -> (u16, u32); 3] = [
-        |number| (VID, 0x0a0a_0000 + number),
-        |number| (number as u16 + 1, 0x0a0a_0a0b),
-        |number| (VID, number.wrapping_mul(0x9e37_79b9)),
-    ];
-    for network in networks {
-        let mut table = table();
-        for number in 0..20_000 {
-            table.learn(host(number, 0));
-        }
-        for number in 0..PERMANENT_LIMIT as u32 {
-            let (vid, address) = network(number);
+    let mut full = table();
+    for number in 0..20_000 {
+        full.learn(host(number, 0));
+    }
+    let fill = |neighbor: &dyn Fn(u64) -> (u16, u32)| {
+        let mut table = full.clone();
+        for number in 0..PERMANENT_LIMIT as u64 {
+            let (vid, address) = neighbor(number);
             let address = Ipv4Addr::from_bits(address);
             let added = table.add_permanent(vid, address, PEER_MAC, at(1));
             assert_eq!(added, Ok(()), "{number}");
         }
+    };
+    // In one network, in one address of many VLANs, and scattered.
+    fill(&|number| (VID, 0x0a0a_0000 + number as u32));
+    fill(&|number| (number as u16 + 1, 0x0a0a_0a0b));
+    for round in 0..200 {
+        fill(&|number| (VID, scatter(round << 32 | number) as u32));
     }
+}
+
+/// A number that looks random (SplitMix64).
+fn scatter(number: u64) -> u64 {
+    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
+}
+
+#[test]
+fn a_ninth_permanent_neighbor_with_the_same_two_sets_is_refused_and_evicts_none() {
+    let mut table = table();
+    let place = cache::sets_of(VID, PEER);
+    let addresses = (0..).map(Ipv4Addr::from_bits);
+    let mut rivals = addresses.filter(|&address| cache::sets_of(VID, address) == place);
+    let eight: Vec<Ipv4Addr> = rivals.by_ref().take(8).collect();
+    for &address in &eight {
+        table
+            .add_permanent(VID, address, PEER_MAC, at(0))
+            .expect("has room");
+    }
+    let ninth = rivals.next().expect("as many as wanted");
+    let refused = table.add_permanent(VID, ninth, PEER_MAC, at(0));
+    let error = refused.expect_err("has no place").to_string();
+    assert_eq!(
+        error,
+        "other permanent neighbors take its place in the table"
+    );
+    assert_eq!(
+        table.learn(Neighbor {
+            address: ninth,
+            ..peer(1)
+        }),
+        Heard::NoRoom
+    );
+    assert!(
+        eight
+            .iter()
+            .all(|&address| table.find(VID, address).is_some())
+    );
+    assert_eq!(table.iter().count(), 8);
 }
 
 #[test]
