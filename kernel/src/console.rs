@@ -37,6 +37,9 @@ pub struct Session {
     /// Lines of the start-up file that were not executed yet.
     script: Option<core::str::Lines<'static>>,
     reply: Option<Reply>,
+    /// Whether a trace line may be printed next. Every other turn is for what was typed, lest a flood of
+    /// trace lines keeps anybody from turning them off.
+    trace_has_turn: bool,
     /// What is to be done when the reply is out.
     then: Option<Last>,
 }
@@ -60,6 +63,7 @@ impl Session {
             typed: Deque::new(),
             script: script(kernel),
             reply: Some(Reply::banner()),
+            trace_has_turn: false,
             then: None,
         }
     }
@@ -85,9 +89,12 @@ impl Session {
         if serial::with(|serial| serial.room()) < LINE.max(MAXIMUM_ECHO) + 2 {
             return;
         }
+        self.trace_has_turn = !self.trace_has_turn;
         if self.reply.is_some() {
             self.print_reply(kernel, now);
-        } else if let Some(record) = take_trace(kernel) {
+        } else if self.trace_has_turn
+            && let Some(record) = take_trace(kernel)
+        {
             serial::line(format_args!("{}", TraceLine(&record)));
         } else if let Some(script) = &mut self.script {
             match script.next() {
@@ -123,6 +130,10 @@ impl Session {
     /// Feeds the editor what was typed, up to the end of a line, and keeps the prompt on the screen.
     fn edit(&mut self, kernel: &mut Kernel) {
         if !serial::with(|serial| serial.is_prompting()) {
+            // Behind a line that the next trace line is about to follow, nobody could read it.
+            if self.typed.is_empty() && trace_is_waiting(kernel) {
+                return;
+            }
             let mut prompt = Echo::default();
             if self.editor.is_empty() {
                 let _ = prompt.0.push_str(PROMPT);
@@ -210,6 +221,13 @@ fn script(kernel: &Kernel) -> Option<core::str::Lines<'static>> {
             None
         }
     }
+}
+
+fn trace_is_waiting(kernel: &Kernel) -> bool {
+    kernel
+        .ports
+        .iter()
+        .any(|port| port.interface.trace().is_waiting())
 }
 
 fn take_trace(kernel: &mut Kernel) -> Option<pollux_net::trace::TraceRecord> {

@@ -66,6 +66,11 @@ impl Trace {
         self.dropped
     }
 
+    /// Whether records wait to be taken.
+    pub fn is_waiting(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     /// The oldest record that was not taken yet.
     pub fn take(&mut self) -> Option<TraceRecord> {
         self.records.pop_front()
