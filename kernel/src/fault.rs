@@ -107,7 +107,7 @@ fn end(report: impl FnOnce(&mut Direct) -> fmt::Result) -> ! {
 }
 
 fn write_report(out: &mut Direct, report: impl FnOnce(&mut Direct) -> fmt::Result) -> fmt::Result {
-    writeln!(out, "\n*** fault: the appliance stops ***")?;
+    writeln!(out, "\n*** fault ***")?;
     report(out)?;
     if let Some(kernel) = watched() {
         for port in kernel.ports() {

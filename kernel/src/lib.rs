@@ -186,7 +186,10 @@ fn set_up(boot: Boot) -> Kernel {
         log::warn!("clock: the time stamp counter may change its rate (not invariant)");
     }
     let mut dma = memory.dma;
-    let ports = found.bring_up(&mut dma, &clock);
+    let mut ports = found.bring_up(&mut dma, &clock);
+    if options.all_vlans {
+        ports.iter_mut().for_each(Port::pass_all_vlans);
+    }
     if ports.is_empty() {
         log::warn!("no network card: nothing to serve");
     }

@@ -28,6 +28,8 @@ pub struct Port {
     pub(crate) link: Link,
     /// How many of our addresses were announced since the link came up.
     announced: usize,
+    /// Whether the card's own filter is open, so that only the stack's decides and counts.
+    passes_all_vlans: bool,
 }
 
 impl Port {
@@ -73,10 +75,18 @@ impl Port {
         }
     }
 
+    /// Opens the card's filter for good: frames of all VLANs reach the stack, which decides alone.
+    pub(crate) fn pass_all_vlans(&mut self) {
+        self.passes_all_vlans = true;
+        self.device.set_vlan_filter(&VlanSet::full());
+    }
+
     /// Configures the stack's side of it, and then the card's filter from it.
     pub fn configure<T>(&mut self, configure: impl FnOnce(&mut Interface) -> T) -> T {
         let result = configure(&mut self.interface);
-        self.device.set_vlan_filter(self.interface.vlan_filter());
+        if !self.passes_all_vlans {
+            self.device.set_vlan_filter(self.interface.vlan_filter());
+        }
         result
     }
 }
@@ -141,6 +151,7 @@ impl Found {
                         interface: Interface::new(mac, ifindex),
                         link: Link::default(),
                         announced: 0,
+                        passes_all_vlans: false,
                     });
                 }
                 Err(error) => log::error!("pci {address}: {}: {error}", card.name),

@@ -29,6 +29,13 @@ impl VlanSet {
         }
     }
 
+    /// The set of all identifiers.
+    pub const fn full() -> Self {
+        Self {
+            words: [u64::MAX; VID_COUNT / 64],
+        }
+    }
+
     /// Whether `vid` is in the set. Only the lower twelve bits count, so that a tag's priority bits
     /// cannot change the answer.
     #[inline]

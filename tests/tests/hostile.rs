@@ -15,7 +15,8 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 fn main() -> ExitCode {
-    let mut suite = Suite::new(Boot::new());
+    // With the card's filter open it is the stack's own that is tried.
+    let mut suite = Suite::new(Boot::new().word("pollux.vlan-filter=software"));
     vlan_tests(&mut suite);
     link_tests(&mut suite);
     arp_tests(&mut suite);
@@ -57,19 +58,19 @@ fn on_vlan(vid: u16) -> Vec<u8> {
 }
 
 fn vlan_tests(suite: &mut Suite) {
-    use Fate::{Counted, CountedOrFiltered};
+    use Fate::Counted;
     unanswered(
         suite,
         "no_other_vlan_is_answered",
         "vlan_not_in_filter",
-        CountedOrFiltered,
+        Counted,
         || (1..=4094).filter(|&vid| vid != VLAN).map(on_vlan).collect(),
     );
     unanswered(
         suite,
         "a_priority_tag_names_no_vlan",
         "priority_tagged",
-        CountedOrFiltered,
+        Counted,
         || {
             (0..8)
                 .map(|pcp| with(&on_vlan(0), TAG + 2, &[pcp << 5, 0]))
@@ -80,7 +81,7 @@ fn vlan_tests(suite: &mut Suite) {
         suite,
         "the_reserved_vlan_4095_is_not_answered",
         "reserved_vlan",
-        CountedOrFiltered,
+        Counted,
         || vec![on_vlan(4095); 3],
     );
     unanswered(

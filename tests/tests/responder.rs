@@ -7,7 +7,9 @@ use etherparse::{ArpEthIpv4Packet, ArpOperation};
 use pollux_issuer::frame::{self, Echo, LARGEST_PAYLOAD, Link, Tag};
 use pollux_tests::appliance::{Appliance, Boot};
 use pollux_tests::forge;
-use pollux_tests::peer::{APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, Peer, VLAN, hex};
+use pollux_tests::peer::{
+    APPLIANCE, APPLIANCE_MAC, Fate, PEER, PEER_MAC, Peer, VLAN, assert_unanswered, hex,
+};
 use pollux_tests::suite::Suite;
 
 fn main() -> ExitCode {
@@ -49,6 +51,10 @@ fn main() -> ExitCode {
     );
     suite.test("a_recorded_route_gets_our_address", a_route_is_recorded);
     suite.test(
+        "behind_the_cards_own_filter_no_other_vlan_is_answered_either",
+        other_vlans_are_not_answered,
+    );
+    suite.test(
         "a_hundred_thousand_pings_in_a_window_of_64_are_answered_without_a_wrong_byte",
         a_hundred_thousand_pings,
     );
@@ -57,6 +63,23 @@ fn main() -> ExitCode {
         every_answer_has_its_residence,
     );
     suite.run()
+}
+
+fn other_vlans_are_not_answered(appliance: &mut Appliance) {
+    let on_vlan = |vid| {
+        let link = Link {
+            tag: Some(Tag::new(vid)),
+            ..Peer::link()
+        };
+        Echo::new(PEER, APPLIANCE, b"wrong VLAN").request(&link)
+    };
+    let frames: Vec<_> = (0..=4095).filter(|&vid| vid != VLAN).map(on_vlan).collect();
+    assert_unanswered(
+        appliance,
+        "vlan_not_in_filter",
+        Fate::CountedOrFiltered,
+        &frames,
+    );
 }
 
 fn an_arp_request_is_answered(appliance: &mut Appliance) {

@@ -29,6 +29,8 @@ pub struct Options<'line> {
     /// Whether the console offers commands that provoke faults, and an allocation in the frame path
     /// is one.
     pub test_mode: bool,
+    /// Whether the cards pass frames of all VLANs, so that those of others are counted here.
+    pub all_vlans: bool,
     /// The file, among those given with the kernel, whose lines are executed at the start.
     pub config_file: Option<&'line str>,
 }
@@ -51,7 +53,7 @@ impl fmt::Display for UnknownWord<'_> {
     }
 }
 
-const WORDS: &str = "pollux.exit, pollux.panic, pollux.trace, pollux.test or pollux.config-file";
+const WORDS: &str = "pollux.exit, pollux.panic, pollux.trace, pollux.vlan-filter, pollux.test or pollux.config-file";
 
 impl<'line> Options<'line> {
     /// Reads `line`, passing each word that begins with `pollux.` and is not understood to `report`.
@@ -84,6 +86,9 @@ impl<'line> Options<'line> {
             ("trace", "on" | "") => self.trace = true,
             ("trace", "off") => self.trace = false,
             ("trace", _) => return Err("pollux.trace=on or off"),
+            ("vlan-filter", "hardware") => self.all_vlans = false,
+            ("vlan-filter", "software") => self.all_vlans = true,
+            ("vlan-filter", _) => return Err("pollux.vlan-filter=hardware or software"),
             ("test", "") => self.test_mode = true,
             ("config-file", "") => return Err("pollux.config-file=NAME"),
             ("config-file", name) => self.config_file = Some(name),
@@ -106,7 +111,7 @@ mod tests {
     #[test]
     fn every_word_is_understood() {
         let (options, reports) = parse(
-            "/boot/pollux quiet pollux.exit=0xf4 pollux.panic=exit pollux.trace=on pollux.test pollux.config-file=start",
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.test pollux.config-file=start",
         );
         assert_eq!(reports, [] as [String; 0]);
         assert_eq!(
@@ -116,6 +121,7 @@ mod tests {
                 after_fault: AfterFault::Exit,
                 trace: true,
                 test_mode: true,
+                all_vlans: true,
                 config_file: Some("start"),
             }
         );
@@ -138,7 +144,7 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.colour' ignored, expected pollux.exit, pollux.panic, pollux.trace, pollux.test or pollux.config-file",
+                "boot command line: 'pollux.colour' ignored, expected pollux.exit, pollux.panic, pollux.trace, pollux.vlan-filter, pollux.test or pollux.config-file",
             ]
         );
     }
