@@ -113,6 +113,8 @@ demo() {
 start_qemu_aside() {
     scratch=$(mktemp -d)
     trap clean_up EXIT
+    # QEMU gets the same Ctrl-C; there is nothing left to show.
+    trap 'say "interrupted"; exit 130' INT
     mkfifo "$scratch/keys"
     exec {keys}<>"$scratch/keys"
     "${qemu[@]}" <&"$keys" >"$scratch/console" 2>"$scratch/complaints" &
@@ -151,6 +153,7 @@ hand_over_console() {
     local shown=$1
     say "the console is yours: 'help' lists the commands, 'poweroff' or Ctrl-A x ends it, Ctrl-C goes to the appliance"
     printf 'pollux> '
+    trap - INT
     terminal=$(stty -g)
     stty raw -echo
     cat </dev/tty >&"$keys" &

@@ -40,11 +40,14 @@ check_boot_options() {
     one_of --serial "$serial" stdio none
     one_of --firmware "${firmware:-bios}" bios uefi
     [[ $memory =~ ^[1-9][0-9]{0,6}$ ]] || die "--memory '$memory' is no number of megabytes"
+    ((memory >= 16)) || die "--memory $memory: the appliance needs 16 megabytes or more"
     [[ -z $firmware || -n $image ]] || die "--firmware is for --image; a kernel boots without one"
     [[ -z $image || -f $image ]] || die "--image $image: no such file; ./run.sh image writes one"
+    [[ -z $image || $(dd if="$image" bs=1 skip=510 count=2 status=none | od -An -tx1) == ' 55 aa' ]] ||
+        die "--image $image: no boot sector at its start; ./run.sh image writes one"
     case $net in
         dgram:*) check_port "${net#dgram:}" ;;
-        tap:?*) [[ -e /sys/class/net/${net#tap:}/tun_flags ]] || die "--net $net: no tap interface '${net#tap:}'; make it with: ip tuntap add ${net#tap:} mode tap user $(id -un) && ip link set ${net#tap:} up" ;;
+        tap:?*) [[ -e /sys/class/net/${net#tap:}/tun_flags ]] || die "--net $net: '${net#tap:}' is no tap interface of this machine; make one with: sudo ip tuntap add ${net#tap:} mode tap user $(id -un) && sudo ip link set ${net#tap:} up" ;;
         *) die "--net '$net' is neither dgram:PORT nor tap:IFNAME" ;;
     esac
 }

@@ -130,7 +130,7 @@ pub enum Error {
     Unknown(String),
     /// Our UDP port is in use.
     #[error(
-        "UDP port {0} on 127.0.0.1 is taken: another issuer holds it; \
+        "UDP port {0} on 127.0.0.1 is taken: another issuer holds it, or an appliance; \
          end that one or use another port for both sides"
     )]
     PortTaken(u16),
