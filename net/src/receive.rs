@@ -70,7 +70,7 @@ impl Reception<'_> {
             return refuse(reason_for_short(octets));
         };
         let interface = &mut *self.interface;
-        check_addresses(header, self.own)?;
+        let broadcast = check_addresses(header, self.own)?;
         if header.tag_protocol() != EtherType::VLAN {
             return refuse(reason_for_untagged(header.tag_protocol()));
         }
@@ -83,7 +83,8 @@ impl Reception<'_> {
         let inbound = Inbound { header, device };
         let answered = if header.ether_type() == EtherType::IPV4 {
             let (screen, milliseconds) = (&interface.screen, self.milliseconds);
-            let octets = inbound.answer_ipv4(payload, frame.can_answer, screen, milliseconds)?;
+            let octets =
+                inbound.answer_ipv4(payload, frame.can_answer, broadcast, screen, milliseconds)?;
             if interface.trace.is_enabled() {
                 let (trace, ifindex) = (&mut interface.trace, interface.ifindex);
                 trace.record(octets as u16, ifindex, header.source);
@@ -114,17 +115,18 @@ struct Inbound<'frame> {
     device: &'frame VlanDevice,
 }
 
-/// A frame is for us when it is addressed to this station, or to all. One that claims to come from a
-/// group or from ourselves cannot be answered.
+/// A frame is for us when it is addressed to this station, or to all: returns whether to all. One that
+/// claims to come from a group or from ourselves cannot be answered.
 #[inline]
-fn check_addresses(header: &TaggedHeader, own: u64) -> Result<(), Reason> {
-    if header.destination.to_bits() != own && !header.destination.is_broadcast() {
+fn check_addresses(header: &TaggedHeader, own: u64) -> Result<bool, Reason> {
+    let broadcast = header.destination.to_bits() != own;
+    if broadcast && !header.destination.is_broadcast() {
         return refuse(Reason::ForeignDestination);
     }
     if !header.source.is_station() || header.source.to_bits() == own {
         return refuse(Reason::InvalidSource);
     }
-    Ok(())
+    Ok(broadcast)
 }
 
 /// Leaves the path of a frame. Every way out but the answer goes through here, so that the compiler

@@ -16,25 +16,32 @@ use core::hint::cold_path;
 use zerocopy::FromBytes;
 
 impl Inbound<'_> {
-    /// Answers an IPv4 datagram. Returns the answer's octets behind the tag.
+    /// Answers an IPv4 datagram in a frame that was, or was not, broadcast. Returns the answer's octets
+    /// behind the tag.
     #[inline]
     pub(super) fn answer_ipv4(
         self,
         payload: &mut [u8],
         can_answer: bool,
+        broadcast: bool,
         screen: &SourceScreen,
         milliseconds: u32,
     ) -> Result<usize, Reason> {
-        if can_answer && let Some(octets) = self.answer_usual(payload, screen) {
+        if can_answer
+            && !broadcast
+            && let Some(octets) = self.answer_usual(payload, screen)
+        {
             return Ok(octets);
         }
         cold_path();
         self.answer_any(payload, can_answer, screen, milliseconds)
     }
 
-    /// Answers what nearly every datagram to an appliance like this is: a sound echo request, whole,
-    /// without options, to us alone. Anything else it leaves as it is, to [`Self::answer_any`]; which
-    /// of the conditions failed does not matter here, and so neither does their order.
+    /// Answers what nearly every datagram to an appliance like this is, in a frame to us alone: a sound
+    /// echo request, whole, without options, to an address of ours. Anything else it leaves as it is,
+    /// to [`Self::answer_any`]; which of the conditions failed does not matter here, and so neither
+    /// does their order. (This one has been measured: the checksums last, the header's last of all,
+    /// which the compiler would otherwise keep in registers that it needs.)
     #[inline]
     fn answer_usual(self, payload: &mut [u8], screen: &SourceScreen) -> Option<usize> {
         let (header, _) = Ipv4Header::ref_from_prefix(payload).ok()?;
@@ -48,10 +55,10 @@ impl Inbound<'_> {
             && !header.is_fragment()
             && header.protocol() == Protocol::ICMP
             && echo.is_request()
-            && self.is_for_us_alone(header)
+            && self.device.owns(header.destination())
             && !screen.rejects(header.source(), self.device)
-            && header.is_checksum_valid()
-            && checksum::is_valid(message);
+            && checksum::is_valid(message)
+            && header.is_checksum_valid();
         if !is_usual {
             return None;
         }
@@ -97,26 +104,19 @@ impl Inbound<'_> {
         Ok(total_length)
     }
 
-    /// Whether a datagram was sent to this host, and to no other.
-    #[inline]
-    fn is_for_us_alone(self, header: &Ipv4Header) -> bool {
-        self.device.owns(header.destination()) && !self.header.destination.is_multicast()
-    }
-
     /// Checks that a datagram is for us. Returns whether it is for a group rather than for this host
     /// alone.
     fn check_destination(self, header: &Ipv4Header) -> Result<bool, Reason> {
         let destination = header.destination();
-        let broadcast = self.header.destination.is_multicast();
-        if self.is_for_us_alone(header) {
-            Ok(false)
-        } else if self.device.is_group(destination) {
-            Ok(true)
-        } else if broadcast && ipv4::is_host_address(destination) {
-            Err(Reason::LinkBroadcast)
-        } else {
-            Err(Reason::Ipv4Destination)
+        let broadcast = self.header.destination.is_broadcast();
+        let is_group = self.device.is_group(destination);
+        if broadcast && !is_group && ipv4::is_host_address(destination) {
+            return Err(Reason::LinkBroadcast);
         }
+        if is_group || self.device.owns(destination) {
+            return Ok(is_group);
+        }
+        Err(Reason::Ipv4Destination)
     }
 }
 

@@ -177,7 +177,8 @@ proptest! {
             let outcome = if step_by_step {
                 inbound.answer_any(payload, can_answer, &card.screen, MILLISECONDS)
             } else {
-                inbound.answer_ipv4(payload, can_answer, &card.screen, MILLISECONDS)
+                let broadcast = header.destination == MacAddress::BROADCAST;
+                inbound.answer_ipv4(payload, can_answer, broadcast, &card.screen, MILLISECONDS)
             };
             (Some(outcome), frame)
         };
