@@ -297,4 +297,4 @@ fn turn_around(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
