@@ -19,3 +19,23 @@ impl UdpService for Discard {
         Response::Consumed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::udp::Unanswered;
+    use crate::udp::tests::{ASKER, Delivery, Host};
+
+    #[test]
+    fn nothing_comes_back_and_everything_is_counted_rfc_863() {
+        let mut host = Host::serving(PORT, Discard);
+        for data in [&b""[..], b"one", &[0; 1472]] {
+            let answer = host.ask(&Delivery::with(ASKER, PORT, data));
+            assert_eq!(answer, Err(Unanswered::Consumed));
+        }
+        let counters = host.counters(PORT);
+        assert_eq!((counters.received, counters.received_octets), (3, 1475));
+        assert_eq!(counters.unanswered(Unanswered::Consumed), 3);
+        assert_eq!(counters.answered, 0);
+    }
+}

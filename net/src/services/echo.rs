@@ -55,3 +55,33 @@ impl UdpService for Echo {
         Response::Echo
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::udp::Unanswered;
+    use crate::udp::tests::{ASKER, Delivery, Host};
+
+    #[test]
+    fn data_come_back_as_they_are_rfc_862() {
+        let mut host = Host::serving(PORT, Echo::new());
+        for data in [&b""[..], b"x", &[0; 1472], &[0xff; 1472]] {
+            let answer = host.ask(&Delivery::with(ASKER, PORT, data));
+            assert_eq!(answer.as_deref(), Ok(data));
+        }
+        let counters = host.counters(PORT);
+        assert_eq!((counters.answered, counters.answered_octets), (4, 2945));
+    }
+
+    #[test]
+    fn latmus_asks_from_the_port_on_which_it_is_answered_and_others_must_not() {
+        // Sequence number 0, filled up with letters, and an eight-bit checksum at the end.
+        let packet = b"^0000000000000000AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA$2f";
+        assert_eq!(packet.len(), 64);
+        let mut host = Host::serving(LATMUS_PORT, Echo::for_latmus());
+        let latmus = Delivery::with(LATMUS_PORT, LATMUS_PORT, packet);
+        assert_eq!(host.ask(&latmus).as_deref(), Ok(&packet[..]));
+        let mut host = Host::serving(LATMUS_PORT, Echo::new());
+        assert_eq!(host.ask(&latmus), Err(Unanswered::ResponderPort));
+    }
+}

@@ -114,3 +114,102 @@ impl UdpService for Sink {
         Response::Consumed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::udp::tests::{ARRIVAL, ASKER, BROADCAST, Delivery, Host, PEER};
+    use crate::udp::{ServiceCounters, Unanswered};
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    fn receive(host: &mut Host, data: &[u8]) {
+        let answer = host.ask(&Delivery::with(ASKER, PORT, data));
+        assert_eq!(answer, Err(Unanswered::Consumed));
+    }
+
+    fn take(host: &mut Host) -> Option<Message> {
+        let sink = host.services.get_mut::<Sink>(None, PORT);
+        sink.expect("is registered").take()
+    }
+
+    fn printed(data: &[u8]) -> String {
+        let mut host = Host::serving(PORT, Sink::new());
+        receive(&mut host, data);
+        take(&mut host).expect("a message").to_string()
+    }
+
+    #[test]
+    fn a_message_of_oob_net_udp_prints_as_that_program_prints_it() {
+        // It sends the end of its line and of its string too.
+        assert_eq!(
+            printed(b"Mellow sword!\n\0"),
+            "= 15 bytes received: Mellow sword!"
+        );
+        assert_eq!(printed(b""), "= 0 bytes received: ");
+    }
+
+    #[test]
+    fn a_message_says_who_sent_it_when_and_where() {
+        let mut host = Host::serving(PORT, Sink::new());
+        receive(&mut host, b"first");
+        receive(&mut host, b"second");
+        assert_eq!(take(&mut host).map(|message| message.sequence), Some(0));
+        let expected = Message {
+            sequence: 1,
+            seen: ARRIVAL.seen,
+            vid: Some(42),
+            source: SocketAddrV4::new(PEER, ASKER),
+            octets: 6,
+            text: b"second".iter().copied().collect(),
+        };
+        assert_eq!(take(&mut host), Some(expected));
+        assert_eq!(take(&mut host), None);
+    }
+
+    #[test]
+    fn a_terminal_cannot_be_steered_by_a_message() {
+        assert_eq!(
+            printed(b"\x1b[2J\r\nno\xc3\x9b\x7f~\n"),
+            r"= 13 bytes received: \x1b[2J\x0d\x0ano\xc3\x9b\x7f~"
+        );
+    }
+
+    #[test]
+    fn a_long_message_is_cut_and_says_so() {
+        let longest = [b'a'; TEXT_LENGTH];
+        assert!(printed(&longest).starts_with("= 64 bytes received: aaa"));
+        let text = printed(&[b'a'; TEXT_LENGTH + 1]);
+        let expected = "= 65 bytes received (TRUNCATED): ".len() + TEXT_LENGTH;
+        assert_eq!(text.len(), expected, "{text}");
+        assert!(text.contains("(TRUNCATED)"));
+    }
+
+    #[test]
+    fn the_last_messages_are_kept_and_those_that_gave_way_counted() {
+        let mut host = Host::serving(PORT, Sink::new());
+        let total = CAPACITY + 3;
+        for number in 0..total {
+            receive(&mut host, number.to_string().as_bytes());
+        }
+        let kept: Vec<_> = core::iter::from_fn(|| take(&mut host)).collect();
+        assert_eq!(kept.len(), CAPACITY);
+        for (message, number) in kept.iter().zip(3..) {
+            assert_eq!(message.sequence, number);
+            assert_eq!(message.text, number.to_string().as_bytes());
+        }
+        let sink = host.services.get_mut::<Sink>(None, PORT);
+        assert_eq!(sink.expect("is registered").dropped(), 3);
+        let counters: &ServiceCounters = host.counters(PORT);
+        assert_eq!(counters.received, total as u64);
+    }
+
+    #[test]
+    fn broadcasts_are_taken_too() {
+        let mut host = Host::serving(PORT, Sink::new());
+        let delivery = Delivery::between((PEER, ASKER), (BROADCAST, PORT), b"to all");
+        assert_eq!(host.ask(&delivery), Err(Unanswered::Consumed));
+        assert_eq!(take(&mut host).map(|message| message.octets), Some(6));
+    }
+}

@@ -133,3 +133,6 @@ impl<Clock: Fn() -> Instant + Send + 'static> UdpService for Stamp<Clock> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
