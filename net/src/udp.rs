@@ -2,7 +2,7 @@
 //!
 //! The IPv4 layer calls [`Services::answer`] with each whole datagram for one of our addresses or
 //! groups, after it has checked its header and its source. The answer is written into the octets of
-//! the request. What a service is says [`service`]; which there are, [`registry`]; when none of them
+//! the request. What a service is says [`UdpService`]; which there are, [`Services`]; when none of them
 //! may answer, [`crate::loop_rules`]. Nothing here allocates, waits or panics.
 
 mod registry;
