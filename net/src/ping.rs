@@ -284,11 +284,10 @@ impl PingSession {
             if reordered {
                 tally.reordered = tally.reordered.saturating_add(1);
             }
-            let is_late = fate == Fate::Lost || round_trip >= self.timeout;
             if let Some(offset) = first_difference(data, usize::from(self.settings.size)) {
                 tally.corrupted = tally.corrupted.saturating_add(1);
                 Verdict::Corrupted { offset }
-            } else if is_late {
+            } else if round_trip >= self.timeout {
                 tally.late = tally.late.saturating_add(1);
                 self.round_trips.record(round_trip_ns, 1);
                 Verdict::Late
@@ -438,6 +437,7 @@ mod tests {
                 size: 56,
             };
             assert_eq!(session.poll(at(time)), Some(request));
+            assert!(!session.is_finished(), "the reply is outstanding");
             assert_eq!(session.poll(at(time)), None);
             let reply = PingReply {
                 sequence,
@@ -643,7 +643,9 @@ mod tests {
         assert_eq!(session.poll(at(5_003)), None);
         // A reply to what the window has left is a stray.
         assert_eq!(answer(&mut session, 1, 5_004), None);
-        assert_eq!(session.summary().strays, 1);
+        assert_eq!(answer(&mut session, 2, 5_004), None);
+        assert_eq!(session.summary().strays, 2);
+        assert_eq!(verdict(&mut session, 3, 5_004), Some(Verdict::InTime));
     }
 
     #[test]
