@@ -148,7 +148,7 @@ impl Found {
                     ports.push(Port {
                         name,
                         device,
-                        interface: Interface::new(mac, ifindex),
+                        interface: Interface::new(mac, ifindex, clock.rate()),
                         link: Link::default(),
                         announced: 0,
                         passes_all_vlans: false,

@@ -4,69 +4,116 @@
 //! exactly one of these counters beside `received`, so that `received = answered + the sum of the
 //! reasons` holds after every frame; tests and the status page rely on it.
 
+use crate::udp::Unanswered;
+
 /// Declares [`Reason`] together with the name and the description of each, so that none can lack one.
+/// Those of UDP have them from [`Unanswered`].
 macro_rules! reasons {
-    ($($variant:ident, $name:literal, $description:literal;)+) => {
+    (
+        frame { $($variant:ident, $name:literal, $description:literal;)+ }
+        udp { $($udp:ident = $unanswered:ident;)+ }
+    ) => {
         /// Why a received frame got no answer.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Reason {
             $(#[doc = $description] $variant,)+
+            $(#[doc = concat!("[`Unanswered::", stringify!($unanswered), "`]")] $udp,)+
         }
 
         impl Reason {
             /// Every reason, in the order in which a frame can meet them.
-            pub const ALL: [Self; [$(Self::$variant),+].len()] = [$(Self::$variant),+];
+            pub const ALL: [Self; [$(Self::$variant,)+ $(Self::$udp),+].len()] =
+                [$(Self::$variant,)+ $(Self::$udp),+];
 
             /// The counter's name: lower case with underscores, stable, for people and scripts.
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
+                match self {
+                    $(Self::$variant => $name,)+
+                    $(Self::$udp => Unanswered::$unanswered.name(),)+
+                }
             }
 
             /// One line on what is wrong with such a frame.
             pub const fn description(self) -> &'static str {
-                match self { $(Self::$variant => $description,)+ }
+                match self {
+                    $(Self::$variant => $description,)+
+                    $(Self::$udp => Unanswered::$unanswered.description(),)+
+                }
+            }
+        }
+
+        impl From<Unanswered> for Reason {
+            fn from(unanswered: Unanswered) -> Self {
+                match unanswered {
+                    $(Unanswered::$unanswered => Self::$udp,)+
+                    // No matter for what there was no slot.
+                    Unanswered::NoTransmitSlot => Self::NoTransmitSlot,
+                }
             }
         }
     };
 }
 
 reasons! {
-    DeviceError, "device_error", "the network card reported a damaged frame";
-    Oversized, "oversized", "longer than one receive buffer or than the largest tagged frame";
-    Runt, "runt", "shorter than its Ethernet header or its VLAN tag";
-    ForeignDestination, "foreign_destination", "addressed to another station or to a group that nobody here joined";
-    InvalidSource, "invalid_source", "its Ethernet source is a group, all zeros or our own address";
-    Untagged, "untagged", "carries no VLAN tag";
-    PriorityTagged, "priority_tagged", "tagged with VLAN identifier 0, which names no VLAN (IEEE 802.1Q §9.6)";
-    ReservedVlan, "reserved_vlan", "tagged with the reserved VLAN identifier 4095 (IEEE 802.1Q §9.6)";
-    ServiceTag, "service_tag", "its outer tag is not a customer tag (TPID 0x88a8 or 0x9100)";
-    VlanNotInFilter, "vlan_not_in_filter", "its VLAN identifier is not in the filter list";
-    VlanWithoutDevice, "vlan_without_device", "its VLAN identifier is in the filter list, but no VLAN device has it";
-    StackedTag, "stacked_tag", "a second VLAN tag follows the first";
-    LengthField, "length_field", "an IEEE 802.3 length stands where its EtherType should";
-    UnknownEtherType, "unknown_ethertype", "neither ARP nor IPv4";
-    ArpMalformed, "arp_malformed", "an ARP packet that is truncated or not for IPv4 over Ethernet (RFC 826)";
-    ArpInvalidSender, "arp_invalid_sender", "an ARP packet whose sender cannot be a neighbor";
-    ArpConflict, "arp_conflict", "another station claims one of our addresses (RFC 5227 §2.4)";
-    ArpNotForUs, "arp_not_for_us", "an ARP packet about an address that is not ours";
-    ArpReplyTaken, "arp_reply_taken", "an ARP reply for us: learned, nothing to say";
-    Ipv4Truncated, "ipv4_truncated", "fewer octets than an IPv4 header or than its header length says (RFC 1812 §5.2.2)";
-    Ipv4Checksum, "ipv4_checksum", "bad IPv4 header checksum (RFC 1122 §3.2.1.2)";
-    Ipv4Version, "ipv4_version", "an IP version other than 4 (RFC 1122 §3.2.1.1)";
-    Ipv4HeaderLength, "ipv4_header_length", "an IPv4 header length below 20 octets (RFC 1812 §5.2.2)";
-    Ipv4TotalLength, "ipv4_total_length", "an IPv4 total length below its header's or beyond the frame's (RFC 1812 §5.2.2)";
-    Ipv4Source, "ipv4_source", "an IPv4 source that no host may have (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7)";
-    LinkBroadcast, "link_broadcast", "broadcast on the link although its IPv4 destination is one host (RFC 1122 §3.3.6)";
-    Ipv4Destination, "ipv4_destination", "an IPv4 destination that is not this VLAN device's (RFC 1122 §3.2.1.3)";
-    Ipv4Options, "ipv4_options", "IPv4 options that overrun the header or each other (RFC 1122 §3.2.1.8)";
-    Ipv4SourceRoute, "ipv4_source_route", "a source route option (dropped as RFC 7126 §4.3 and §4.4 advise)";
-    Ipv4Fragment, "ipv4_fragment", "a fragment of an IPv4 datagram";
-    Ipv4Protocol, "ipv4_protocol", "an IPv4 protocol that nothing here serves";
-    IcmpTruncated, "icmp_truncated", "fewer octets than an ICMP header";
-    IcmpChecksum, "icmp_checksum", "bad ICMP checksum (RFC 792)";
-    IcmpType, "icmp_type", "an ICMP message other than an echo request (RFC 1122 §3.2.2)";
-    IcmpEchoToGroup, "icmp_echo_to_group", "an echo request to a broadcast or multicast address (RFC 1122 §3.2.2.6)";
-    NoTransmitSlot, "no_transmit_slot", "an answer was due, but the transmit ring was full or the link down";
+    frame {
+        DeviceError, "device_error", "the network card reported a damaged frame";
+        Oversized, "oversized", "longer than one receive buffer or than the largest tagged frame";
+        Runt, "runt", "shorter than its Ethernet header or its VLAN tag";
+        ForeignDestination, "foreign_destination", "addressed to another station or to a group that nobody here joined";
+        InvalidSource, "invalid_source", "its Ethernet source is a group, all zeros or our own address";
+        Untagged, "untagged", "carries no VLAN tag";
+        PriorityTagged, "priority_tagged", "tagged with VLAN identifier 0, which names no VLAN (IEEE 802.1Q §9.6)";
+        ReservedVlan, "reserved_vlan", "tagged with the reserved VLAN identifier 4095 (IEEE 802.1Q §9.6)";
+        ServiceTag, "service_tag", "its outer tag is not a customer tag (TPID 0x88a8 or 0x9100)";
+        VlanNotInFilter, "vlan_not_in_filter", "its VLAN identifier is not in the filter list";
+        VlanWithoutDevice, "vlan_without_device", "its VLAN identifier is in the filter list, but no VLAN device has it";
+        StackedTag, "stacked_tag", "a second VLAN tag follows the first";
+        LengthField, "length_field", "an IEEE 802.3 length stands where its EtherType should";
+        UnknownEtherType, "unknown_ethertype", "neither ARP nor IPv4";
+        ArpMalformed, "arp_malformed", "an ARP packet that is truncated or not for IPv4 over Ethernet (RFC 826)";
+        ArpInvalidSender, "arp_invalid_sender", "an ARP packet whose sender cannot be a neighbor";
+        ArpConflict, "arp_conflict", "another station claims one of our addresses (RFC 5227 §2.4)";
+        ArpNotForUs, "arp_not_for_us", "an ARP packet about an address that is not ours";
+        ArpReplyTaken, "arp_reply_taken", "an ARP reply for us: learned, nothing to say";
+        Ipv4Truncated, "ipv4_truncated", "fewer octets than an IPv4 header or than its header length says (RFC 1812 §5.2.2)";
+        Ipv4Checksum, "ipv4_checksum", "bad IPv4 header checksum (RFC 1122 §3.2.1.2)";
+        Ipv4Version, "ipv4_version", "an IP version other than 4 (RFC 1122 §3.2.1.1)";
+        Ipv4HeaderLength, "ipv4_header_length", "an IPv4 header length below 20 octets (RFC 1812 §5.2.2)";
+        Ipv4TotalLength, "ipv4_total_length", "an IPv4 total length below its header's or beyond the frame's (RFC 1812 §5.2.2)";
+        Ipv4Source, "ipv4_source", "an IPv4 source that no host may have (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7)";
+        LinkBroadcast, "link_broadcast", "broadcast on the link although its IPv4 destination is one host (RFC 1122 §3.3.6)";
+        Ipv4Destination, "ipv4_destination", "an IPv4 destination that is not this VLAN device's (RFC 1122 §3.2.1.3)";
+        Ipv4Options, "ipv4_options", "IPv4 options that overrun the header or each other (RFC 1122 §3.2.1.8)";
+        Ipv4SourceRoute, "ipv4_source_route", "a source route option (dropped as RFC 7126 §4.3 and §4.4 advise)";
+        Ipv4Fragment, "ipv4_fragment", "a fragment of an IPv4 datagram";
+        Ipv4Protocol, "ipv4_protocol", "an IPv4 protocol that nothing here serves";
+        IcmpTruncated, "icmp_truncated", "fewer octets than an ICMP header";
+        IcmpChecksum, "icmp_checksum", "bad ICMP checksum (RFC 792)";
+        IcmpType, "icmp_type", "an ICMP message other than an echo request (RFC 1122 §3.2.2)";
+        IcmpEchoToGroup, "icmp_echo_to_group", "an echo request to a broadcast or multicast address (RFC 1122 §3.2.2.6)";
+        NoTransmitSlot, "no_transmit_slot", "an answer was due, but the transmit ring was full or the link down";
+    }
+    udp {
+        UdpTruncated = Truncated;
+        UdpLength = Length;
+        UdpChecksum = Checksum;
+        UdpClosedPort = ClosedPort;
+        UdpGroup = Group;
+        UdpSourcePortZero = SourcePortZero;
+        UdpLowSourcePort = LowSourcePort;
+        UdpResponderPort = ResponderPort;
+        UdpTimeToLive = TimeToLive;
+        UdpTooShort = TooShort;
+        UdpMalformed = Malformed;
+        UdpReply = Reply;
+        UdpNoRoom = NoRoom;
+        UdpBusy = Busy;
+        UdpConsumed = Consumed;
+        UdpServiceFault = ServiceFault;
+        UdpAnswerToGroup = AnswerToGroup;
+        UdpAmplification = Amplification;
+        UdpRateLimited = RateLimited;
+    }
 }
 
 /// The counters of one network card. All are 64 bits wide and wrap, in some thousands of years.

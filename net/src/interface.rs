@@ -13,8 +13,9 @@ mod vlans;
 use crate::counters::Counters;
 use crate::histogram::Histogram;
 use crate::neighbor::NeighborTable;
-use crate::time::Ticks;
+use crate::time::{TickRate, Ticks};
 use crate::trace::Trace;
+use crate::udp::Services;
 use crate::vlan::VlanSet;
 use crate::wire::ethernet::MacAddress;
 use crate::wire::ipv4;
@@ -87,13 +88,14 @@ pub struct Interface {
     pub(crate) neighbors: NeighborTable,
     pub(crate) counters: Counters,
     pub(crate) trace: Trace,
+    pub(crate) services: Services,
     residence: Histogram,
 }
 
 impl Interface {
     /// A card with station address `mac` and number `ifindex`, without VLAN devices and with an
-    /// empty filter list: it answers nothing yet.
-    pub fn new(mac: MacAddress, ifindex: u32) -> Self {
+    /// empty filter list: it answers nothing yet. Time is told in ticks of `rate`.
+    pub fn new(mac: MacAddress, ifindex: u32, rate: TickRate) -> Self {
         Self {
             mac,
             ifindex,
@@ -102,6 +104,7 @@ impl Interface {
             neighbors: NeighborTable::new(),
             counters: Counters::new(),
             trace: Trace::new(),
+            services: Services::new(rate),
             residence: Histogram::new(),
         }
     }
@@ -216,6 +219,16 @@ impl Interface {
         &mut self.trace
     }
 
+    /// The UDP services.
+    pub const fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// The UDP services, to be registered, changed or polled.
+    pub const fn services_mut(&mut self) -> &mut Services {
+        &mut self.services
+    }
+
     /// How long answered frames stayed: from being seen in the ring to the doorbell, in ticks.
     pub const fn residence(&self) -> &Histogram {
         &self.residence
@@ -241,7 +254,11 @@ mod tests {
     }
 
     fn card() -> Interface {
-        Interface::new(MacAddress([2, 0, 0, 0, 0, 1]), 2)
+        Interface::new(
+            MacAddress([2, 0, 0, 0, 0, 1]),
+            2,
+            TickRate::from_hertz(1_000_000_000),
+        )
     }
 
     #[test]

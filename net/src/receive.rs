@@ -9,13 +9,17 @@
 
 mod arp;
 mod ipv4;
+mod udp;
 
+use self::ipv4::Ipv4Context;
 use crate::counters::Reason;
 use crate::device::{Damage, MAXIMUM_FRAME, Received, Receiver, Verdict};
 use crate::interface::{Interface, VlanDevice};
 use crate::time::Instant;
+use crate::trace::Trace;
 use crate::vlan::VlanSet;
-use crate::wire::ethernet::{EtherType, EthernetHeader};
+use crate::wire::ethernet::{EtherType, EthernetHeader, MacAddress};
+use crate::wire::ipv4::{Ipv4Header, Protocol};
 use crate::wire::vlan::TaggedHeader;
 use core::hint::cold_path;
 use zerocopy::FromBytes;
@@ -63,11 +67,12 @@ impl Reception<'_> {
         if frame.length > MAXIMUM_FRAME {
             return refuse(Reason::Oversized);
         }
-        let Some(octets) = frame.buffer.get_mut(..frame.length) else {
-            return refuse(Reason::Oversized);
+        let Some(length) = frame.length.checked_sub(size_of::<TaggedHeader>()) else {
+            return refuse(reason_for_short(frame.buffer, frame.length));
         };
-        let Ok((header, payload)) = TaggedHeader::mut_from_prefix(octets) else {
-            return refuse(reason_for_short(octets));
+        // The payload is the first `length` octets of `room`; behind it an answer may grow.
+        let Ok((header, room)) = TaggedHeader::mut_from_prefix(&mut frame.buffer[..]) else {
+            return refuse(Reason::Runt);
         };
         let interface = &mut *self.interface;
         let broadcast = check_addresses(header, self.own)?;
@@ -82,16 +87,25 @@ impl Reception<'_> {
 
         let inbound = Inbound { header, device };
         let answered = if header.ether_type() == EtherType::IPV4 {
-            let (screen, milliseconds) = (&interface.screen, self.milliseconds);
-            let octets =
-                inbound.answer_ipv4(payload, frame.can_answer, broadcast, screen, milliseconds)?;
+            let context = Ipv4Context {
+                can_answer: frame.can_answer,
+                broadcast,
+                screen: &interface.screen,
+                services: &mut interface.services,
+                now: self.now,
+                milliseconds: self.milliseconds,
+            };
+            let octets = inbound.answer_ipv4(room, length, context)?;
             if interface.trace.is_enabled() {
                 let (trace, ifindex) = (&mut interface.trace, interface.ifindex);
-                trace.record(octets as u16, ifindex, header.source);
+                trace_echo(trace, ifindex, room, header.source);
             }
             octets
         } else if header.ether_type() == EtherType::ARP {
             let (own, neighbors) = (interface.mac, &mut interface.neighbors);
+            let Some(payload) = room.get_mut(..length) else {
+                return refuse(Reason::Oversized);
+            };
             inbound.answer_arp(payload, frame.can_answer, own, neighbors, self.now)?
         } else {
             return refuse(reason_for_ether_type(header.ether_type()));
@@ -113,6 +127,17 @@ impl Reception<'_> {
 struct Inbound<'frame> {
     header: &'frame TaggedHeader,
     device: &'frame VlanDevice,
+}
+
+/// Records an answered echo request, whose answer is at the start of `datagram`; answers of other
+/// protocols are not what the trace is about.
+#[cold]
+fn trace_echo(trace: &mut Trace, ifindex: u32, datagram: &[u8], asker: MacAddress) {
+    if let Ok((header, _)) = Ipv4Header::ref_from_prefix(datagram)
+        && header.protocol() == Protocol::ICMP
+    {
+        trace.record(header.total_length() as u16, ifindex, asker);
+    }
 }
 
 /// A frame is for us when it is addressed to this station, or to all: returns whether to all. One that
@@ -148,8 +173,8 @@ fn reason_for(damage: Damage) -> Reason {
 /// Why a frame too short for a tagged header gets no answer: one with room for an untagged header
 /// still says whether it was meant to carry a tag.
 #[cold]
-fn reason_for_short(octets: &[u8]) -> Reason {
-    match EthernetHeader::ref_from_prefix(octets) {
+fn reason_for_short(buffer: &[u8], length: usize) -> Reason {
+    match EthernetHeader::ref_from_prefix(buffer.get(..length).unwrap_or_default()) {
         Ok((header, _)) if !EtherType(header.ether_type.get()).is_tag() => Reason::Untagged,
         _ => Reason::Runt,
     }

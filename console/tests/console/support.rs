@@ -24,7 +24,7 @@ impl Appliance {
     /// An appliance as it comes up: `eth0.42` with 10.10.10.11/24, and no frame yet.
     pub fn new() -> Self {
         let mac = MacAddress([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
-        let mut interface = Interface::new(mac, 2);
+        let mut interface = Interface::new(mac, 2, TickRate::from_hertz(2_893_202_000));
         let mut filter = VlanSet::new();
         filter.insert(42);
         interface.set_vlan_filter(filter);

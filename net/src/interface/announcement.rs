@@ -88,7 +88,7 @@ mod tests {
 
     fn card() -> Interface {
         let mac = MacAddress([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
-        let mut card = Interface::new(mac, 2);
+        let mut card = Interface::new(mac, 2, crate::time::TickRate::from_hertz(1_000_000_000));
         for (vid, name, addresses) in [
             (42, "eth0.42", &[[10, 10, 10, 11], [192, 0, 2, 1]][..]),
             (43, "eth0.43", &[[10, 10, 43, 11]]),

@@ -5,9 +5,12 @@
 //! other would not, and the same, which a test holds them to.
 
 use super::Inbound;
+use super::udp::Datagram;
 use crate::counters::Reason;
 use crate::interface::SourceScreen;
 use crate::respond;
+use crate::time::Instant;
+use crate::udp::Services;
 use crate::wire::checksum;
 use crate::wire::icmpv4::{self, EchoHeader};
 use crate::wire::ipv4::{self, Ipv4Header, Protocol};
@@ -15,26 +18,37 @@ use crate::wire::ipv4_options::{self, OptionsError};
 use core::hint::cold_path;
 use zerocopy::FromBytes;
 
+/// What answering an IPv4 datagram needs besides the datagram.
+pub(super) struct Ipv4Context<'interface> {
+    /// Whether an answer could be sent.
+    pub can_answer: bool,
+    /// Whether the frame was broadcast.
+    pub broadcast: bool,
+    pub screen: &'interface SourceScreen,
+    pub services: &'interface mut Services,
+    pub now: Instant,
+    pub milliseconds: u32,
+}
+
 impl Inbound<'_> {
-    /// Answers an IPv4 datagram in a frame that was, or was not, broadcast. Returns the answer's octets
+    /// Answers the IPv4 datagram in the first `length` octets of `room`. Returns the answer's octets
     /// behind the tag.
     #[inline]
     pub(super) fn answer_ipv4(
         self,
-        payload: &mut [u8],
-        can_answer: bool,
-        broadcast: bool,
-        screen: &SourceScreen,
-        milliseconds: u32,
+        room: &mut [u8],
+        length: usize,
+        context: Ipv4Context<'_>,
     ) -> Result<usize, Reason> {
-        if can_answer
-            && !broadcast
-            && let Some(octets) = self.answer_usual(payload, screen)
+        if context.can_answer
+            && !context.broadcast
+            && let Some(payload) = room.get_mut(..length)
+            && let Some(octets) = self.answer_usual(payload, context.screen)
         {
             return Ok(octets);
         }
         cold_path();
-        self.answer_any(payload, can_answer, screen, milliseconds)
+        self.answer_any(room, length, context)
     }
 
     /// Answers what nearly every datagram to an appliance like this is, in a frame to us alone: a sound
@@ -71,37 +85,50 @@ impl Inbound<'_> {
     #[inline(never)]
     pub(super) fn answer_any(
         self,
-        payload: &mut [u8],
-        can_answer: bool,
-        screen: &SourceScreen,
-        milliseconds: u32,
+        room: &mut [u8],
+        length: usize,
+        context: Ipv4Context<'_>,
     ) -> Result<usize, Reason> {
+        let payload = room.get(..length).ok_or(Reason::Ipv4Truncated)?;
         let (total_length, header_length) = check_header(payload)?;
+        let message_length = total_length
+            .checked_sub(header_length)
+            .filter(|_| total_length <= length)
+            .ok_or(Reason::Ipv4TotalLength)?;
         // What stands behind the total length is padding (RFC 791), and not looked at.
-        let (header, message) = payload
-            .get_mut(..total_length)
-            .and_then(|datagram| datagram.split_at_mut_checked(header_length))
+        let (header, message) = room
+            .split_at_mut_checked(header_length)
             .ok_or(Reason::Ipv4TotalLength)?;
         let (header, options) =
             Ipv4Header::mut_from_prefix(header).map_err(|_| Reason::Ipv4HeaderLength)?;
-        if screen.rejects(header.source(), self.device) {
+        if context.screen.rejects(header.source(), self.device) {
             return Err(Reason::Ipv4Source);
         }
         let is_group = self.check_destination(header)?;
         check_options(options)?;
-        check_echo_request(header, message)?;
-        if is_group {
-            return Err(Reason::IcmpEchoToGroup);
+        if header.is_fragment() {
+            return Err(Reason::Ipv4Fragment);
         }
-        if !can_answer {
-            return Err(Reason::NoTransmitSlot);
+        match header.protocol() {
+            Protocol::ICMP => {
+                let message = message
+                    .get_mut(..message_length)
+                    .ok_or(Reason::Ipv4TotalLength)?;
+                answer_echo(header, options, message, is_group, &context)?;
+                Ok(total_length)
+            }
+            Protocol::UDP => {
+                let datagram = Datagram {
+                    header,
+                    options,
+                    room: message,
+                    length: message_length,
+                    is_group,
+                };
+                self.answer_udp(datagram, context)
+            }
+            _ => Err(Reason::Ipv4Protocol),
         }
-        ipv4_options::record(options, header.destination(), milliseconds);
-        respond::echo_reply(header, message);
-        if !options.is_empty() {
-            header.seal(options);
-        }
-        Ok(total_length)
     }
 
     /// Checks that a datagram is for us. Returns whether it is for a group rather than for this host
@@ -146,15 +173,14 @@ fn check_options(options: &[u8]) -> Result<(), Reason> {
     })
 }
 
-/// Checks that a datagram carries an echo request. The checksum comes before the type: what is
-/// damaged has none.
-fn check_echo_request(header: &Ipv4Header, message: &[u8]) -> Result<(), Reason> {
-    if header.is_fragment() {
-        return Err(Reason::Ipv4Fragment);
-    }
-    if header.protocol() != Protocol::ICMP {
-        return Err(Reason::Ipv4Protocol);
-    }
+/// Answers an echo request. The checksum comes before the type: what is damaged has none.
+fn answer_echo(
+    header: &mut Ipv4Header,
+    options: &mut [u8],
+    message: &mut [u8],
+    is_group: bool,
+    context: &Ipv4Context<'_>,
+) -> Result<(), Reason> {
     let Ok((echo, _)) = EchoHeader::ref_from_prefix(message) else {
         return Err(Reason::IcmpTruncated);
     };
@@ -163,6 +189,17 @@ fn check_echo_request(header: &Ipv4Header, message: &[u8]) -> Result<(), Reason>
     }
     if !echo.is_request() {
         return Err(Reason::IcmpType);
+    }
+    if is_group {
+        return Err(Reason::IcmpEchoToGroup);
+    }
+    if !context.can_answer {
+        return Err(Reason::NoTransmitSlot);
+    }
+    ipv4_options::record(options, header.destination(), context.milliseconds);
+    respond::echo_reply(header, message);
+    if !options.is_empty() {
+        header.seal(options);
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod datagrams;
 mod oracle;
 mod properties;
 mod reasons;
+mod udp;
 
 use crate::counters::Reason;
 use crate::device::{BUFFER_SIZE, Damage, Received, Receiver, Verdict};
@@ -129,7 +130,7 @@ fn put(frame: &mut [u8], place: usize, octets: &[u8]) {
 /// A card with `eth0.42` (10.10.10.11/24), `eth0.44` (10.10.44.11/24) and `eth0.45`, whose filter lets
 /// through VLANs 42, 43 (which has no device) and 44.
 fn appliance() -> Interface {
-    let mut card = Interface::new(OWN_MAC, 2);
+    let mut card = Interface::new(OWN_MAC, 2, crate::time::TickRate::from_hertz(1_000_000_000));
     for (vid, name) in [(42, "eth0.42"), (44, "eth0.44"), (45, "eth0.45")] {
         card.add_vlan_device(name, vid).expect("is free");
     }

@@ -119,6 +119,19 @@ impl Ipv4Header {
         self.time_to_live = time_to_live.1;
     }
 
+    /// The time to live with which it arrived, or is to be sent.
+    #[inline]
+    pub const fn time_to_live(&self) -> u8 {
+        self.time_to_live
+    }
+
+    /// Makes a datagram that was turned around one of `total_length` octets, sent with at most
+    /// `time_to_live`. To be sealed after.
+    pub(crate) fn set_answer(&mut self, total_length: u16, time_to_live: u8) {
+        self.total_length = total_length.into();
+        self.time_to_live = self.time_to_live.min(time_to_live);
+    }
+
     /// Computes the checksum of this header and its `options` anew.
     pub(crate) fn seal(&mut self, options: &[u8]) {
         self.checksum = Checksum::ZERO;

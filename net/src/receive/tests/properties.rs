@@ -6,6 +6,7 @@
 use super::arp::ARP_REQUEST;
 use super::*;
 use crate::receive::Inbound;
+use crate::receive::ipv4::Ipv4Context;
 use crate::wire::ipv4_options;
 use crate::wire::vlan::TaggedHeader;
 use proptest::prelude::*;
@@ -95,7 +96,11 @@ fn asker(request: &[u8]) -> Interface {
     let mut address = [0; 4];
     address.copy_from_slice(&request[place..place + 4]);
 
-    let mut card = Interface::new(MacAddress(mac), 2);
+    let mut card = Interface::new(
+        MacAddress(mac),
+        2,
+        crate::time::TickRate::from_hertz(1_000_000_000),
+    );
     let vid = u16::from_be_bytes([request[at::TAG_CONTROL], request[at::TAG_CONTROL + 1]]) & 0x0fff;
     card.add_vlan_device("asker", vid).expect("is free");
     let mut filter = VlanSet::new();
@@ -168,17 +173,25 @@ proptest! {
         damages.apply(&mut frame);
         let mut card = appliance();
         let device = card.vlans.serving(42).expect("is served");
-        let answer = |step_by_step: bool| {
+        let mut answer = |step_by_step: bool| {
             let mut frame = frame.clone();
-            let Ok((header, payload)) = TaggedHeader::mut_from_prefix(&mut frame) else {
+            let Ok((header, room)) = TaggedHeader::mut_from_prefix(&mut frame) else {
                 return (None, frame);
             };
             let inbound = Inbound { header, device };
+            let length = room.len();
+            let context = Ipv4Context {
+                can_answer,
+                broadcast: header.destination == MacAddress::BROADCAST,
+                screen: &card.screen,
+                services: &mut card.services,
+                now: NOW,
+                milliseconds: MILLISECONDS,
+            };
             let outcome = if step_by_step {
-                inbound.answer_any(payload, can_answer, &card.screen, MILLISECONDS)
+                inbound.answer_any(room, length, context)
             } else {
-                let broadcast = header.destination == MacAddress::BROADCAST;
-                inbound.answer_ipv4(payload, can_answer, broadcast, &card.screen, MILLISECONDS)
+                inbound.answer_ipv4(room, length, context)
             };
             (Some(outcome), frame)
         };
