@@ -20,6 +20,7 @@ use pollux_console::view::{
     BootView, ClockView, ConsoleView, MemoryView, PollView, PortView, StatusView,
 };
 use pollux_net::device::Device;
+use pollux_net::services::sink::{self, Message, Sink};
 use pollux_net::time::Instant;
 
 /// Octets that may be typed ahead while a reply is printed.
@@ -96,6 +97,10 @@ impl Session {
             && let Some(record) = take_trace(kernel)
         {
             serial::line(format_args!("{}", TraceLine(&record)));
+        } else if self.trace_has_turn
+            && let Some(message) = take_message(kernel)
+        {
+            serial::line(format_args!("{}: {message}", message.source));
         } else if let Some(script) = &mut self.script {
             match script.next() {
                 Some(line) => {
@@ -228,6 +233,14 @@ fn trace_is_waiting(kernel: &Kernel) -> bool {
         .ports
         .iter()
         .any(|port| port.interface.trace().is_waiting())
+}
+
+/// A text that came in for the sink, which is there to be printed.
+fn take_message(kernel: &mut Kernel) -> Option<Message> {
+    kernel.ports.iter_mut().find_map(|port| {
+        let services = port.interface.services_mut();
+        services.get_mut::<Sink>(None, sink::PORT)?.take()
+    })
 }
 
 fn take_trace(kernel: &mut Kernel) -> Option<pollux_net::trace::TraceRecord> {

@@ -46,6 +46,11 @@ use boot::{Boot, Files};
 use clock::Clock;
 use core::net::Ipv4Addr;
 use pollux_net::interface::{ConfigurationError, Ipv4Cidr};
+use pollux_net::services::discard::{self, Discard};
+use pollux_net::services::echo::{self, Echo};
+use pollux_net::services::sink::{self, Sink};
+use pollux_net::services::stamp::{self, Stamp};
+use pollux_net::udp::{RegisterError, UdpService};
 use pollux_net::vlan::VlanSet;
 
 /// The version of the appliance.
@@ -108,6 +113,41 @@ impl Kernel {
     /// The files that were given with the kernel.
     pub const fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// Has a UDP service on each card: `make` makes one for each, to be found at `port` of all its
+    /// addresses. Allocates.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`] when the port is taken or there are too many services; cards before the one
+    /// that refused it have it.
+    pub fn serve<S: UdpService>(
+        &mut self,
+        port: u16,
+        mut make: impl FnMut() -> S,
+    ) -> Result<(), RegisterError> {
+        for card in &mut self.ports {
+            let services = card.interface.services_mut();
+            services.register(None, port, Box::new(make()))?;
+        }
+        Ok(())
+    }
+
+    /// Serves UDP echo (port 7), discard (9), STAMP (862), the far end of `latmus` (59059) and of
+    /// `oob-net-udp` (42042) on every card.
+    pub fn serve_defaults(&mut self) {
+        let rate = self.clock.rate();
+        let registered = [
+            self.serve(echo::PORT, Echo::new),
+            self.serve(echo::LATMUS_PORT, Echo::for_latmus),
+            self.serve(discard::PORT, || Discard),
+            self.serve(stamp::PORT, || Stamp::new(clock::now, rate, false)),
+            self.serve(sink::PORT, Sink::new),
+        ];
+        for error in registered.into_iter().filter_map(Result::err) {
+            log::error!("udp: {error}");
+        }
     }
 
     /// Makes `eth0.42` with 10.10.10.11/24 on the first card, and 42 its filter list. A machine

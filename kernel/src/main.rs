@@ -1,6 +1,7 @@
 //! The appliance: the smallest program on the kernel library.
 //!
-//! It takes the defaults (`eth0.42` with 10.10.10.11/24, filter list 42) and serves. A binary of
+//! It takes the defaults (`eth0.42` with 10.10.10.11/24, filter list 42, and the UDP services that come
+//! along) and serves. A binary of
 //! your own starts from here.
 #![no_std]
 #![no_main]
@@ -11,5 +12,6 @@ pollux_kernel::entry!(main);
 
 fn main(mut kernel: Kernel) -> ! {
     kernel.configure_defaults();
+    kernel.serve_defaults();
     kernel.run()
 }
