@@ -65,6 +65,13 @@ impl Boot {
         boot.with(&["--image", &image, "--firmware", firmware])
     }
 
+    /// A boot of another kernel than the appliance's.
+    pub fn of_kernel(kernel: &str) -> Self {
+        let mut boot = Self::new();
+        boot.has_kernel = false;
+        boot.with(&["--kernel", kernel])
+    }
+
     /// Adds options of `./run.sh boot`.
     pub fn with(mut self, options: &[&str]) -> Self {
         self.options.extend(options.iter().map(ToString::to_string));

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 /// A row for each: the test's name, the command, and what it must print; it must also succeed.
 /// A service of the appliance gets its rows here.
 fn programs_agree(suite: &mut Suite<Pair>) {
-    let rows: [(&str, &str, &[&str]); 14] = [
+    let rows: [(&str, &str, &[&str]); 15] = [
         (
             "ping_is_answered",
             "ping -c 5 -i 0.2 10.10.10.11",
@@ -78,6 +78,11 @@ fn programs_agree(suite: &mut Suite<Pair>) {
                 "RR: \t10.10.10.10\n\t10.10.10.11\n",
                 "3 packets transmitted, 3 received, 0% packet loss",
             ],
+        ),
+        (
+            "udp_echo_answers_nping",
+            "nping --udp -p 7 -g 40000 -c 3 --delay 200ms --data-string hello 10.10.10.11",
+            &["Raw packets sent: 3 (99B) | Rcvd: 3 (126B) | Lost: 0 (0.00%)"],
         ),
         (
             "arping_of_iputils_is_answered",
