@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 /// A row for each: the test's name, the command, and what it must print; it must also succeed.
 /// A service of the appliance gets its rows here.
 fn programs_agree(suite: &mut Suite<Pair>) {
-    let rows: [(&str, &str, &[&str]); 15] = [
+    let rows: [(&str, &str, &[&str]); 16] = [
         (
             "ping_is_answered",
             "ping -c 5 -i 0.2 10.10.10.11",
@@ -60,6 +60,12 @@ fn programs_agree(suite: &mut Suite<Pair>) {
             "ping_with_ones_only_is_answered",
             "ping -c 5 -i 0.2 -p ff 10.10.10.11",
             &["5 packets transmitted, 5 received, 0% packet loss"],
+        ),
+        (
+            // It fills the ICMP code with its pattern, too.
+            "ping_of_busybox_with_ones_only_is_answered",
+            "busybox ping -c 2 -p ff 10.10.10.11",
+            &["2 packets transmitted, 2 packets received, 0% packet loss"],
         ),
         (
             "ping_with_zeros_only_is_answered",

@@ -25,10 +25,11 @@ const ECHO_REPLY: u8 = 0;
 const ECHO_REQUEST: u8 = 8;
 
 impl EchoHeader {
-    /// Whether this is an echo request.
+    /// Whether this is an echo request. Its code should be 0 (RFC 792), but some askers fill it with
+    /// their pattern, and are answered everywhere else: it is returned as it is.
     #[inline]
-    pub fn is_request(&self) -> bool {
-        [self.message_type, self.code] == [ECHO_REQUEST, 0]
+    pub const fn is_request(&self) -> bool {
+        self.message_type == ECHO_REQUEST
     }
 
     /// Makes a request its reply, whose `data` follow this header. Only the type changes, so neither
@@ -38,7 +39,7 @@ impl EchoHeader {
         self.message_type = ECHO_REPLY;
         self.checksum = self
             .checksum
-            .updated([([ECHO_REQUEST, 0], [ECHO_REPLY, 0])]);
+            .updated([([ECHO_REQUEST, self.code], [ECHO_REPLY, self.code])]);
         if self.checksum == Checksum::ZERO {
             self.settle_zero_checksum(data);
         }
@@ -105,8 +106,8 @@ mod tests {
     }
 
     #[test]
-    fn other_types_and_codes_are_no_requests() {
-        for (message_type, code) in [(0, 0), (8, 1), (3, 3), (13, 0)] {
+    fn other_types_are_no_requests() {
+        for (message_type, code) in [(0, 0), (0, 8), (3, 3), (13, 0)] {
             let octets = [message_type, code, 0, 0, 0, 0, 0, 0];
             let header = EchoHeader::ref_from_bytes(&octets).expect("8 octets");
             assert!(!header.is_request());

@@ -82,7 +82,6 @@ const ECHOES: &[(Reason, &str, Spoil)] = &[
     (Reason::IcmpChecksum, "a bit of the data was flipped", |frame| frame.octets[at::DATA] ^= 0x80),
     (Reason::IcmpChecksum, "the message is all zeros", |frame| frame.put(at::ICMP, &[0; 16])),
     (Reason::IcmpType, "the message is an echo reply", |frame| sealed(frame, at::ICMP, &[0])),
-    (Reason::IcmpType, "the message is an echo request of another code", |frame| sealed(frame, at::ICMP_CODE, &[1])),
     (Reason::IcmpEchoToGroup, "the request is for all hosts of the network", |frame| sealed(frame, at::DESTINATION_IP, &[10, 10, 10, 255])),
     (Reason::NoTransmitSlot, "there is no room to answer a ping", |frame| frame.can_answer = false),
 ];
