@@ -63,14 +63,17 @@ impl Port {
     /// Announces one address that was not announced yet, if there is one and the link is up.
     pub(crate) fn announce_next(&mut self) {
         let next = self.interface.announcements().nth(self.announced);
-        if let Some(announcement) = next
-            && self.link.up
-            && self
-                .device
-                .transmit(|buffer| announcement.compose(buffer))
-                .is_ok()
-        {
+        let Some(announcement) = next.filter(|_| self.link.up) else {
+            return;
+        };
+        let mut length = 0;
+        let queued = self.device.transmit(|buffer| {
+            length = announcement.compose(buffer);
+            length
+        });
+        if queued.is_ok() {
             self.announced += 1;
+            self.interface.count_transmitted(announcement.vid(), length);
             self.device.ring_doorbells();
         }
     }
