@@ -210,3 +210,62 @@ impl Log for Logger {
 
     fn flush(&self) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without_uart() -> Serial {
+        Serial {
+            uart: None,
+            ring: Deque::new(),
+            dropped_lines: 0,
+            prompting: false,
+        }
+    }
+
+    fn queued(serial: &Serial) -> String<RING> {
+        serial.ring.iter().map(|&octet| char::from(octet)).collect()
+    }
+
+    #[test]
+    fn a_full_ring_drops_whole_lines_and_counts_them() {
+        let mut serial = without_uart();
+        let line = "x".repeat(98);
+        for _ in 0..RING / 100 + 3 {
+            serial.put_line(&line);
+        }
+        assert_eq!(serial.dropped_lines(), 3);
+        assert_eq!(serial.room(), RING % 100);
+        assert!(
+            queued(&serial)
+                .split_terminator(LINE_END)
+                .all(|kept| kept == line)
+        );
+        // What still fits is kept.
+        serial.put_line("y");
+        assert!(queued(&serial).ends_with("x\r\ny\r\n"));
+    }
+
+    #[test]
+    fn draining_is_bounded_and_makes_room_again() {
+        let mut serial = without_uart();
+        serial.put_line("0123456789");
+        serial.drain();
+        assert_eq!(queued(&serial), "456789\r\n");
+        serial.flush();
+        assert_eq!(serial.room(), RING);
+    }
+
+    #[test]
+    fn a_line_takes_the_place_of_the_prompt_only_where_there_is_one() {
+        let mut serial = without_uart();
+        serial.put_line("first");
+        serial.put_prompt("pollux> ");
+        assert!(serial.is_prompting());
+        serial.put_line("second");
+        assert!(!serial.is_prompting());
+        let expected = ["first\r\npollux> ", ERASE_LINE, "second\r\n"].concat();
+        assert_eq!(queued(&serial), expected.as_str());
+    }
+}
