@@ -11,6 +11,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod backlog;
 pub mod dma;
 pub mod e1000;
 pub mod mmio;

@@ -28,6 +28,9 @@ pub struct Received<'buffer> {
     /// Whether an answer could be transmitted. When not, the transmit ring is full or the link is
     /// down, and [`Verdict::Answer`] is not a permitted verdict.
     pub can_answer: bool,
+    /// Whether the frame could be kept for later. When not, [`Verdict::Defer`] is not a permitted
+    /// verdict.
+    pub can_defer: bool,
 }
 
 /// What is wrong with a frame as the device delivered it.
@@ -51,6 +54,40 @@ pub enum Verdict {
     },
     /// There is nothing to say: give the buffer back to the device.
     Release,
+    /// Not now: keep the buffer as it is, until [`Device::process_deferred`] hands it up again.
+    Defer,
+}
+
+/// How many frames without an answer end a batch.
+const UNANSWERED_PER_BATCH: usize = 4;
+
+/// When a batch ends before all frames that stood in memory were looked at.
+///
+/// An answer must not wait for its doorbell behind frames that need none: so a batch ends with the
+/// first answer behind a frame that got none, and with the fourth frame that got none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Batch {
+    unanswered: usize,
+}
+
+impl Batch {
+    /// A batch without frames.
+    #[inline]
+    pub const fn new() -> Self {
+        Self { unanswered: 0 }
+    }
+
+    /// Takes note of a verdict. Returns whether the frame was the batch's last.
+    #[inline]
+    pub const fn ends_with(&mut self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Answer { .. } => self.unanswered > 0,
+            Verdict::Release | Verdict::Defer => {
+                self.unanswered = self.unanswered.saturating_add(1);
+                self.unanswered >= UNANSWERED_PER_BATCH
+            }
+        }
+    }
 }
 
 /// Decides about frames: the stack's side of [`Device::process`].
@@ -103,7 +140,16 @@ pub trait Device {
 
     /// Hands the first `count` frames that [`Device::ready`] counted to `receiver`, oldest first,
     /// and queues its answers. Nothing reaches the device before [`Device::ring_doorbells`].
+    ///
+    /// May stop before `count`, where [`Batch`] says so.
     fn process(&mut self, count: usize, receiver: &mut impl Receiver);
+
+    /// Hands the oldest frames that were deferred to `receiver`, at most `budget` of them, and queues
+    /// its answers. None of them can be deferred again.
+    fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver);
+
+    /// How many frames were deferred and not handed up again yet.
+    fn deferred(&self) -> usize;
 
     /// Queues a frame of our own: `compose` writes it into a free transmit buffer and returns its
     /// length. Nothing reaches the device before [`Device::ring_doorbells`].

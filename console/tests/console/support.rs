@@ -80,6 +80,7 @@ impl Appliance {
             length: octets.len(),
             damage: None,
             can_answer: true,
+            can_defer: true,
         })
     }
 

@@ -14,6 +14,7 @@ use super::registers::*;
 use super::ring::{Placement, ReceiveRing, TransmitRing};
 use super::statistics::Statistics;
 use super::{Card, E1000, E1000Error};
+use crate::backlog::Backlog;
 use crate::dma::DmaRegion;
 use crate::registers::RegisterAccess;
 
@@ -116,6 +117,7 @@ impl<R: RegisterAccess> Quiet<R> {
         } = self;
         let receive = ReceiveRing::new(memory)?;
         let transmit = TransmitRing::new(memory)?;
+        let backlog = Backlog::new(memory)?;
 
         set_link_up(&mut registers);
         disable_what_is_not_used(&mut registers);
@@ -135,12 +137,14 @@ impl<R: RegisterAccess> Quiet<R> {
             receive,
             transmit,
             link: Link::default(),
+            backlog,
             gone: false,
             card,
             mac_address,
             vlans: vlans.clone(),
             statistics,
             impossible_answers: 0,
+            impossible_deferrals: 0,
         };
         device.read_link();
         Ok(device)

@@ -22,7 +22,7 @@ mod statistics;
 mod tests;
 
 use pollux_net::device::{
-    BUFFER_SIZE, Device, Link, Received, Receiver, Statistic, TransmitError, Verdict,
+    BUFFER_SIZE, Batch, Device, Link, Received, Receiver, Statistic, TransmitError, Verdict,
 };
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
@@ -35,6 +35,7 @@ use ring::{ReceiveRing, SLOTS, TransmitRing};
 pub use statistics::COUNTERS;
 use statistics::Statistics;
 
+use crate::backlog::Backlog;
 use crate::dma::TABLE_ALIGNMENT;
 use crate::registers::RegisterAccess;
 
@@ -45,6 +46,7 @@ pub struct E1000<R> {
     receive: ReceiveRing,
     transmit: TransmitRing,
     link: Link,
+    backlog: Backlog,
     registers: Registers<R>,
     /// Whether the registers read as all ones last time.
     gone: bool,
@@ -55,12 +57,15 @@ pub struct E1000<R> {
     statistics: Statistics,
     /// Answers that a receiver gave although it was told that none could be sent.
     impossible_answers: u64,
+    /// Frames that a receiver deferred although it was told that none could be kept.
+    impossible_deferrals: u64,
 }
 
 impl<R> E1000<R> {
     /// How much of a [`crate::dma::DmaRegion`] a card needs at most: two rings, each with its
-    /// buffers, and what aligning the first may skip.
-    pub const MEMORY: usize = 2 * (TABLE_ALIGNMENT + SLOTS * BUFFER_SIZE) + TABLE_ALIGNMENT;
+    /// buffers, what aligning the first may skip, and the backlog.
+    pub const MEMORY: usize =
+        2 * (TABLE_ALIGNMENT + SLOTS * BUFFER_SIZE) + TABLE_ALIGNMENT + Backlog::MEMORY;
 }
 
 impl<R: RegisterAccess> E1000<R> {
@@ -77,6 +82,12 @@ impl<R: RegisterAccess> E1000<R> {
         self.gone = status.is_gone();
         self.link = status.link();
     }
+}
+
+/// Counts a verdict that a receiver must not give.
+#[cold]
+const fn count_impossible(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
 }
 
 impl Status {
@@ -122,6 +133,7 @@ impl<R: RegisterAccess> Device for E1000<R> {
     #[inline]
     fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
         let link_is_up = self.link.up;
+        let mut batch = Batch::new();
         for _ in 0..count {
             let Some(mut arrival) = self.receive.arrival() else {
                 break;
@@ -137,16 +149,62 @@ impl<R: RegisterAccess> Device for E1000<R> {
                 length,
                 damage,
                 can_answer: vacancy.is_some(),
+                can_defer: self.backlog.has_room(),
             });
             match (verdict, vacancy) {
                 (Verdict::Answer { length }, Some(vacancy)) => arrival.answer(vacancy, length),
                 (Verdict::Release, _) => arrival.release(),
+                (Verdict::Defer, _) => {
+                    if !arrival.defer(&mut self.backlog, length) {
+                        count_impossible(&mut self.impossible_deferrals);
+                    }
+                }
                 (Verdict::Answer { .. }, None) => {
-                    self.impossible_answers = self.impossible_answers.saturating_add(1);
+                    count_impossible(&mut self.impossible_answers);
                     arrival.release();
                 }
             }
+            if batch.ends_with(verdict) {
+                break;
+            }
         }
+    }
+
+    fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {
+        for _ in 0..budget {
+            let Some(mut kept) = self.backlog.oldest() else {
+                break;
+            };
+            let vacancy = if self.link.up {
+                self.transmit.vacancy()
+            } else {
+                None
+            };
+            let verdict = receiver.receive(Received {
+                length: kept.length(),
+                buffer: kept.bytes(),
+                damage: None,
+                can_answer: vacancy.is_some(),
+                can_defer: false,
+            });
+            match (verdict, vacancy) {
+                (Verdict::Answer { length }, Some(vacancy)) => vacancy.answer(kept, length),
+                (Verdict::Release, _) => kept.release(),
+                (Verdict::Defer, _) => {
+                    count_impossible(&mut self.impossible_deferrals);
+                    kept.release();
+                }
+                (Verdict::Answer { .. }, None) => {
+                    count_impossible(&mut self.impossible_answers);
+                    kept.release();
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn deferred(&self) -> usize {
+        self.backlog.len()
     }
 
     #[inline]
@@ -185,10 +243,12 @@ impl<R: RegisterAccess> Device for E1000<R> {
     }
 
     fn statistics(&self) -> impl Iterator<Item = Statistic> + '_ {
-        self.statistics.iter().chain([Statistic {
-            name: "tx_dropped",
-            value: self.impossible_answers,
-        }])
+        let own = [
+            ("tx_dropped", self.impossible_answers),
+            ("rx_dropped", self.impossible_deferrals),
+        ];
+        let own = own.map(|(name, value)| Statistic { name, value });
+        self.statistics.iter().chain(own)
     }
 
     /// Writes only what has changed. Neither direction stops meanwhile.

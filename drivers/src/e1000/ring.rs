@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use pollux_net::device::{BUFFER_SIZE, Damage, MINIMUM_FRAME};
 
+use crate::backlog::{Backlog, Kept};
 use crate::dma::{Buffer, DeviceShared, DmaRegion, OutOfDmaMemory, TABLE_ALIGNMENT, Table};
 
 /// Slots of each ring.
@@ -255,6 +256,17 @@ impl Arrival<'_> {
         self.ring.slots.advance(0);
     }
 
+    /// Keeps the frame, the first `length` octets of the buffer, in `backlog`, and gives the slot back
+    /// to the card with a spare buffer in it. Returns `false` when there was no room: the frame is then
+    /// gone.
+    #[inline]
+    pub fn defer(self, backlog: &mut Backlog, length: usize) -> bool {
+        let (_, buffer) = self.ring.slots.current();
+        let kept = backlog.keep(buffer, length);
+        self.release();
+        kept
+    }
+
     /// Makes the buffer change places with the one in `vacancy`, from where its first `length` octets
     /// go out, and gives the slot back to the card.
     #[inline]
@@ -345,6 +357,13 @@ impl Vacancy<'_> {
     pub fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
         // SAFETY: the card only reads what is queued, and a vacancy exists only where it has done so.
         unsafe { self.buffer().bytes() }
+    }
+
+    /// Makes the buffer change places with that of `kept`, and queues the first `length` octets of it.
+    #[inline]
+    pub fn answer(mut self, kept: Kept<'_>, length: usize) {
+        kept.exchange(self.buffer());
+        self.queue(length);
     }
 
     /// Queues the first `length` octets of the buffer, made up to [`MINIMUM_FRAME`] with zeros, so

@@ -101,6 +101,7 @@ struct Delivery {
     length: usize,
     damage: Option<Damage>,
     can_answer: bool,
+    can_defer: bool,
 }
 
 impl Delivery {
@@ -110,6 +111,7 @@ impl Delivery {
             length: octets.len(),
             damage: None,
             can_answer: true,
+            can_defer: true,
         }
     }
 
@@ -167,6 +169,7 @@ fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason>
         length: delivery.length,
         damage: delivery.damage,
         can_answer: delivery.can_answer,
+        can_defer: delivery.can_defer,
     });
 
     let (received_now, answered_now, reasons_now) = tally(card);
@@ -202,6 +205,7 @@ fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason>
             assert_eq!(reasons_now[index], reasons[index] + 1);
             Err(Reason::ALL[index])
         }
+        Verdict::Defer => panic!("nothing is deferred yet"),
     }
 }
 

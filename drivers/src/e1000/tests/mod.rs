@@ -3,6 +3,7 @@
 mod answers;
 mod bring_up;
 mod damage;
+mod deferred;
 mod doorbells;
 mod filters;
 mod link;
@@ -106,7 +107,42 @@ impl Bench {
     /// One turn of the poll loop: how many frames were processed.
     fn turn(&mut self, budget: usize, receiver: impl FnMut(Received<'_>) -> Verdict) -> usize {
         let count = self.device.ready(budget);
-        self.device.process(count, &mut Script(receiver));
+        self.process(count, receiver);
+        self.device.ring_doorbells();
+        self.check();
+        count
+    }
+
+    /// Processes `count` frames, in as many batches as it takes.
+    fn process(&mut self, count: usize, mut receiver: impl FnMut(Received<'_>) -> Verdict) {
+        let mut processed = 0;
+        while processed < count {
+            let before = processed;
+            let mut receiver = Script(|received: Received<'_>| {
+                processed += 1;
+                receiver(received)
+            });
+            self.device.process(count - before, &mut receiver);
+            if processed == before {
+                break;
+            }
+        }
+    }
+
+    /// One turn in which nothing arrives: how many frames were left over for later and handed up.
+    fn deferred_turn(
+        &mut self,
+        budget: usize,
+        mut receiver: impl FnMut(Received<'_>) -> Verdict,
+    ) -> usize {
+        let mut count = 0;
+        let mut receiver = Script(|received: Received<'_>| {
+            assert!(!received.can_defer);
+            assert_eq!(received.damage, None);
+            count += 1;
+            receiver(received)
+        });
+        self.device.process_deferred(budget, &mut receiver);
         self.device.ring_doorbells();
         self.check();
         count
@@ -147,7 +183,8 @@ impl Bench {
 
 impl<R> E1000<R> {
     fn buffers(&self) -> impl Iterator<Item = u64> + '_ {
-        self.receive.buffers().chain(self.transmit.buffers())
+        let rings = self.receive.buffers().chain(self.transmit.buffers());
+        rings.chain(self.backlog.buffers())
     }
 
     fn sorted_buffers(&self) -> Vec<u64> {

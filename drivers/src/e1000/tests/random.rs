@@ -11,6 +11,12 @@ enum Event {
     Poll {
         budget: usize,
         answers: u64,
+        deferrals: u64,
+        length: usize,
+    },
+    Deferred {
+        budget: usize,
+        answers: u64,
         length: usize,
     },
     Transmit(usize),
@@ -26,8 +32,13 @@ fn lawful() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (any::<u8>(), any::<u8>()).prop_map(|(n, filler)| Event::Frames(n, filler)),
         2 => any::<u64>().prop_map(Event::Descriptor),
-        6 => (0_usize..300, any::<u64>(), length.clone()).prop_map(
-            |(budget, answers, length)| Event::Poll { budget, answers, length }
+        6 => (0_usize..300, any::<u64>(), any::<u64>(), length.clone()).prop_map(
+            |(budget, answers, deferrals, length)| {
+                Event::Poll { budget, answers, deferrals, length }
+            }
+        ),
+        2 => (0_usize..80, any::<u64>(), length.clone()).prop_map(
+            |(budget, answers, length)| Event::Deferred { budget, answers, length }
         ),
         2 => length.prop_map(Event::Transmit),
         2 => (0_usize..300).prop_map(Event::Credit),
@@ -67,18 +78,37 @@ impl Bench {
             Event::Poll {
                 budget,
                 answers,
+                deferrals,
                 length,
             } => {
                 let mut turn = 0;
                 let count = self.turn(budget, |received| {
                     assert!(received.length <= BUFFER_SIZE);
                     turn += 1;
-                    match answers >> (turn % 64) & 1 {
-                        1 => Verdict::Answer { length },
+                    match (answers >> (turn % 64) & 1, deferrals >> (turn % 64) & 1) {
+                        (1, _) => Verdict::Answer { length },
+                        (_, 1) => Verdict::Defer,
                         _ => Verdict::Release,
                     }
                 });
                 assert!(count <= budget);
+            }
+            Event::Deferred {
+                budget,
+                answers,
+                length,
+            } => {
+                let (mut turn, waiting) = (0, self.device.deferred());
+                let count = self.deferred_turn(budget, |_| {
+                    turn += 1;
+                    match answers >> (turn % 64) & 3 {
+                        1 => Verdict::Answer { length },
+                        2 => Verdict::Defer,
+                        _ => Verdict::Release,
+                    }
+                });
+                assert_eq!(count, budget.min(waiting));
+                assert_eq!(self.device.deferred(), waiting - count);
             }
             Event::Transmit(length) => {
                 let _ = self.device.transmit(|buffer| {

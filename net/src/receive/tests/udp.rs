@@ -60,6 +60,7 @@ fn outcome(card: &mut Interface, frame: &[u8], can_answer: bool) -> Option<Vec<u
         length: frame.len(),
         damage: None,
         can_answer,
+        can_defer: true,
     });
     let counters: &Counters = card.counters();
     assert_eq!(
@@ -68,7 +69,7 @@ fn outcome(card: &mut Interface, frame: &[u8], can_answer: bool) -> Option<Vec<u
     );
     match verdict {
         Verdict::Answer { length } => Some(buffer[..length].to_vec()),
-        Verdict::Release => None,
+        Verdict::Release | Verdict::Defer => None,
     }
 }
 

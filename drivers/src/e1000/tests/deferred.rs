@@ -1,0 +1,124 @@
+//! Frames that are kept for later, and when a batch ends.
+
+use super::*;
+use crate::backlog::CAPACITY;
+
+#[test]
+fn deferred_frames_come_up_later_in_order_and_are_answered_where_they_lie() {
+    let mut bench = bench();
+    for filler in 0..6 {
+        bench.model().receive(&frame(filler));
+    }
+    let mut places = Vec::new();
+    bench.turn(64, |received| {
+        assert!(received.can_defer);
+        places.push(received.buffer.as_ptr());
+        Verdict::Defer
+    });
+    assert_eq!(bench.device.deferred(), 6);
+    // Later frames overtake them.
+    bench.model().receive(&frame(100));
+    bench.echo();
+    assert_eq!(bench.take_sent(), [frame(100)]);
+    let mut shown = Vec::new();
+    for expected in [4, 2, 0] {
+        let count = bench.deferred_turn(4, |received| {
+            assert_eq!(received.buffer[..received.length], frame(shown.len() as u8));
+            shown.push(received.buffer.as_ptr());
+            match received.buffer[40] {
+                3 => Verdict::Release,
+                _ => Verdict::Answer {
+                    length: received.length,
+                },
+            }
+        });
+        assert_eq!(count, expected);
+    }
+    assert_eq!(shown, places);
+    let expected: Vec<_> = [0, 1, 2, 4, 5].map(frame).into();
+    assert_eq!(bench.take_sent(), expected);
+}
+
+#[test]
+fn no_more_are_kept_than_there_is_room_for() {
+    let mut bench = bench();
+    let (mut kept, mut refused) = (0, 0);
+    for _ in 0..CAPACITY + 10 {
+        bench.model().receive(&frame(1));
+        bench.turn(64, |received| match received.can_defer {
+            true => {
+                kept += 1;
+                Verdict::Defer
+            }
+            false => {
+                refused += 1;
+                Verdict::Release
+            }
+        });
+    }
+    assert_eq!((kept, refused), (CAPACITY, 10));
+    assert_eq!(bench.device.deferred(), CAPACITY);
+    // One that is deferred all the same is lost, and counted.
+    bench.model().receive(&frame(1));
+    bench.turn(64, |_| Verdict::Defer);
+    assert_eq!(bench.device.deferred(), CAPACITY);
+    assert_eq!(bench.statistic("rx_dropped"), 1);
+    assert_eq!(
+        bench.deferred_turn(usize::MAX, |_| Verdict::Defer),
+        CAPACITY
+    );
+    assert_eq!(bench.statistic("rx_dropped"), 1 + CAPACITY as u64);
+}
+
+#[test]
+fn deferred_frames_are_not_answered_while_the_link_is_down() {
+    let mut bench = bench();
+    bench.model().receive(&frame(1));
+    bench.turn(64, |_| Verdict::Defer);
+    bench.model().link_up = false;
+    bench.device.refresh_link();
+    let count = bench.deferred_turn(1, |received| {
+        assert!(!received.can_answer);
+        Verdict::Release
+    });
+    assert_eq!((count, bench.device.deferred()), (1, 0));
+}
+
+/// Processes what is ready as one batch, with `verdicts` for one frame after the other. Returns how
+/// many frames it had.
+fn batch(bench: &mut Bench, verdicts: &[Verdict]) -> usize {
+    for _ in verdicts {
+        bench.model().receive(&frame(1));
+    }
+    let count = bench.device.ready(64);
+    let mut processed = 0;
+    let mut script = Script(|_: Received<'_>| {
+        processed += 1;
+        verdicts[processed - 1]
+    });
+    bench.device.process(count, &mut script);
+    bench.device.ring_doorbells();
+    bench.turn(64, |_| Verdict::Release);
+    processed
+}
+
+#[test]
+fn an_answer_does_not_wait_for_its_doorbell_behind_frames_without_one() {
+    let (answer, release, defer) = (
+        Verdict::Answer { length: 98 },
+        Verdict::Release,
+        Verdict::Defer,
+    );
+    let mut bench = bench();
+    for (verdicts, expected) in [
+        (&[answer; 64][..], 64),
+        (&[release; 64], 4),
+        (&[defer; 64], 4),
+        (&[release, defer, release, defer, answer], 4),
+        (&[defer, answer, answer], 2),
+        (&[answer, answer, release, answer, answer], 4),
+        (&[answer, answer, answer, defer, release, release], 6),
+    ] {
+        assert_eq!(batch(&mut bench, verdicts), expected, "{verdicts:?}");
+    }
+}
