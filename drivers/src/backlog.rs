@@ -8,7 +8,7 @@ use core::mem;
 
 use pollux_net::device::BUFFER_SIZE;
 
-use crate::dma::{Buffer, DmaRegion, OutOfDmaMemory};
+use crate::dma::{BUFFER_STRIDE, Buffer, DmaRegion, OutOfDmaMemory};
 
 /// How many frames are kept at most.
 pub const CAPACITY: usize = 64;
@@ -29,7 +29,7 @@ pub struct Backlog {
 
 impl Backlog {
     /// Octets of a [`DmaRegion`] that one takes.
-    pub const MEMORY: usize = CAPACITY * BUFFER_SIZE;
+    pub const MEMORY: usize = CAPACITY * BUFFER_STRIDE;
 
     /// One with nothing in it.
     ///
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn frames_come_back_in_order_and_no_buffer_is_lost() {
-        let memory = TestMemory::new(Backlog::MEMORY + 4 * BUFFER_SIZE);
+        let memory = TestMemory::new(Backlog::MEMORY + 4 * BUFFER_STRIDE);
         let mut region = memory.region();
         let mut backlog = Backlog::new(&mut region).expect("room");
         let mut others: [Buffer; 4] = region.buffers().expect("room");
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_full_one_keeps_nothing_and_changes_nothing() {
-        let memory = TestMemory::new(Backlog::MEMORY + BUFFER_SIZE);
+        let memory = TestMemory::new(Backlog::MEMORY + BUFFER_STRIDE);
         let mut region = memory.region();
         let mut backlog = Backlog::new(&mut region).expect("room");
         let [mut buffer] = region.buffers().expect("room");

@@ -14,6 +14,12 @@ use pollux_net::device::BUFFER_SIZE;
 /// What descriptor tables are aligned to: a page, so that no table of one page crosses another.
 pub const TABLE_ALIGNMENT: usize = 4096;
 
+/// Octets in front of every frame buffer that are the buffer's as well: room for a header which a
+/// device wants in front of the frame. A cache line, so that buffers start at one, too.
+pub const HEADROOM: usize = 64;
+/// Octets of a [`DmaRegion`] that a frame buffer takes.
+pub const BUFFER_STRIDE: usize = HEADROOM + BUFFER_SIZE;
+
 /// Memory set aside for devices, as far as it has not been carved up yet.
 #[derive(Debug)]
 pub struct DmaRegion {
@@ -85,17 +91,21 @@ impl DmaRegion {
         })
     }
 
-    /// Carves off `N` frame buffers, each aligned to its size.
+    /// Carves off `N` frame buffers, each at the start of a cache line and behind its [`HEADROOM`].
     ///
     /// # Errors
     ///
     /// [`OutOfDmaMemory`]; the region is then unchanged.
     pub fn buffers<const N: usize>(&mut self) -> Result<[Buffer; N], OutOfDmaMemory> {
-        let (start, physical) = self.carve(N * BUFFER_SIZE, BUFFER_SIZE)?;
-        Ok(core::array::from_fn(|index| Buffer {
-            // SAFETY: `index` is below `N`, so the sum stays inside the octets carved off just now.
-            bytes: unsafe { start.add(index * BUFFER_SIZE) }.cast(),
-            physical: physical + (index * BUFFER_SIZE) as u64,
+        let (start, physical) = self.carve(N * BUFFER_STRIDE, HEADROOM)?;
+        Ok(core::array::from_fn(|index| {
+            let offset = index * BUFFER_STRIDE + HEADROOM;
+            Buffer {
+                // SAFETY: `index` is below `N`, so the sum stays inside the octets carved off just
+                // now.
+                bytes: unsafe { start.add(offset) }.cast(),
+                physical: physical + offset as u64,
+            }
         }))
     }
 
@@ -180,7 +190,7 @@ impl<T: DeviceShared, const N: usize> Table<T, N> {
 // SAFETY: the table is reached through this value alone, and its entries are atomics.
 unsafe impl<T: DeviceShared + Send, const N: usize> Send for Table<T, N> {}
 
-/// One frame buffer of [`BUFFER_SIZE`] octets. There is exactly one handle to each, which cannot be
+/// One frame buffer of [`BUFFER_SIZE`] octets, and its [`HEADROOM`]. There is exactly one handle to each, which cannot be
 /// copied: where the handle is, there is the buffer. A ring that has told its device of the buffer
 /// keeps the handle to itself until the device is done with it.
 #[derive(Debug)]
@@ -190,7 +200,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// The buffer's address as devices know it.
+    /// The buffer's address as devices know it. The headroom lies in front of it.
     #[inline]
     pub const fn physical(&self) -> u64 {
         self.physical
@@ -207,6 +217,18 @@ impl Buffer {
         // SAFETY: the octets are mapped, initialised, and belong to this handle, of which there is
         // one; the caller vouches for the devices.
         unsafe { self.bytes.as_mut() }
+    }
+
+    /// The octets in front of the buffer.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Buffer::bytes`].
+    #[inline]
+    pub const unsafe fn headroom(&mut self) -> &mut [u8; HEADROOM] {
+        // SAFETY: every buffer was carved off together with the octets in front of it, which belong
+        // to this handle like the buffer's own; the caller vouches for the devices.
+        unsafe { self.bytes.cast::<[u8; HEADROOM]>().sub(1).as_mut() }
     }
 }
 
@@ -288,14 +310,15 @@ mod tests {
         let table: Table<Word, 16> = region.table().unwrap();
         let rest: [Buffer; 3] = region.buffers().unwrap();
         let start = TestMemory::PHYSICAL;
-        assert_eq!(first[0].physical(), start);
+        assert_eq!(first[0].physical(), start + 64);
         assert_eq!(table.physical(), start + 4096);
         assert_eq!(table.length(), 128);
+        let behind = start + 4096 + 128;
         assert_eq!(
             rest.each_ref().map(Buffer::physical),
-            [start + 6144, start + 8192, start + 10240]
+            [behind + 64, behind + 64 + 2112, behind + 64 + 4224]
         );
-        assert_eq!(region.remaining(), 32768 - 12288);
+        assert_eq!(region.remaining(), 32768 - 4096 - 128 - 6336);
     }
 
     #[test]
@@ -314,6 +337,12 @@ mod tests {
         let octet = memory.reach(buffers[1].physical() + 5, 1);
         // SAFETY: `reach` checked that the octet is there.
         assert_eq!(unsafe { octet.read() }, 9);
+        // SAFETY: there is no device.
+        let headroom = unsafe { buffers[1].headroom() };
+        headroom[63] = 8;
+        let octet = memory.reach(buffers[1].physical() - 1, 1);
+        // SAFETY: `reach` checked that the octet is there.
+        assert_eq!(unsafe { octet.read() }, 8);
     }
 
     #[test]
@@ -323,9 +352,9 @@ mod tests {
         let error = region.buffers::<3>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the dma region has 4096 octets left where 6144 are needed"
+            "the dma region has 4096 octets left where 6336 are needed"
         );
         assert_eq!(region.remaining(), 4096);
-        assert!(region.buffers::<2>().is_ok());
+        assert!(region.buffers::<1>().is_ok());
     }
 }

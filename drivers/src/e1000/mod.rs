@@ -36,7 +36,7 @@ pub use statistics::COUNTERS;
 use statistics::Statistics;
 
 use crate::backlog::Backlog;
-use crate::dma::TABLE_ALIGNMENT;
+use crate::dma::{BUFFER_STRIDE, TABLE_ALIGNMENT};
 use crate::registers::RegisterAccess;
 
 /// A card at work, its registers behind an `R`.
@@ -65,7 +65,7 @@ impl<R> E1000<R> {
     /// How much of a [`crate::dma::DmaRegion`] a card needs at most: two rings, each with its
     /// buffers, what aligning the first may skip, and the backlog.
     pub const MEMORY: usize =
-        2 * (TABLE_ALIGNMENT + SLOTS * BUFFER_SIZE) + TABLE_ALIGNMENT + Backlog::MEMORY;
+        2 * (TABLE_ALIGNMENT + SLOTS * BUFFER_STRIDE) + TABLE_ALIGNMENT + Backlog::MEMORY;
 }
 
 impl<R: RegisterAccess> E1000<R> {
