@@ -1,5 +1,5 @@
 //! What has to be done besides frames, in slices that each take a bounded time: the console, the
-//! trace, the state of the link, the card's own counters.
+//! trace, the state of the link, the card's own counters, what is sent without having been asked for.
 
 use crate::Kernel;
 use crate::console::Session;
@@ -20,6 +20,7 @@ enum Chore {
     Print,
     Output,
     Device,
+    Send,
 }
 
 /// Something that is due again and again.
@@ -56,6 +57,8 @@ pub struct Housekeeping {
     milliseconds: u32,
     /// The port whose card is looked at next.
     port: usize,
+    /// The port whose stack has the next turn to send.
+    sender: usize,
     link: Timer,
     statistics: Timer,
 }
@@ -71,6 +74,7 @@ impl Housekeeping {
             session: Session::new(kernel),
             milliseconds: 0,
             port: 0,
+            sender: 0,
             link: Timer::new(rate.ticks(LINK_INTERVAL / cards)),
             statistics: Timer::new(rate.ticks(STATISTICS_INTERVAL / cards)),
         }
@@ -99,13 +103,24 @@ impl Housekeeping {
             }
             Chore::Device => {
                 self.device(kernel, now);
+                Chore::Send
+            }
+            Chore::Send => {
+                self.send(kernel, now);
                 Chore::Input
             }
         };
     }
 
-    /// Looks at one card: at its link, or at one of its counters, when that is due. With the counters
-    /// goes one announcement, when one is owed.
+    /// Lets one card's stack say what it has to say on its own.
+    fn send(&mut self, kernel: &mut Kernel, now: Instant) {
+        self.sender = (self.sender + 1) % kernel.ports.len().max(1);
+        if let Some(port) = kernel.ports.get_mut(self.sender) {
+            port.send_due(now);
+        }
+    }
+
+    /// Looks at one card: at its link, or at one of its counters, when that is due.
     fn device(&mut self, kernel: &mut Kernel, now: Instant) {
         let (link_is_due, statistics_are_due) =
             (self.link.is_due(now), self.statistics.is_due(now));
@@ -118,7 +133,6 @@ impl Housekeeping {
         };
         if statistics_are_due {
             port.device.refresh_statistics();
-            port.announce_next();
         }
         if link_is_due {
             port.refresh_link();

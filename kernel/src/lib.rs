@@ -45,13 +45,12 @@ use boot::options::Options;
 use boot::{Boot, Files};
 use clock::Clock;
 use core::net::Ipv4Addr;
-use pollux_net::interface::{ConfigurationError, Ipv4Cidr};
+use pollux_net::interface::Ipv4Cidr;
 use pollux_net::services::discard::{self, Discard};
 use pollux_net::services::echo::{self, Echo};
 use pollux_net::services::sink::{self, Sink};
 use pollux_net::services::stamp::{self, Stamp};
 use pollux_net::udp::{RegisterError, UdpService};
-use pollux_net::vlan::VlanSet;
 
 /// The version of the appliance.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -158,16 +157,10 @@ impl Kernel {
         let Some(port) = self.ports.first_mut() else {
             return;
         };
-        let done = port.configure(|interface| -> Result<(), ConfigurationError> {
-            interface.add_vlan_device("eth0.42", VID)?;
-            if let Some(cidr) = Ipv4Cidr::new(address, 24) {
-                interface.add_address(VID, cidr)?;
-            }
-            let mut filter = VlanSet::new();
-            filter.insert(VID);
-            interface.set_vlan_filter(filter);
-            Ok(())
-        });
+        let Some(cidr) = Ipv4Cidr::new(address, 24) else {
+            return;
+        };
+        let done = port.configure(|interface| interface.add_realtime_vlan("eth0.42", VID, cidr));
         if let Err(error) = done {
             log::error!("eth0.42: {error}");
         }

@@ -16,8 +16,8 @@ use pollux_net::time::{Instant, Ticks};
 const BATCH: usize = 64;
 /// Slices of housekeeping follow each other by this much when the wire is quiet, in nanoseconds.
 const QUIET_INTERVAL: u64 = 50_000;
-/// And by this much when it is not: every fourth looks for typed octets, of which the UART holds 1.4 ms.
-const BUSY_INTERVAL: u64 = 250_000;
+/// And by this much when it is not: every fifth looks for typed octets, of which the UART holds 1.4 ms.
+const BUSY_INTERVAL: u64 = 220_000;
 
 /// How often the loop went round, and how long a turn took.
 #[derive(Clone, Copy, Debug, Default)]

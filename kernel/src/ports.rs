@@ -13,6 +13,7 @@ use pollux_drivers::mmio::Mmio;
 use pollux_drivers::pci::{self, Bar, Class, ConfigPorts};
 use pollux_net::device::{Device, Link};
 use pollux_net::interface::{Interface, NAME_LENGTH};
+use pollux_net::time::Instant;
 use pollux_net::vlan::VlanSet;
 
 /// The number of the first card, as Linux counts: 1 is the loopback device.
@@ -22,12 +23,9 @@ const MAXIMUM_CARDS: usize = 32;
 
 /// A network card with its driver and the stack's side of it. It belongs to one poll loop.
 pub struct Port {
-    name: String<NAME_LENGTH>,
     pub(crate) device: E1000<Mmio>,
     pub(crate) interface: Interface,
     pub(crate) link: Link,
-    /// How many of our addresses were announced since the link came up.
-    announced: usize,
     /// Whether the card's own filter is open, so that only the stack's decides and counts.
     passes_all_vlans: bool,
 }
@@ -35,7 +33,7 @@ pub struct Port {
 impl Port {
     /// Its name, such as `eth0`.
     pub fn name(&self) -> &str {
-        &self.name
+        self.interface.name()
     }
 
     /// The stack's side of it.
@@ -48,33 +46,25 @@ impl Port {
         self.link
     }
 
-    /// Reads the link's state. A link that comes up has all our addresses announced on it.
+    /// Reads the link's state. A link that comes up has all our addresses claimed on it.
     pub(crate) fn refresh_link(&mut self) {
         let link = self.device.refresh_link();
         if link.up && !self.link.up {
-            log::info!("{}: link up, {} Mbit/s", self.name, link.speed_mbps);
-            self.announced = 0;
+            log::info!("{}: link up, {} Mbit/s", self.name(), link.speed_mbps);
         } else if !link.up && self.link.up {
-            log::info!("{}: link down", self.name);
+            log::info!("{}: link down", self.name());
         }
         self.link = link;
+        self.interface.set_link(link.up);
     }
 
-    /// Announces one address that was not announced yet, if there is one and the link is up.
-    pub(crate) fn announce_next(&mut self) {
-        let next = self.interface.announcements().nth(self.announced);
-        let Some(announcement) = next.filter(|_| self.link.up) else {
-            return;
-        };
-        let mut length = 0;
-        let queued = self.device.transmit(|buffer| {
-            length = announcement.compose(buffer);
-            length
-        });
-        if queued.is_ok() {
-            self.announced += 1;
-            self.interface.count_transmitted(announcement.vid(), length);
+    /// Sends one piece of what the stack has to say on its own, and reports what it has heard.
+    pub(crate) fn send_due(&mut self, now: Instant) {
+        if self.interface.send_due(&mut self.device, now) {
             self.device.ring_doorbells();
+        }
+        if let Some(event) = self.interface.take_event() {
+            log::warn!("{}: {event}", self.name());
         }
     }
 
@@ -88,7 +78,8 @@ impl Port {
     pub fn configure<T>(&mut self, configure: impl FnOnce(&mut Interface) -> T) -> T {
         let result = configure(&mut self.interface);
         if !self.passes_all_vlans {
-            self.device.set_vlan_filter(self.interface.vlan_filter());
+            self.device
+                .set_vlan_filter(&self.interface.accepted_vlans());
         }
         result
     }
@@ -142,18 +133,16 @@ impl Found {
         for &(address, card) in &self.cards {
             match bring_up(&self.access, address, card, dma, clock) {
                 Ok(device) => {
-                    let mut name = String::new();
+                    let mut name = String::<NAME_LENGTH>::new();
                     // Fits for any number that 32 bits can hold.
                     let _ = write!(name, "eth{}", ports.len());
                     let ifindex = FIRST_IFINDEX + ports.len() as u32;
                     let mac = device.mac_address();
                     log::info!("{name}: {} at pci {address}, {mac}", device.model());
                     ports.push(Port {
-                        name,
                         device,
-                        interface: Interface::new(mac, ifindex, clock.rate()),
+                        interface: Interface::new(&name, mac, ifindex, clock.rate()),
                         link: Link::default(),
-                        announced: 0,
                         passes_all_vlans: false,
                     });
                 }

@@ -60,6 +60,8 @@ pub mod respond;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod route;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod send;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod services;
 pub mod time;
 pub mod trace;

@@ -80,7 +80,7 @@ impl Reception<'_> {
             return refuse(reason_for_untagged(header.tag_protocol()));
         }
         let vid = header.vid();
-        let Some(device) = interface.vlans.serving(vid) else {
+        let Some(device) = interface.vlans.realtime(vid) else {
             return refuse(reason_for_vid(vid, interface.vlans.filter()));
         };
         device.count_received(frame.length);

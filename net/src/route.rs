@@ -205,6 +205,36 @@ impl RouteTable {
         Ok(())
     }
 
+    /// As [`Self::set_connected`], and routes that stand in the way are removed, as Linux does when an
+    /// address goes.
+    pub(crate) fn connect(&mut self, vid: u16, addresses: &[Ipv4Cidr]) {
+        let blocks = |route: &Route, gateway: Ipv4Addr| {
+            let vanishes = !addresses.iter().any(|cidr| {
+                cidr.contains(gateway)
+                    && cidr.address() != gateway
+                    && !cidr.is_directed_broadcast(gateway)
+            });
+            let is_ours = addresses.iter().any(|cidr| cidr.address() == gateway);
+            let duplicates = addresses
+                .iter()
+                .any(|&cidr| network_of(cidr) == route.network);
+            vanishes || is_ours || duplicates
+        };
+        self.routes.retain(|route| match route.via {
+            Via::Gateway(gateway) => route.vid != vid || !blocks(route, gateway),
+            Via::OnLink { .. } => true,
+        });
+        self.note_lengths();
+        // Nothing is left that could refuse it.
+        let _ = self.set_connected(vid, addresses);
+    }
+
+    /// Removes all routes through VLAN `vid`.
+    pub(crate) fn disconnect(&mut self, vid: u16) {
+        self.routes.retain(|route| route.vid != vid);
+        self.note_lengths();
+    }
+
     /// Adds a route over a gateway; `0.0.0.0/0` is the default route. Without a VLAN it is the one in
     /// which the gateway is. Allocates.
     ///

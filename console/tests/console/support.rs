@@ -8,7 +8,6 @@ use pollux_console::view::{
 use pollux_net::device::{BUFFER_SIZE, Link, Received, Receiver, Statistic, Verdict};
 use pollux_net::interface::{Interface, Ipv4Cidr};
 use pollux_net::time::{Instant, TickRate, Ticks};
-use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
 /// The parts of a status page, to be changed by a test before it asks.
@@ -24,14 +23,11 @@ impl Appliance {
     /// An appliance as it comes up: `eth0.42` with 10.10.10.11/24, and no frame yet.
     pub fn new() -> Self {
         let mac = MacAddress([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
-        let mut interface = Interface::new(mac, 2, TickRate::from_hertz(2_893_202_000));
-        let mut filter = VlanSet::new();
-        filter.insert(42);
-        interface.set_vlan_filter(filter);
-        interface.add_vlan_device("eth0.42", 42).expect("is free");
+        let mut interface = Interface::new("eth0", mac, 2, TickRate::from_hertz(2_893_202_000));
         let address = "10.10.10.11".parse().expect("an address");
         let cidr = Ipv4Cidr::new(address, 24).expect("in range");
-        interface.add_address(42, cidr).expect("has room");
+        let added = interface.add_realtime_vlan("eth0.42", 42, cidr);
+        added.expect("is free");
         Self {
             interface,
             link: Link {

@@ -32,18 +32,22 @@ impl SourceScreen {
         }
     }
 
-    /// Notes an address that a VLAN device got. Allocates.
-    pub(super) fn add(&mut self, cidr: Ipv4Cidr) {
-        let address = cidr.address();
-        if let Err(place) = self.own.binary_search(&address) {
-            self.own.insert(place, address);
-        }
-        let broadcasts = cidr.directed_broadcasts().into_iter().flatten();
-        for [.., last] in broadcasts.chain([address]).map(|address| address.octets()) {
-            if let Some(suspect) = self.suspects.get_mut(usize::from(last)) {
-                *suspect = true;
+    /// Covers all addresses that the VLAN devices have now. Allocates.
+    pub(super) fn cover(&mut self, addresses: impl Iterator<Item = Ipv4Cidr>) {
+        self.suspects = [false; 256];
+        self.own.clear();
+        for cidr in addresses {
+            let address = cidr.address();
+            self.own.push(address);
+            let broadcasts = cidr.directed_broadcasts().into_iter().flatten();
+            for [.., last] in broadcasts.chain([address]).map(|address| address.octets()) {
+                if let Some(suspect) = self.suspects.get_mut(usize::from(last)) {
+                    *suspect = true;
+                }
             }
         }
+        self.own.sort_unstable();
+        self.own.dedup();
     }
 
     /// Whether no other host can have sent a datagram from `source` to `device` (RFC 1122 §3.2.1.3,

@@ -1,4 +1,4 @@
-//! A VLAN device: its name, its addresses, and what passed through it.
+//! A VLAN device: its name, its addresses, its state, and what passed through it.
 
 use super::ipv4_cidr::Ipv4Cidr;
 use core::net::Ipv4Addr;
@@ -8,8 +8,10 @@ use heapless::String;
 pub const NAME_LENGTH: usize = 15;
 /// How many IPv4 addresses one VLAN device can have.
 pub const ADDRESSES_PER_DEVICE: usize = 8;
-/// The largest datagram that a VLAN device carries, in octets.
+/// The largest datagram that a VLAN device can send in one piece, in octets, and does unless told otherwise.
 pub const DEFAULT_MTU: u16 = 1500;
+/// The largest datagram that it must at least be able to send (RFC 791 §3.2).
+pub const MINIMUM_MTU: u16 = 68;
 
 /// Frames and octets that passed through a VLAN device, without check sequences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,13 +34,16 @@ struct TrafficCounters {
     transmitted_octets: u64,
 }
 
-/// A VLAN on a network card: `eth0.42`.
+/// A VLAN on a network card, such as `eth0.42`; or, with VLAN identifier 0, the card's own device, such as
+/// `eth0`, for frames that name no VLAN.
 #[derive(Clone, Debug)]
 pub struct VlanDevice {
     vid: u16,
     name: String<NAME_LENGTH>,
     addresses: heapless::Vec<Ipv4Cidr, ADDRESSES_PER_DEVICE>,
     mtu: u16,
+    is_up: bool,
+    has_oob_port: bool,
     traffic: TrafficCounters,
 }
 
@@ -50,16 +55,43 @@ impl VlanDevice {
             name,
             addresses: heapless::Vec::new(),
             mtu: DEFAULT_MTU,
+            is_up: true,
+            has_oob_port: false,
             traffic: TrafficCounters::default(),
         }
     }
 
-    /// Gives it one more address, if there is room.
-    pub(super) fn push_address(&mut self, cidr: Ipv4Cidr) -> Result<(), Ipv4Cidr> {
-        self.addresses.push(cidr)
+    /// A card's own device. What is too long of `name` is left off.
+    pub(super) fn of_card(name: &str) -> Self {
+        let mut own = String::new();
+        for character in name.chars() {
+            if own.push(character).is_err() {
+                break;
+            }
+        }
+        Self::new(0, own)
     }
 
-    /// The VLAN identifier of its frames.
+    pub(super) fn set_addresses(
+        &mut self,
+        addresses: heapless::Vec<Ipv4Cidr, ADDRESSES_PER_DEVICE>,
+    ) {
+        self.addresses = addresses;
+    }
+
+    pub(super) const fn set_up(&mut self, up: bool) {
+        self.is_up = up;
+    }
+
+    pub(super) const fn set_oob_port(&mut self, enabled: bool) {
+        self.has_oob_port = enabled;
+    }
+
+    pub(super) const fn set_mtu(&mut self, mtu: u16) {
+        self.mtu = mtu;
+    }
+
+    /// The VLAN identifier of its frames; 0 for those that name no VLAN.
     pub const fn vid(&self) -> u16 {
         self.vid
     }
@@ -69,14 +101,24 @@ impl VlanDevice {
         &self.name
     }
 
-    /// Its addresses, the primary one first.
+    /// The addresses that it uses, the primary one first.
     pub fn addresses(&self) -> &[Ipv4Cidr] {
         &self.addresses
     }
 
-    /// The largest datagram that it carries, in octets.
+    /// The largest datagram that it sends in one piece, in octets.
     pub const fn mtu(&self) -> u16 {
         self.mtu
+    }
+
+    /// Whether it passes frames.
+    pub const fn is_up(&self) -> bool {
+        self.is_up
+    }
+
+    /// Whether its out-of-band port is enabled: with its VLAN in the filter list, it is served in real time.
+    pub const fn has_oob_port(&self) -> bool {
+        self.has_oob_port
     }
 
     /// What arrived in its VLAN, whatever became of it.

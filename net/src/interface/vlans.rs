@@ -1,28 +1,56 @@
-//! The VLANs of a network card: which the filter lets through, and which have a device.
+//! The devices of a network card, and in which plane the frames of a VLAN are served.
 
-use super::vlan_device::VlanDevice;
+use super::Ipv4Cidr;
+use super::vlan_device::{ADDRESSES_PER_DEVICE, VlanDevice};
 use crate::vlan::{VID_COUNT, VlanSet};
 use alloc::vec::Vec;
 
-/// What stands in the look-up table for a VLAN that is not served.
-const NOT_SERVED: u16 = u16::MAX;
+/// What stands in a look-up table for a VLAN without an entry.
+const NONE: u16 = u16::MAX;
 
-/// The filter list and the VLAN devices of a network card. What both of them say about the VLAN of a
-/// frame is one load from a table, however many there are.
+/// For each VLAN identifier the index of a device, or [`NONE`].
+struct Table([u16; VID_COUNT]);
+
+impl Table {
+    const fn new() -> Self {
+        Self([NONE; VID_COUNT])
+    }
+
+    fn set(&mut self, vid: u16, index: usize) {
+        if let Some(entry) = self.0.get_mut(usize::from(vid)) {
+            *entry = index as u16;
+        }
+    }
+
+    #[inline]
+    fn get(&self, vid: u16) -> usize {
+        usize::from(*self.0.get(usize::from(vid)).unwrap_or(&NONE))
+    }
+}
+
+/// The filter list and the devices of a network card. What all of them say about the VLAN of a frame is
+/// one load from a table, however many there are.
 pub(crate) struct Vlans {
     filter: VlanSet,
+    /// The card's own, for frames that name no VLAN.
+    card: VlanDevice,
+    /// The VLANs', in the order in which they were added.
     devices: Vec<VlanDevice>,
-    /// For each VLAN identifier in the filter list the index of its device, or [`NOT_SERVED`].
-    served: [u16; VID_COUNT],
+    /// The devices that are served in real time.
+    realtime: Table,
+    /// All devices of VLANs.
+    all: Table,
 }
 
 impl Vlans {
-    /// No devices, and an empty filter list.
-    pub(super) const fn new() -> Self {
+    /// With the card's own device and an empty filter list.
+    pub(super) const fn new(card: VlanDevice) -> Self {
         Self {
             filter: VlanSet::new(),
+            card,
             devices: Vec::new(),
-            served: [NOT_SERVED; VID_COUNT],
+            realtime: Table::new(),
+            all: Table::new(),
         }
     }
 
@@ -32,18 +60,45 @@ impl Vlans {
         self.update();
     }
 
+    /// Removes the device of VLAN `vid`.
+    pub(super) fn remove(&mut self, vid: u16) {
+        self.devices.retain(|device| device.vid() != vid);
+        self.update();
+    }
+
     /// Replaces the filter list.
     pub(super) fn set_filter(&mut self, filter: VlanSet) {
         self.filter = filter;
         self.update();
     }
 
+    /// Changes the device of VLAN `vid`; `None` when there is none.
+    pub(super) fn change(&mut self, vid: u16, change: impl FnOnce(&mut VlanDevice)) -> Option<()> {
+        change(self.device_mut(vid)?);
+        self.update();
+        Some(())
+    }
+
+    /// Sets the addresses of the device of VLAN `vid`, if there is one.
+    pub(super) fn set_addresses(
+        &mut self,
+        vid: u16,
+        addresses: heapless::Vec<Ipv4Cidr, ADDRESSES_PER_DEVICE>,
+    ) {
+        if let Some(device) = self.device_mut(vid) {
+            device.set_addresses(addresses);
+        }
+    }
+
     fn update(&mut self) {
-        self.served = [NOT_SERVED; VID_COUNT];
+        self.realtime = Table::new();
+        self.all = Table::new();
         for (index, device) in self.devices.iter().enumerate() {
-            let entry = self.served.get_mut(usize::from(device.vid()));
-            if let Some(entry) = entry.filter(|_| self.filter.contains(device.vid())) {
-                *entry = index as u16;
+            let vid = device.vid();
+            self.all.set(vid, index);
+            let is_up = self.card.is_up() && device.is_up();
+            if is_up && device.has_oob_port() && self.filter.contains(vid) {
+                self.realtime.set(vid, index);
             }
         }
     }
@@ -53,21 +108,42 @@ impl Vlans {
         &self.filter
     }
 
-    /// The devices, in the order in which they were added.
+    /// The card's own device.
+    pub(super) const fn card_device(&self) -> &VlanDevice {
+        &self.card
+    }
+
+    /// The VLAN devices, in the order in which they were added.
     pub(super) fn devices(&self) -> &[VlanDevice] {
         &self.devices
     }
 
-    /// The device of VLAN `vid`, to be changed, whether the filter list has it or not.
-    pub(super) fn device_mut(&mut self, vid: u16) -> Option<&mut VlanDevice> {
-        self.devices.iter_mut().find(|device| device.vid() == vid)
+    /// The device of VLAN `vid`, in whichever plane; 0 is the card's own. Costs the same however many
+    /// there are.
+    pub(crate) fn device(&self, vid: u16) -> Option<&VlanDevice> {
+        match vid {
+            0 => Some(&self.card),
+            vid => self.devices.get(self.all.get(vid)),
+        }
     }
 
-    /// The device that serves frames of VLAN `vid`, of which only the lower twelve bits count. None if
-    /// the filter list does not have it, or no device does.
+    /// The device of VLAN `vid`, to be changed.
+    pub(crate) fn device_mut(&mut self, vid: u16) -> Option<&mut VlanDevice> {
+        match vid {
+            0 => Some(&mut self.card),
+            vid => self.devices.get_mut(self.all.get(vid)),
+        }
+    }
+
+    /// The device that serves frames of VLAN `vid` in real time: one that is up, has its out-of-band port
+    /// enabled, and is in the filter list.
     #[inline]
-    pub(crate) fn serving(&mut self, vid: u16) -> Option<&mut VlanDevice> {
-        let index = *self.served.get(usize::from(vid) % VID_COUNT)?;
-        self.devices.get_mut(usize::from(index))
+    pub(crate) fn realtime(&mut self, vid: u16) -> Option<&mut VlanDevice> {
+        self.devices.get_mut(self.realtime.get(vid))
+    }
+
+    /// Whether the device of VLAN `vid` passes frames; 0 is the card's own.
+    pub(crate) fn is_up(&self, vid: u16) -> bool {
+        self.card.is_up() && self.device(vid).is_some_and(VlanDevice::is_up)
     }
 }

@@ -132,9 +132,15 @@ fn put(frame: &mut [u8], place: usize, octets: &[u8]) {
 /// A card with `eth0.42` (10.10.10.11/24), `eth0.44` (10.10.44.11/24) and `eth0.45`, whose filter lets
 /// through VLANs 42, 43 (which has no device) and 44.
 fn appliance() -> Interface {
-    let mut card = Interface::new(OWN_MAC, 2, crate::time::TickRate::from_hertz(1_000_000_000));
+    let mut card = Interface::new(
+        "eth0",
+        OWN_MAC,
+        2,
+        crate::time::TickRate::from_hertz(1_000_000_000),
+    );
     for (vid, name) in [(42, "eth0.42"), (44, "eth0.44"), (45, "eth0.45")] {
         card.add_vlan_device(name, vid).expect("is free");
+        card.set_oob_port(vid, true).expect("is there");
     }
     for (vid, address) in [(42, OWN_IP), (44, OTHER_OWN_IP)] {
         let cidr = Ipv4Cidr::new(address, 24).expect("in range");

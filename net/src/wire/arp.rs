@@ -73,6 +73,17 @@ impl ArpPacket {
     /// An announcement that `own` has `address` (RFC 5227 §2.3): a request whose sender and target
     /// are the same.
     pub fn announcement(own: MacAddress, address: Ipv4Addr) -> Self {
+        Self::request(own, address, address)
+    }
+
+    /// A question of `own` whether anybody has `address`, which it wants (RFC 5227 §1.1): a request
+    /// without a sender address, so that nobody learns from it.
+    pub fn probe(own: MacAddress, address: Ipv4Addr) -> Self {
+        Self::request(own, Ipv4Addr::UNSPECIFIED, address)
+    }
+
+    /// A question of `own`, which has `sender`, for who has `target` (RFC 826).
+    pub fn request(own: MacAddress, sender: Ipv4Addr, target: Ipv4Addr) -> Self {
         Self {
             hardware_type: HARDWARE_ETHERNET.into(),
             protocol_type: EtherType::IPV4.0.into(),
@@ -80,9 +91,9 @@ impl ArpPacket {
             protocol_length: size_of::<Ipv4Addr>() as u8,
             operation: OPERATION_REQUEST.into(),
             sender_mac: own,
-            sender_ip: address.octets(),
+            sender_ip: sender.octets(),
             target_mac: MacAddress::default(),
-            target_ip: address.octets(),
+            target_ip: target.octets(),
         }
     }
 }

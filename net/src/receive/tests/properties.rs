@@ -97,12 +97,14 @@ fn asker(request: &[u8]) -> Interface {
     address.copy_from_slice(&request[place..place + 4]);
 
     let mut card = Interface::new(
+        "eth0",
         MacAddress(mac),
         2,
         crate::time::TickRate::from_hertz(1_000_000_000),
     );
     let vid = u16::from_be_bytes([request[at::TAG_CONTROL], request[at::TAG_CONTROL + 1]]) & 0x0fff;
     card.add_vlan_device("asker", vid).expect("is free");
+    card.set_oob_port(vid, true).expect("is there");
     let mut filter = VlanSet::new();
     filter.insert(vid);
     card.set_vlan_filter(filter);
@@ -172,7 +174,7 @@ proptest! {
     ) {
         damages.apply(&mut frame);
         let mut card = appliance();
-        let device = card.vlans.serving(42).expect("is served");
+        let device = card.vlans.realtime(42).expect("is served");
         let mut answer = |step_by_step: bool| {
             let mut frame = frame.clone();
             let Ok((header, room)) = TaggedHeader::mut_from_prefix(&mut frame) else {

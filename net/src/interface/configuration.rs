@@ -1,0 +1,630 @@
+//! What an operator can change about a network card, between turns of the poll loop.
+//!
+//! Each step is done as a whole or not at all. Steps may allocate; none of them touches the card itself,
+//! whose own filter the kernel sets afterwards, from [`Interface::accepted_vlans`].
+
+use super::{
+    ADDRESSES_PER_DEVICE, DEFAULT_MTU, Interface, Ipv4Cidr, MINIMUM_MTU, NAME_LENGTH, VlanDevice,
+};
+use crate::address_conflict::Start;
+use crate::neighbor::{PermanentError, Resolution};
+use crate::route::{Route, RouteError};
+use crate::time::Instant;
+use crate::vlan::VlanSet;
+use crate::wire::ethernet::MacAddress;
+use crate::wire::ipv4;
+use core::fmt;
+use core::net::Ipv4Addr;
+use heapless::String;
+
+/// Why a configuration step was refused. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigurationError {
+    /// VLAN identifiers of devices are 1 to 4094.
+    VidOutOfRange(u16),
+    /// A device with this VLAN identifier exists.
+    VidInUse(u16),
+    /// Maximum transmission units of devices are 68 to 1500 octets.
+    MtuOutOfRange(u16),
+    /// The card's own device has no out-of-band port: only VLANs are served in real time.
+    NoOobPort,
+    /// A device name is 1 to 15 octets long.
+    NameLength(usize),
+    /// Another device has this name.
+    NameInUse,
+    /// There is no device with this VLAN identifier.
+    NoSuchDevice(u16),
+    /// The device has this address already.
+    AddressInUse(Ipv4Addr),
+    /// The device does not have this address.
+    NoSuchAddress(Ipv4Addr),
+    /// The device has as many addresses as it can.
+    TooManyAddresses,
+    /// No host can have this address.
+    NotAHostAddress(Ipv4Addr),
+    /// An address of the device would be a broadcast address of another of its networks.
+    BroadcastAddress {
+        /// The one that the device has or was to get.
+        address: Ipv4Addr,
+        /// The network in which it stands for all hosts.
+        network: Ipv4Cidr,
+    },
+}
+
+impl fmt::Display for ConfigurationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::VidOutOfRange(vid) => write!(f, "VLAN identifier {vid} is not in 1..4094"),
+            Self::VidInUse(vid) => write!(f, "a device for VLAN {vid} exists already"),
+            Self::MtuOutOfRange(mtu) => {
+                write!(f, "an MTU of {mtu} octets is not in {MINIMUM_MTU}..{DEFAULT_MTU}")
+            }
+            Self::NoOobPort => f.write_str(
+                "frames without a VLAN are always in-band: only a VLAN device can have an out-of-band port",
+            ),
+            Self::NameLength(length) => {
+                write!(f, "a name of {length} octets is not in 1..{NAME_LENGTH}")
+            }
+            Self::NameInUse => write!(f, "another device has this name"),
+            Self::NoSuchDevice(vid) => write!(f, "there is no device for VLAN {vid}"),
+            Self::AddressInUse(address) => write!(f, "the device has address {address} already"),
+            Self::NoSuchAddress(address) => write!(f, "the device does not have address {address}"),
+            Self::TooManyAddresses => {
+                write!(f, "a device has at most {ADDRESSES_PER_DEVICE} addresses")
+            }
+            Self::NotAHostAddress(address) => write!(f, "{address} is not a host address"),
+            Self::BroadcastAddress { address, network } => {
+                write!(f, "{address} is a broadcast address of {network}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ConfigurationError {}
+impl Interface {
+    /// Adds a VLAN device: without addresses, up, and with its out-of-band port disabled, so that it is
+    /// served in-band once it has an address. Allocates.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when the identifier or the name is out of range or taken.
+    pub fn add_vlan_device(&mut self, name: &str, vid: u16) -> Result<(), ConfigurationError> {
+        if !(1..=4094).contains(&vid) {
+            return Err(ConfigurationError::VidOutOfRange(vid));
+        }
+        if self.device(vid).is_some() {
+            return Err(ConfigurationError::VidInUse(vid));
+        }
+        let own_name = String::try_from(name).ok().filter(|name| !name.is_empty());
+        let own_name = own_name.ok_or(ConfigurationError::NameLength(name.len()))?;
+        if self.device_named(name).is_some() {
+            return Err(ConfigurationError::NameInUse);
+        }
+        self.vlans.push(VlanDevice::new(vid, own_name));
+        Ok(())
+    }
+
+    /// Has VLAN `vid` served in real time: adds a device for it with one address, enables its out-of-band
+    /// port, and adds the VLAN to the filter list. Allocates.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when one of these is refused; then none is done.
+    pub fn add_realtime_vlan(
+        &mut self,
+        name: &str,
+        vid: u16,
+        cidr: Ipv4Cidr,
+    ) -> Result<(), ConfigurationError> {
+        self.add_vlan_device(name, vid)?;
+        if let Err(error) = self.add_address(vid, cidr) {
+            self.remove_vlan_device(vid)?;
+            return Err(error);
+        }
+        self.set_oob_port(vid, true)?;
+        let mut filter = self.vlan_filter().clone();
+        filter.insert(vid);
+        self.set_vlan_filter(filter);
+        Ok(())
+    }
+
+    /// Removes a VLAN device, its addresses, and the routes and neighbors of its VLAN.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when there is no such device, or it is the card's own.
+    pub fn remove_vlan_device(&mut self, vid: u16) -> Result<(), ConfigurationError> {
+        if vid == 0 {
+            return Err(ConfigurationError::VidOutOfRange(vid));
+        }
+        self.device(vid)
+            .ok_or(ConfigurationError::NoSuchDevice(vid))?;
+        self.claims.remove_vlan(vid);
+        self.routes.disconnect(vid);
+        self.neighbors.forget_vlan(vid);
+        self.vlans.remove(vid);
+        self.update_screen();
+        Ok(())
+    }
+
+    /// Sets whether the device of VLAN `vid` passes frames. Without the card's own device, which is that
+    /// of VLAN 0, none does.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::NoSuchDevice`].
+    pub fn set_up(&mut self, vid: u16, up: bool) -> Result<(), ConfigurationError> {
+        self.change(vid, |device| device.set_up(up))
+    }
+
+    /// Enables or disables the out-of-band port of the device of VLAN `vid`: with one, and with the VLAN
+    /// in the filter list, its frames are answered at once; else in-band, when there is time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when there is no such device, or it is the card's own.
+    pub fn set_oob_port(&mut self, vid: u16, enabled: bool) -> Result<(), ConfigurationError> {
+        if vid == 0 {
+            return Err(ConfigurationError::NoOobPort);
+        }
+        self.change(vid, |device| device.set_oob_port(enabled))
+    }
+
+    /// Sets the largest datagram that the device of VLAN `vid` sends in one piece.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when there is no such device, or it cannot be that.
+    pub fn set_mtu(&mut self, vid: u16, mtu: u16) -> Result<(), ConfigurationError> {
+        if !(MINIMUM_MTU..=DEFAULT_MTU).contains(&mtu) {
+            return Err(ConfigurationError::MtuOutOfRange(mtu));
+        }
+        self.change(vid, |device| device.set_mtu(mtu))
+    }
+
+    fn change(
+        &mut self,
+        vid: u16,
+        change: impl FnOnce(&mut VlanDevice),
+    ) -> Result<(), ConfigurationError> {
+        self.vlans
+            .change(vid, change)
+            .ok_or(ConfigurationError::NoSuchDevice(vid))
+    }
+
+    /// Replaces the filter list: the VLANs whose frames may be answered in real time.
+    pub fn set_vlan_filter(&mut self, set: VlanSet) {
+        self.vlans.set_filter(set);
+    }
+
+    /// Gives the device of VLAN `vid` one more address; 0 is the card's own device. How the address is
+    /// claimed is what [`Self::set_address_start`] says. Allocates.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when there is no such device, or it cannot take the address.
+    pub fn add_address(&mut self, vid: u16, cidr: Ipv4Cidr) -> Result<(), ConfigurationError> {
+        self.device(vid)
+            .ok_or(ConfigurationError::NoSuchDevice(vid))?;
+        let address = cidr.address();
+        if !ipv4::is_host_address(address) || cidr.is_directed_broadcast(address) {
+            return Err(ConfigurationError::NotAHostAddress(address));
+        }
+        for other in self.claims.of_vlan(vid) {
+            if other.address() == address {
+                return Err(ConfigurationError::AddressInUse(address));
+            }
+            for (address, network) in [(address, other), (other.address(), cidr)] {
+                if network.is_directed_broadcast(address) {
+                    return Err(ConfigurationError::BroadcastAddress { address, network });
+                }
+            }
+        }
+        if self.claims.of_vlan(vid).count() >= ADDRESSES_PER_DEVICE {
+            return Err(ConfigurationError::TooManyAddresses);
+        }
+        self.claims.add(vid, cidr, self.mac, self.rate);
+        self.update_addresses(vid);
+        Ok(())
+    }
+
+    /// Takes an address from the device of VLAN `vid`, together with the routes that need it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when the device does not have the address.
+    pub fn remove_address(
+        &mut self,
+        vid: u16,
+        address: Ipv4Addr,
+    ) -> Result<(), ConfigurationError> {
+        self.device(vid)
+            .ok_or(ConfigurationError::NoSuchDevice(vid))?;
+        if !self.claims.remove(vid, address) {
+            return Err(ConfigurationError::NoSuchAddress(address));
+        }
+        self.update_addresses(vid);
+        Ok(())
+    }
+
+    /// Sets how addresses are claimed that are added from now on.
+    pub const fn set_address_start(&mut self, start: Start) {
+        self.claims.set_start(start);
+    }
+
+    /// Makes the device of VLAN `vid`, the routes and the screen agree with the claims.
+    pub(crate) fn update_addresses(&mut self, vid: u16) {
+        let mut usable = heapless::Vec::new();
+        for cidr in self.claims.usable_of_vlan(vid) {
+            // No more were taken.
+            let _ = usable.push(cidr);
+        }
+        self.routes.connect(vid, &usable);
+        self.vlans.set_addresses(vid, usable);
+        self.update_screen();
+    }
+
+    fn update_screen(&mut self) {
+        self.screen.cover(self.claims.all());
+    }
+
+    /// Adds a route over a gateway; `0.0.0.0/0` is the default route. Without a VLAN it leaves through the
+    /// one in which the gateway is. Allocates.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError`] when the network or the gateway cannot be used.
+    pub fn add_route(
+        &mut self,
+        network: Ipv4Cidr,
+        gateway: Ipv4Addr,
+        vid: Option<u16>,
+    ) -> Result<(), RouteError> {
+        self.routes.add_gateway(network, gateway, vid)
+    }
+
+    /// Removes a route over a gateway. Without a VLAN it is the first of this network.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::NoSuchRoute`] when there is none.
+    pub fn remove_route(
+        &mut self,
+        network: Ipv4Cidr,
+        vid: Option<u16>,
+    ) -> Result<Route, RouteError> {
+        self.routes.remove_gateway(network, vid)
+    }
+
+    /// Enters a neighbor permanently.
+    ///
+    /// # Errors
+    ///
+    /// [`PermanentError`] when it cannot be entered.
+    pub fn add_neighbor(
+        &mut self,
+        vid: u16,
+        address: Ipv4Addr,
+        mac: MacAddress,
+        now: Instant,
+    ) -> Result<(), PermanentError> {
+        self.neighbors.add_permanent(vid, address, mac, now)
+    }
+
+    /// Forgets a neighbor, permanent or not; `false` when it was not known.
+    pub fn remove_neighbor(&mut self, vid: u16, address: Ipv4Addr) -> bool {
+        self.neighbors.forget(vid, address)
+    }
+
+    /// Forgets all neighbors but the permanent ones.
+    pub fn flush_neighbors(&mut self) {
+        self.neighbors.flush();
+    }
+
+    /// Asks for a neighbor, whatever is known of it; with `permanent` its answer becomes a permanent entry.
+    /// What came of it is told by [`Interface::take_event`].
+    pub fn solicit(
+        &mut self,
+        vid: u16,
+        address: Ipv4Addr,
+        permanent: bool,
+        now: Instant,
+    ) -> Resolution {
+        self.neighbors.solicit(vid, address, permanent, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::time::TickRate;
+    use std::string::ToString;
+
+    fn cidr(text: &str) -> Ipv4Cidr {
+        let (address, prefix) = text.split_once('/').expect("a slash");
+        let address = address.parse().expect("an address");
+        Ipv4Cidr::new(address, prefix.parse().expect("a length")).expect("in range")
+    }
+
+    fn card() -> Interface {
+        Interface::new(
+            "eth0",
+            MacAddress([2, 0, 0, 0, 0, 1]),
+            2,
+            TickRate::from_hertz(1_000_000_000),
+        )
+    }
+
+    /// A card on which VLAN 42 is served in real time, and VLAN 43 has a device.
+    fn configured() -> Interface {
+        let mut card = card();
+        card.add_realtime_vlan("eth0.42", 42, cidr("10.10.10.11/24"))
+            .expect("is free");
+        card.add_vlan_device("eth0.43", 43).expect("is free");
+        card
+    }
+
+    #[test]
+    fn the_length_of_a_name_is_counted_in_octets() {
+        let mut card = card();
+        let name = "ääääääää"; // eight characters
+        let refused = card.add_vlan_device(name, 42);
+        assert_eq!(refused, Err(ConfigurationError::NameLength(16)));
+        assert_eq!(card.add_vlan_device("fifteen-octets.", 42), Ok(()));
+    }
+
+    #[test]
+    fn every_vid_finds_its_own_device() {
+        let mut card = card();
+        for vid in 1..=4094 {
+            card.add_vlan_device(&std::format!("eth0.{vid}"), vid)
+                .expect("is free");
+            card.set_oob_port(vid, true).expect("is there");
+        }
+        for vid in 1..=4094 {
+            assert_eq!(card.device(vid).map(VlanDevice::vid), Some(vid));
+            assert!(card.vlans.realtime(vid).is_none());
+        }
+        assert_eq!(card.device(0).map(VlanDevice::name), Some("eth0"));
+        for none in [4095, 4096, 4096 | 42, u16::MAX] {
+            assert!(card.device(none).is_none());
+        }
+        let mut odd = VlanSet::new();
+        (1..4096).step_by(2).for_each(|vid| odd.insert(vid));
+        card.set_vlan_filter(odd);
+        for vid in 0..4096 {
+            let realtime = card.vlans.realtime(vid).map(|device| device.vid());
+            let expected = vid % 2 == 1 && vid != 4095;
+            assert_eq!(realtime, expected.then_some(vid));
+        }
+    }
+
+    #[test]
+    fn a_vlan_is_real_time_while_all_four_conditions_hold() {
+        let mut card = configured();
+        let is_realtime = |card: &mut Interface| card.vlans.realtime(42).is_some();
+        assert!(is_realtime(&mut card));
+        let filter = card.vlan_filter().clone();
+        let set_filter = |card: &mut Interface, on| {
+            card.set_vlan_filter(if on { filter.clone() } else { VlanSet::new() });
+        };
+        let switches: [&dyn Fn(&mut Interface, bool); 4] = [
+            &|card, on| card.set_up(42, on).expect("is there"),
+            &|card, on| card.set_up(0, on).expect("is there"),
+            &|card, on| card.set_oob_port(42, on).expect("is there"),
+            &set_filter,
+        ];
+        for switch in switches {
+            switch(&mut card, false);
+            assert!(!is_realtime(&mut card));
+            switch(&mut card, true);
+            assert!(is_realtime(&mut card));
+        }
+        // A VLAN with a device and none of the rest is in-band.
+        assert!(card.vlans.realtime(43).is_none() && card.vlans.is_up(43));
+    }
+
+    #[test]
+    fn a_removed_device_takes_its_addresses_routes_and_neighbors_along() {
+        let mut card = configured();
+        card.add_address(43, cidr("10.10.43.11/24")).expect("room");
+        let default = cidr("0.0.0.0/0");
+        for gateway in ["10.10.10.1", "10.10.43.1"] {
+            let gateway = gateway.parse().expect("an address");
+            card.add_route(default, gateway, None).expect("is on link");
+        }
+        let neighbor = Ipv4Addr::new(10, 10, 43, 10);
+        let mac = MacAddress([2, 0, 0, 0, 0, 9]);
+        card.add_neighbor(43, neighbor, mac, Instant::from_ticks(0))
+            .expect("room");
+        assert_eq!(card.routes().iter().count(), 4);
+        assert_eq!(card.remove_vlan_device(43), Ok(()));
+        assert!(card.device(43).is_none() && card.device_named("eth0.43").is_none());
+        assert!(card.routes().iter().all(|route| route.vid == 42));
+        assert_eq!(card.routes().iter().count(), 2);
+        assert!(card.neighbors().find(43, neighbor).is_none());
+        assert_eq!(card.addresses().count(), 1);
+        assert_eq!(
+            card.remove_vlan_device(43),
+            Err(ConfigurationError::NoSuchDevice(43))
+        );
+        // What came after it in the list is found where it is now.
+        assert_eq!(card.add_vlan_device("eth0.43", 43), Ok(()));
+        assert_eq!(card.remove_vlan_device(42), Ok(()));
+        assert_eq!(card.device(43).map(VlanDevice::vid), Some(43));
+        assert!(card.vlans.realtime(42).is_none());
+    }
+
+    #[test]
+    fn a_removed_address_takes_the_routes_that_need_it_along() {
+        let mut card = configured();
+        let own = Ipv4Addr::new(10, 10, 10, 11);
+        let gateway = Ipv4Addr::new(10, 10, 10, 1);
+        card.add_route(cidr("0.0.0.0/0"), gateway, None)
+            .expect("is on link");
+        let missing = Ipv4Addr::new(10, 10, 10, 12);
+        assert_eq!(
+            card.remove_address(42, missing),
+            Err(ConfigurationError::NoSuchAddress(missing))
+        );
+        // A second address in the network keeps the route.
+        card.add_address(42, cidr("10.10.10.12/24")).expect("room");
+        assert_eq!(card.remove_address(42, own), Ok(()));
+        assert_eq!(card.routes().iter().count(), 2);
+        assert_eq!(card.remove_address(42, missing), Ok(()));
+        assert_eq!(card.routes().iter().count(), 0);
+        assert!(card.device(42).expect("is there").addresses().is_empty());
+        // It can be another host's now.
+        let device = card.device(42).expect("is there");
+        assert!(!card.screen.rejects(own, device));
+        // An address that was a gateway is no gateway any more.
+        card.add_address(42, cidr("10.10.10.11/24")).expect("room");
+        card.add_route(cidr("0.0.0.0/0"), gateway, None)
+            .expect("is on link");
+        card.add_address(42, cidr("10.10.10.1/24")).expect("room");
+        assert_eq!(card.routes().iter().count(), 1);
+    }
+
+    #[test]
+    fn a_real_time_vlan_is_made_as_a_whole_or_not_at_all() {
+        let mut card = card();
+        let refused = card.add_realtime_vlan("eth0.42", 42, cidr("10.0.0.0/24"));
+        assert!(refused.is_err());
+        assert!(card.devices().is_empty() && card.vlan_filter().is_empty());
+        assert_eq!(card.addresses().count(), 0);
+    }
+
+    #[test]
+    fn the_card_may_filter_by_what_is_accepted_in_either_plane() {
+        let mut card = configured();
+        assert_eq!(card.accepted_vlans().to_string(), "42-43");
+        card.add_address(0, cidr("10.0.0.1/24")).expect("room");
+        assert_eq!(card.accepted_vlans().to_string(), "0,42-43");
+    }
+
+    #[test]
+    fn a_refused_step_changes_nothing_and_says_why() {
+        let mut card = card();
+        card.add_vlan_device("eth0.42", 42).expect("is free");
+        let refusals = [
+            (
+                card.add_vlan_device("eth0.0", 0),
+                "VLAN identifier 0 is not in 1..4094",
+            ),
+            (
+                card.add_vlan_device("eth0.4095", 4095),
+                "VLAN identifier 4095 is not in 1..4094",
+            ),
+            (
+                card.add_vlan_device("other", 42),
+                "a device for VLAN 42 exists already",
+            ),
+            (
+                card.add_vlan_device("eth0.42", 43),
+                "another device has this name",
+            ),
+            (
+                card.add_vlan_device("", 43),
+                "a name of 0 octets is not in 1..15",
+            ),
+            (
+                card.add_vlan_device("a-name-too-long!", 43),
+                "a name of 16 octets is not in 1..15",
+            ),
+            (
+                card.add_address(43, cidr("10.0.0.1/24")),
+                "there is no device for VLAN 43",
+            ),
+            (
+                card.add_address(42, cidr("10.0.0.0/24")),
+                "10.0.0.0 is not a host address",
+            ),
+            (
+                card.add_address(42, cidr("127.0.0.1/8")),
+                "127.0.0.1 is not a host address",
+            ),
+            (
+                card.set_mtu(42, 67),
+                "an MTU of 67 octets is not in 68..1500",
+            ),
+            (
+                card.set_mtu(42, 1501),
+                "an MTU of 1501 octets is not in 68..1500",
+            ),
+            (card.set_up(43, true), "there is no device for VLAN 43"),
+            (
+                card.set_oob_port(0, true),
+                "frames without a VLAN are always in-band: only a VLAN device can have an \
+                 out-of-band port",
+            ),
+            (
+                card.remove_vlan_device(0),
+                "VLAN identifier 0 is not in 1..4094",
+            ),
+            (
+                card.add_vlan_device("eth0", 44),
+                "another device has this name",
+            ),
+        ];
+        for (result, message) in refusals {
+            assert_eq!(
+                result.map_err(|error| error.to_string()),
+                Err(message.to_string())
+            );
+        }
+        assert_eq!(card.devices().len(), 1);
+        assert!(card.devices()[0].addresses().is_empty());
+    }
+
+    #[test]
+    fn an_address_that_stands_for_all_hosts_of_another_network_is_refused() {
+        let mut card = card();
+        card.add_vlan_device("eth0.42", 42).expect("is free");
+        for address in ["10.10.10.11/24", "192.0.2.63/24"] {
+            assert_eq!(card.add_address(42, cidr(address)), Ok(()));
+        }
+        for (address, message) in [
+            (
+                "10.10.10.255/16",
+                "10.10.10.255 is a broadcast address of 10.10.10.11/24",
+            ),
+            (
+                "10.10.10.0/16",
+                "10.10.10.0 is a broadcast address of 10.10.10.11/24",
+            ),
+            (
+                "192.0.2.1/26",
+                "192.0.2.63 is a broadcast address of 192.0.2.1/26",
+            ),
+        ] {
+            let refused = card.add_address(42, cidr(address));
+            let refused = refused.map_err(|error| error.to_string());
+            assert_eq!(refused, Err(message.to_string()));
+        }
+        assert_eq!(card.devices()[0].addresses().len(), 2);
+        assert_eq!(card.add_address(42, cidr("192.0.2.1/27")), Ok(()));
+        // Another VLAN is another network.
+        card.add_vlan_device("eth0.43", 43).expect("is free");
+        assert_eq!(card.add_address(43, cidr("10.10.10.255/16")), Ok(()));
+    }
+
+    #[test]
+    fn a_ninth_address_is_refused() {
+        let mut card = card();
+        card.add_vlan_device("eth0.42", 42).expect("is free");
+        for host in 1..=8 {
+            let address = Ipv4Addr::new(10, 0, 0, host);
+            let added = card.add_address(42, Ipv4Cidr::new(address, 24).expect("in range"));
+            assert_eq!(added, Ok(()));
+        }
+        assert_eq!(
+            card.add_address(42, cidr("10.0.0.9/24")),
+            Err(ConfigurationError::TooManyAddresses)
+        );
+        assert_eq!(
+            card.add_address(42, cidr("10.0.0.8/24")),
+            Err(ConfigurationError::AddressInUse(Ipv4Addr::new(10, 0, 0, 8)))
+        );
+    }
+}
