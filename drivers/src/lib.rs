@@ -14,6 +14,7 @@ extern crate std;
 pub mod backlog;
 pub mod dma;
 pub mod e1000;
+pub mod exchange;
 pub mod mmio;
 pub mod pci;
 pub mod registers;

@@ -14,8 +14,8 @@ use super::registers::*;
 use super::ring::{Placement, ReceiveRing, TransmitRing};
 use super::statistics::Statistics;
 use super::{Card, E1000, E1000Error};
-use crate::backlog::Backlog;
 use crate::dma::DmaRegion;
+use crate::exchange::Exchange;
 use crate::registers::RegisterAccess;
 
 /// How long frames under way may take to finish once both directions are off, and the EEPROM to be
@@ -117,7 +117,7 @@ impl<R: RegisterAccess> Quiet<R> {
         } = self;
         let receive = ReceiveRing::new(memory)?;
         let transmit = TransmitRing::new(memory)?;
-        let backlog = Backlog::new(memory)?;
+        let exchange = Exchange::new(memory)?;
 
         set_link_up(&mut registers);
         disable_what_is_not_used(&mut registers);
@@ -137,14 +137,12 @@ impl<R: RegisterAccess> Quiet<R> {
             receive,
             transmit,
             link: Link::default(),
-            backlog,
+            exchange,
             gone: false,
             card,
             mac_address,
             vlans: vlans.clone(),
             statistics,
-            impossible_answers: 0,
-            impossible_deferrals: 0,
         };
         device.read_link();
         Ok(device)

@@ -21,9 +21,7 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 
-use pollux_net::device::{
-    BUFFER_SIZE, Batch, Device, Link, Received, Receiver, Statistic, TransmitError, Verdict,
-};
+use pollux_net::device::{BUFFER_SIZE, Device, Link, Receiver, Statistic, TransmitError};
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
@@ -35,8 +33,8 @@ use ring::{ReceiveRing, SLOTS, TransmitRing};
 pub use statistics::COUNTERS;
 use statistics::Statistics;
 
-use crate::backlog::Backlog;
 use crate::dma::{BUFFER_STRIDE, TABLE_ALIGNMENT};
+use crate::exchange::{self, Exchange};
 use crate::registers::RegisterAccess;
 
 /// A card at work, its registers behind an `R`.
@@ -46,7 +44,7 @@ pub struct E1000<R> {
     receive: ReceiveRing,
     transmit: TransmitRing,
     link: Link,
-    backlog: Backlog,
+    exchange: Exchange,
     registers: Registers<R>,
     /// Whether the registers read as all ones last time.
     gone: bool,
@@ -55,17 +53,13 @@ pub struct E1000<R> {
     /// What the card's filter table holds.
     vlans: VlanSet,
     statistics: Statistics,
-    /// Answers that a receiver gave although it was told that none could be sent.
-    impossible_answers: u64,
-    /// Frames that a receiver deferred although it was told that none could be kept.
-    impossible_deferrals: u64,
 }
 
 impl<R> E1000<R> {
     /// How much of a [`crate::dma::DmaRegion`] a card needs at most: two rings, each with its
     /// buffers, what aligning the first may skip, and the backlog.
     pub const MEMORY: usize =
-        2 * (TABLE_ALIGNMENT + SLOTS * BUFFER_STRIDE) + TABLE_ALIGNMENT + Backlog::MEMORY;
+        2 * (TABLE_ALIGNMENT + SLOTS * BUFFER_STRIDE) + TABLE_ALIGNMENT + Exchange::MEMORY;
 }
 
 impl<R: RegisterAccess> E1000<R> {
@@ -82,12 +76,6 @@ impl<R: RegisterAccess> E1000<R> {
         self.gone = status.is_gone();
         self.link = status.link();
     }
-}
-
-/// Counts a verdict that a receiver must not give.
-#[cold]
-const fn count_impossible(counter: &mut u64) {
-    *counter = counter.saturating_add(1);
 }
 
 impl Status {
@@ -132,79 +120,23 @@ impl<R: RegisterAccess> Device for E1000<R> {
 
     #[inline]
     fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
-        let link_is_up = self.link.up;
-        let mut batch = Batch::new();
-        for _ in 0..count {
-            let Some(mut arrival) = self.receive.arrival() else {
-                break;
-            };
-            let vacancy = if link_is_up {
-                self.transmit.vacancy()
-            } else {
-                None
-            };
-            let (length, damage) = arrival.inspect();
-            let verdict = receiver.receive(Received {
-                buffer: arrival.bytes(),
-                length,
-                damage,
-                can_answer: vacancy.is_some(),
-                can_defer: self.backlog.has_room(),
-            });
-            match (verdict, vacancy) {
-                (Verdict::Answer { length }, Some(vacancy)) => arrival.answer(vacancy, length),
-                (Verdict::Release, _) => arrival.release(),
-                (Verdict::Defer, _) => {
-                    if !arrival.defer(&mut self.backlog, length) {
-                        count_impossible(&mut self.impossible_deferrals);
-                    }
-                }
-                (Verdict::Answer { .. }, None) => {
-                    count_impossible(&mut self.impossible_answers);
-                    arrival.release();
-                }
-            }
-            if batch.ends_with(verdict) {
-                break;
-            }
-        }
+        self.exchange.process(
+            &mut self.receive,
+            &mut self.transmit,
+            self.link.up,
+            count,
+            receiver,
+        );
     }
 
     fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {
-        for _ in 0..budget {
-            let Some(mut kept) = self.backlog.oldest() else {
-                break;
-            };
-            let vacancy = if self.link.up {
-                self.transmit.vacancy()
-            } else {
-                None
-            };
-            let verdict = receiver.receive(Received {
-                length: kept.length(),
-                buffer: kept.bytes(),
-                damage: None,
-                can_answer: vacancy.is_some(),
-                can_defer: false,
-            });
-            match (verdict, vacancy) {
-                (Verdict::Answer { length }, Some(vacancy)) => vacancy.answer(kept, length),
-                (Verdict::Release, _) => kept.release(),
-                (Verdict::Defer, _) => {
-                    count_impossible(&mut self.impossible_deferrals);
-                    kept.release();
-                }
-                (Verdict::Answer { .. }, None) => {
-                    count_impossible(&mut self.impossible_answers);
-                    kept.release();
-                }
-            }
-        }
+        self.exchange
+            .process_deferred(&mut self.transmit, self.link.up, budget, receiver);
     }
 
     #[inline]
     fn deferred(&self) -> usize {
-        self.backlog.len()
+        self.exchange.backlog().len()
     }
 
     #[inline]
@@ -212,13 +144,7 @@ impl<R: RegisterAccess> Device for E1000<R> {
         &mut self,
         compose: impl FnOnce(&mut [u8; BUFFER_SIZE]) -> usize,
     ) -> Result<(), TransmitError> {
-        if !self.link.up {
-            return Err(TransmitError::LinkDown);
-        }
-        let mut vacancy = self.transmit.vacancy().ok_or(TransmitError::RingFull)?;
-        let length = compose(vacancy.bytes());
-        vacancy.queue(length);
-        Ok(())
+        exchange::transmit(&mut self.transmit, self.link.up, compose)
     }
 
     #[inline]
@@ -243,12 +169,7 @@ impl<R: RegisterAccess> Device for E1000<R> {
     }
 
     fn statistics(&self) -> impl Iterator<Item = Statistic> + '_ {
-        let own = [
-            ("tx_dropped", self.impossible_answers),
-            ("rx_dropped", self.impossible_deferrals),
-        ];
-        let own = own.map(|(name, value)| Statistic { name, value });
-        self.statistics.iter().chain(own)
+        self.statistics.iter().chain(self.exchange.statistics())
     }
 
     /// Writes only what has changed. Neither direction stops meanwhile.

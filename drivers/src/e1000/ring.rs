@@ -11,10 +11,10 @@
 use core::mem;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
-use pollux_net::device::{BUFFER_SIZE, Damage, MINIMUM_FRAME};
+use pollux_net::device::{BUFFER_SIZE, Damage};
 
-use crate::backlog::{Backlog, Kept};
 use crate::dma::{Buffer, DeviceShared, DmaRegion, OutOfDmaMemory, TABLE_ALIGNMENT, Table};
+use crate::exchange::{self, Arrivals, Vacancies};
 
 /// Slots of each ring.
 pub const SLOTS: usize = 256;
@@ -178,14 +178,6 @@ impl ReceiveRing {
             .count()
     }
 
-    /// The oldest frame that the card has delivered.
-    #[inline]
-    pub fn arrival(&mut self) -> Option<Arrival<'_>> {
-        let descriptor = self.slots.descriptors.entry(self.slots.next);
-        let fields = descriptor.fields.load(Ordering::Acquire);
-        (fields & DONE != 0).then_some(Arrival { ring: self, fields })
-    }
-
     /// What to tell the tail register, if it is time to.
     #[inline]
     pub fn take_tail(&mut self) -> Option<u32> {
@@ -205,28 +197,40 @@ impl ReceiveRing {
     }
 }
 
-/// A slot that the card has filled: proof that it is ours at the moment. One that is dropped is found
-/// again by the next look.
+impl Arrivals for ReceiveRing {
+    type Arrival<'ring> = Arrival<'ring>;
+
+    #[inline]
+    fn arrival(&mut self) -> Option<Arrival<'_>> {
+        let descriptor = self.slots.descriptors.entry(self.slots.next);
+        let fields = descriptor.fields.load(Ordering::Acquire);
+        (fields & DONE != 0).then_some(Arrival { ring: self, fields })
+    }
+}
+
+/// A slot that the card has filled.
 #[derive(Debug)]
 pub struct Arrival<'ring> {
     ring: &'ring mut ReceiveRing,
     fields: u64,
 }
 
-impl Arrival<'_> {
-    /// The buffer.
+impl exchange::Arrival for Arrival<'_> {
     #[inline]
-    pub fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
-        let (_, buffer) = self.ring.slots.current();
-        // SAFETY: an arrival exists only where the card has set "descriptor done", and it may not use
-        // the slot again before the tail register says so, which is after the arrival's end.
-        unsafe { buffer.bytes() }
+    fn buffer(&mut self) -> &mut Buffer {
+        self.ring.slots.current().1
     }
 
-    /// The frame's length, which is no more than the buffer holds, and what is wrong with the frame.
-    /// To be asked once, since a frame that goes on into the next slot is remembered.
     #[inline]
-    pub fn inspect(&mut self) -> (usize, Option<Damage>) {
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+        // SAFETY: an arrival exists only where the card has set "descriptor done", and it may not use
+        // the slot again before the tail register says so, which is after the arrival's end.
+        unsafe { self.buffer().bytes() }
+    }
+
+    /// A frame that goes on into the next slot is remembered.
+    #[inline]
+    fn inspect(&mut self) -> (usize, Option<Damage>) {
         let length = usize::from(self.fields as u16);
         let status = (self.fields >> 32) as u32;
         let whole = status & (received::EOP | received::ERRORS) == received::EOP;
@@ -237,6 +241,13 @@ impl Arrival<'_> {
         }
     }
 
+    #[inline]
+    fn release(self) {
+        self.ring.slots.advance(0);
+    }
+}
+
+impl Arrival<'_> {
     #[cold]
     fn diagnose(&mut self, status: u32) -> Damage {
         let ends = status & received::EOP != 0;
@@ -248,33 +259,6 @@ impl Arrival<'_> {
         } else {
             Damage::ImpossibleLength
         }
-    }
-
-    /// Gives the slot back to the card, with the buffer that is in it.
-    #[inline]
-    pub fn release(self) {
-        self.ring.slots.advance(0);
-    }
-
-    /// Keeps the frame, the first `length` octets of the buffer, in `backlog`, and gives the slot back
-    /// to the card with a spare buffer in it. Returns `false` when there was no room: the frame is then
-    /// gone.
-    #[inline]
-    pub fn defer(self, backlog: &mut Backlog, length: usize) -> bool {
-        let (_, buffer) = self.ring.slots.current();
-        let kept = backlog.keep(buffer, length);
-        self.release();
-        kept
-    }
-
-    /// Makes the buffer change places with the one in `vacancy`, from where its first `length` octets
-    /// go out, and gives the slot back to the card.
-    #[inline]
-    pub fn answer(self, mut vacancy: Vacancy<'_>, length: usize) {
-        let (_, received) = self.ring.slots.current();
-        mem::swap(received, vacancy.buffer());
-        vacancy.queue(length);
-        self.release();
     }
 }
 
@@ -307,20 +291,6 @@ impl TransmitRing {
         self.slots.placement()
     }
 
-    /// The next slot, if what it held has gone out.
-    ///
-    /// It is the slot after it that is looked at. That one must be free in any case, since the tail
-    /// will point there and must not meet the head; and the card sends in order, so that the slot
-    /// before it is free then, too. (From a card that lies about it we lose what it was to send,
-    /// nothing else.) The load acquires, so that no octet of the buffer is written before the card is
-    /// known to be done with it.
-    #[inline]
-    pub fn vacancy(&mut self) -> Option<Vacancy<'_>> {
-        let after = self.slots.descriptors.entry(self.slots.next + 1);
-        let done = after.fields.load(Ordering::Acquire) & DONE != 0;
-        done.then_some(Vacancy { ring: self })
-    }
-
     /// What to tell the tail register, if anything was queued since it was told last.
     #[inline]
     pub fn take_tail(&mut self) -> Option<u32> {
@@ -340,50 +310,42 @@ impl TransmitRing {
     }
 }
 
-/// A transmit slot that is free: proof that it is ours.
+impl Vacancies for TransmitRing {
+    type Vacancy<'ring> = Vacancy<'ring>;
+
+    /// It is the slot after the next that is looked at. That one must be free in any case, since the
+    /// tail will point there and must not meet the head; and the card sends in order, so that the slot
+    /// before it is free then, too. (From a card that lies about it we lose what it was to send,
+    /// nothing else.) The load acquires, so that no octet of the buffer is written before the card is
+    /// known to be done with it.
+    #[inline]
+    fn vacancy(&mut self) -> Option<Vacancy<'_>> {
+        let after = self.slots.descriptors.entry(self.slots.next + 1);
+        let done = after.fields.load(Ordering::Acquire) & DONE != 0;
+        done.then_some(Vacancy { ring: self })
+    }
+}
+
+/// A transmit slot that is free.
 #[derive(Debug)]
 pub struct Vacancy<'ring> {
     ring: &'ring mut TransmitRing,
 }
 
-impl Vacancy<'_> {
+impl exchange::Vacancy for Vacancy<'_> {
     #[inline]
     fn buffer(&mut self) -> &mut Buffer {
         self.ring.slots.current().1
     }
 
-    /// The buffer, to write a frame of our own into.
     #[inline]
-    pub fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
         // SAFETY: the card only reads what is queued, and a vacancy exists only where it has done so.
         unsafe { self.buffer().bytes() }
     }
 
-    /// Makes the buffer change places with that of `kept`, and queues the first `length` octets of it.
     #[inline]
-    pub fn answer(mut self, kept: Kept<'_>, length: usize) {
-        kept.exchange(self.buffer());
-        self.queue(length);
-    }
-
-    /// Queues the first `length` octets of the buffer, made up to [`MINIMUM_FRAME`] with zeros, so
-    /// that nothing which was in the buffer before goes out with them. There are no octets after the
-    /// buffer's last to queue.
-    #[inline]
-    pub fn queue(mut self, length: usize) {
-        let length = if (MINIMUM_FRAME..=BUFFER_SIZE).contains(&length) {
-            length
-        } else {
-            self.fit(length)
-        };
+    fn queue(self, length: usize) {
         self.ring.slots.advance(SEND | length as u64);
-    }
-
-    #[cold]
-    fn fit(&mut self, length: usize) -> usize {
-        if let Some(padding) = self.bytes().get_mut(length..MINIMUM_FRAME) {
-            padding.fill(0);
-        }
-        length.clamp(MINIMUM_FRAME, BUFFER_SIZE)
     }
 }

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::string::ToString;
 use std::vec::Vec;
 
-use pollux_net::device::{Damage, MINIMUM_FRAME};
+use pollux_net::device::{Damage, MINIMUM_FRAME, Received, Verdict};
 use proptest::prelude::*;
 
 use super::model::{Access, EEPROM_ADDRESS, Handle, Model, Outcome, RECEIVED_PART, RECEIVED_WHOLE};
@@ -184,7 +184,7 @@ impl Bench {
 impl<R> E1000<R> {
     fn buffers(&self) -> impl Iterator<Item = u64> + '_ {
         let rings = self.receive.buffers().chain(self.transmit.buffers());
-        rings.chain(self.backlog.buffers())
+        rings.chain(self.exchange.backlog().buffers())
     }
 
     fn sorted_buffers(&self) -> Vec<u64> {

@@ -1,0 +1,246 @@
+//! How frames and buffers move between a receive ring, a transmit ring and a backlog: the same for
+//! every card.
+//!
+//! A driver's rings implement [`Arrivals`] and [`Vacancies`]; its `Device` hands them to an
+//! [`Exchange`], which asks the receiver about each frame and does what it says. Buffers only change
+//! places: none is copied, allocated, lost or in two places.
+
+use core::mem;
+
+use pollux_net::device::{
+    BUFFER_SIZE, Batch, Damage, MINIMUM_FRAME, Received, Receiver, Statistic, TransmitError,
+    Verdict,
+};
+
+use crate::backlog::Backlog;
+use crate::dma::{Buffer, DmaRegion, OutOfDmaMemory};
+
+/// A ring of buffers that a card fills.
+pub trait Arrivals {
+    /// A slot that the card has filled.
+    type Arrival<'ring>: Arrival
+    where
+        Self: 'ring;
+
+    /// The oldest frame that the card has delivered.
+    fn arrival(&mut self) -> Option<Self::Arrival<'_>>;
+}
+
+/// A slot that the card has filled: proof that it is ours at the moment. One that is dropped is found
+/// again by the next look.
+pub trait Arrival {
+    /// The slot's buffer.
+    fn buffer(&mut self) -> &mut Buffer;
+
+    /// The buffer's octets.
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE];
+
+    /// The frame's length, which is no more than the buffer holds, and what is wrong with the frame.
+    /// To be asked once.
+    fn inspect(&mut self) -> (usize, Option<Damage>);
+
+    /// Gives the slot back to the card, with the buffer that is in it.
+    fn release(self);
+}
+
+/// A ring of frames that a card sends.
+pub trait Vacancies {
+    /// A slot that is free.
+    type Vacancy<'ring>: Vacancy
+    where
+        Self: 'ring;
+
+    /// The next slot, if what it held has gone out.
+    fn vacancy(&mut self) -> Option<Self::Vacancy<'_>>;
+}
+
+/// A transmit slot that is free: proof that it is ours.
+pub trait Vacancy {
+    /// The slot's buffer.
+    fn buffer(&mut self) -> &mut Buffer;
+
+    /// The buffer's octets.
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE];
+
+    /// Queues the first `length` octets of the buffer, from [`MINIMUM_FRAME`] to [`BUFFER_SIZE`].
+    fn queue(self, length: usize);
+}
+
+/// Queues the first `length` octets of a vacancy's buffer, made up to [`MINIMUM_FRAME`] with zeros, so
+/// that nothing which was in the buffer before goes out with them. There are no octets after the
+/// buffer's last to queue.
+#[inline]
+fn queue(mut vacancy: impl Vacancy, length: usize) {
+    let length = if (MINIMUM_FRAME..=BUFFER_SIZE).contains(&length) {
+        length
+    } else {
+        fit(vacancy.bytes(), length)
+    };
+    vacancy.queue(length);
+}
+
+#[cold]
+fn fit(buffer: &mut [u8; BUFFER_SIZE], length: usize) -> usize {
+    if let Some(padding) = buffer.get_mut(length..MINIMUM_FRAME) {
+        padding.fill(0);
+    }
+    length.clamp(MINIMUM_FRAME, BUFFER_SIZE)
+}
+
+/// Queues a frame of our own, which `compose` writes into a free buffer, in `ring`.
+///
+/// # Errors
+///
+/// [`TransmitError`] when no frame can be queued; `compose` was then not called.
+#[inline]
+pub fn transmit(
+    ring: &mut impl Vacancies,
+    link_is_up: bool,
+    compose: impl FnOnce(&mut [u8; BUFFER_SIZE]) -> usize,
+) -> Result<(), TransmitError> {
+    if !link_is_up {
+        return Err(TransmitError::LinkDown);
+    }
+    let mut vacancy = ring.vacancy().ok_or(TransmitError::RingFull)?;
+    let length = compose(vacancy.bytes());
+    queue(vacancy, length);
+    Ok(())
+}
+
+/// The frames that were deferred, and what a receiver did that it must not do.
+#[derive(Debug)]
+pub struct Exchange {
+    backlog: Backlog,
+    /// Answers that a receiver gave although it was told that none could be sent.
+    impossible_answers: u64,
+    /// Frames that a receiver deferred although it was told that none could be kept.
+    impossible_deferrals: u64,
+}
+
+impl Exchange {
+    /// Octets of a [`DmaRegion`] that one takes.
+    pub const MEMORY: usize = Backlog::MEMORY;
+
+    /// One with nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfDmaMemory`] when `memory` has no room for [`Exchange::MEMORY`] octets.
+    pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+        Ok(Self {
+            backlog: Backlog::new(memory)?,
+            impossible_answers: 0,
+            impossible_deferrals: 0,
+        })
+    }
+
+    /// The frames that were deferred.
+    #[inline]
+    pub const fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
+    /// Hands up to `count` frames that stand in `arrivals` to `receiver`, oldest first, and does with
+    /// them as it says. Ends where [`Batch`] says so.
+    #[inline]
+    pub fn process(
+        &mut self,
+        arrivals: &mut impl Arrivals,
+        vacancies: &mut impl Vacancies,
+        link_is_up: bool,
+        count: usize,
+        receiver: &mut impl Receiver,
+    ) {
+        let mut batch = Batch::new();
+        for _ in 0..count {
+            let Some(mut arrival) = arrivals.arrival() else {
+                break;
+            };
+            let vacancy = if link_is_up {
+                vacancies.vacancy()
+            } else {
+                None
+            };
+            let (length, damage) = arrival.inspect();
+            let verdict = receiver.receive(Received {
+                buffer: arrival.bytes(),
+                length,
+                damage,
+                can_answer: vacancy.is_some(),
+                can_defer: self.backlog.has_room(),
+            });
+            match (verdict, vacancy) {
+                (Verdict::Answer { length }, Some(mut vacancy)) => {
+                    mem::swap(arrival.buffer(), vacancy.buffer());
+                    queue(vacancy, length);
+                }
+                (Verdict::Release, _) => {}
+                (Verdict::Defer, _) => {
+                    if !self.backlog.keep(arrival.buffer(), length) {
+                        count_impossible(&mut self.impossible_deferrals);
+                    }
+                }
+                (Verdict::Answer { .. }, None) => count_impossible(&mut self.impossible_answers),
+            }
+            arrival.release();
+            if batch.ends_with(verdict) {
+                break;
+            }
+        }
+    }
+
+    /// Hands the oldest frames that were deferred to `receiver`, at most `budget` of them, and does
+    /// with them as it says.
+    pub fn process_deferred(
+        &mut self,
+        vacancies: &mut impl Vacancies,
+        link_is_up: bool,
+        budget: usize,
+        receiver: &mut impl Receiver,
+    ) {
+        for _ in 0..budget {
+            let Some(mut kept) = self.backlog.oldest() else {
+                break;
+            };
+            let vacancy = if link_is_up {
+                vacancies.vacancy()
+            } else {
+                None
+            };
+            let verdict = receiver.receive(Received {
+                length: kept.length(),
+                buffer: kept.bytes(),
+                damage: None,
+                can_answer: vacancy.is_some(),
+                can_defer: false,
+            });
+            match (verdict, vacancy) {
+                (Verdict::Answer { length }, Some(mut vacancy)) => {
+                    kept.exchange(vacancy.buffer());
+                    queue(vacancy, length);
+                    continue;
+                }
+                (Verdict::Release, _) => {}
+                (Verdict::Defer, _) => count_impossible(&mut self.impossible_deferrals),
+                (Verdict::Answer { .. }, None) => count_impossible(&mut self.impossible_answers),
+            }
+            kept.release();
+        }
+    }
+
+    /// What was lost because a receiver did what it must not do.
+    pub fn statistics(&self) -> impl Iterator<Item = Statistic> + use<> {
+        let own = [
+            ("tx_dropped", self.impossible_answers),
+            ("rx_dropped", self.impossible_deferrals),
+        ];
+        own.map(|(name, value)| Statistic { name, value })
+            .into_iter()
+    }
+}
+
+/// Counts a verdict that a receiver must not give.
+#[cold]
+const fn count_impossible(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
