@@ -30,6 +30,8 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh ping ADDRESS ...    ping it by raw frames; `./run.sh ping --help` lists the options
 ./run.sh image [FILE]        write an image for a USB stick, BIOS and UEFI (target/pollux.img)
 ./run.sh picture             draw the first run for the README, at docs/pictures/first-light.svg
+./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
+./run.sh bench callgrind         count its instructions per frame
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
 ./run.sh help                this page
 
@@ -71,9 +73,10 @@ main() {
             (($# == 0)) || die "picture takes no arguments, not '$1'"
             picture
             ;;
+        bench) bench "$@" ;;
         test) run_tests "$@" ;;
         help | -h | --help) usage ;;
-        *) die "unknown command '$command'; one of: demo setup build boot ping image picture test help" ;;
+        *) die "unknown command '$command'; one of: demo setup build boot ping image picture bench test help" ;;
     esac
 }
 
@@ -299,6 +302,24 @@ picture() {
     mkdir -p "${drawing%/*}"
     "$target/release/pollux-picture" <<<"$shown" >"$drawing"
     say "$drawing"
+}
+
+# ---- ./run.sh bench -----------------------------------------------------------------------------
+
+bench() {
+    case ${1-} in
+        stack)
+            set_up build
+            in_root cargo bench --quiet --package pollux-bench --bench stack -- "${@:2}"
+            ;;
+        callgrind)
+            (($# == 1)) || die "bench callgrind takes no arguments, not '$2'"
+            set_up build callgrind
+            build_tool pollux-bench
+            "$target/release/pollux-bench" callgrind
+            ;;
+        *) die "bench: what to measure is one of: stack callgrind" ;;
+    esac
 }
 
 # ---- ./run.sh test ------------------------------------------------------------------------------

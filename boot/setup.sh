@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What has to be on this machine, and how it gets there. Sourced by run.sh; installs only from
-# `./run.sh`, `./run.sh setup` and `./run.sh test`, and on a terminal asks first.
+# `./run.sh`, `./run.sh setup`, `./run.sh bench` and `./run.sh test`, and on a terminal asks first.
 
 # What each part needs: Debian's package, and the command or file which shows that it is there.
 packages_for() {
@@ -13,6 +13,7 @@ packages_for() {
             printf '%s\n' "grub-common grub-mkrescue" "grub-pc-bin /usr/lib/grub/i386-pc/multiboot2.mod" \
                 "grub-efi-amd64-bin /usr/lib/grub/x86_64-efi/multiboot2.mod" "xorriso xorriso" "mtools mformat" "binutils strip"
             ;;
+        callgrind) printf '%s\n' "valgrind valgrind" ;;
         test) printf '%s\n' "ovmf /usr/share/ovmf/OVMF.fd" "shellcheck shellcheck" "xz-utils xz" ;;
     esac
 }

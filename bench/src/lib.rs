@@ -1,0 +1,17 @@
+//! What the appliance costs, measured: the stack alone on the host, the image in the machine.
+//!
+//! `./run.sh bench` runs all of it; nothing here is part of the appliance, and nothing that is
+//! measured in time is a test.
+//!
+//! - [`frames`] is what is asked, the same for everybody who is measured.
+//! - [`stack`] is the appliance's stack behind one function, [`smoltcp`] the other one.
+//! - [`cases`] is what the two are compared by: `benches/stack.rs` times it, [`callgrind`] counts its
+//!   instructions.
+
+#![forbid(unsafe_code)]
+
+pub mod callgrind;
+pub mod cases;
+pub mod frames;
+pub mod smoltcp;
+pub mod stack;

@@ -1,0 +1,116 @@
+//! The appliance's stack behind one function: a frame in its buffer goes in, and what becomes of it
+//! comes out. The one place of this crate that knows the interface of `pollux-net`.
+
+use std::net::Ipv4Addr;
+
+use pollux_net::device::{BUFFER_SIZE, Received, Receiver, Verdict};
+use pollux_net::interface::{Interface, Ipv4Cidr};
+use pollux_net::neighbor;
+use pollux_net::services::echo::{self, Echo};
+use pollux_net::time::{Instant, TickRate};
+use pollux_net::vlan::VlanSet;
+use pollux_net::wire::ethernet::MacAddress;
+
+use crate::frames::{APPLIANCE, APPLIANCE_MAC, VLAN, arp_request};
+
+/// A buffer into which a network card writes a frame.
+pub type Buffer = [u8; BUFFER_SIZE];
+
+/// One that nothing was written into.
+pub const EMPTY: Buffer = [0; BUFFER_SIZE];
+
+/// How many neighbors can be known at a time.
+pub const NEIGHBORS: usize = neighbor::CAPACITY;
+
+/// When all frames are seen.
+const SEEN: Instant = Instant::from_ticks(1_000_000);
+
+/// A network card's stack, configured as the appliance configures it.
+pub struct Stack(Box<Interface>);
+
+impl Stack {
+    /// One that serves `vlans`, with the same address in each, and UDP echo.
+    pub fn new(vlans: impl Iterator<Item = u16>) -> Self {
+        let rate = TickRate::from_hertz(1_000_000_000);
+        let mut interface = Box::new(Interface::new(MacAddress(APPLIANCE_MAC), 2, rate));
+        let mut filter = VlanSet::new();
+        // Wide, so that all the neighbors that there can be are on it.
+        let cidr = Ipv4Cidr::new(APPLIANCE, 8).expect("eight bits are a prefix");
+        for vid in vlans {
+            interface
+                .add_vlan_device(&format!("eth0.{vid}"), vid)
+                .expect("the VLAN is free");
+            interface
+                .add_address(vid, cidr)
+                .expect("the address is free");
+            filter.insert(vid);
+        }
+        interface.set_vlan_filter(filter);
+        interface
+            .services_mut()
+            .register(None, echo::PORT, Box::new(Echo::new()))
+            .expect("the port is free");
+        Self(interface)
+    }
+
+    /// One that serves the usual VLAN alone.
+    pub fn usual() -> Self {
+        Self::new([VLAN].into_iter())
+    }
+
+    /// Has it hear of the first `count` strangers.
+    pub fn hear_of(&mut self, count: usize) {
+        let mut buffer = EMPTY;
+        for number in 0..count {
+            let address = stranger(number);
+            let frame = arp_request(address, mac_of(address));
+            buffer[..frame.len()].copy_from_slice(&frame);
+            self.receive_batch([(&mut buffer, frame.len())].into_iter());
+        }
+    }
+
+    /// The neighbors that are known.
+    pub fn neighbors(&self) -> Vec<Ipv4Addr> {
+        let neighbors = self.0.neighbors().iter();
+        neighbors.map(|neighbor| neighbor.address).collect()
+    }
+
+    /// Takes frames that were seen at once through the stack; returns how many were answered.
+    #[inline]
+    pub fn receive_batch<'a>(
+        &mut self,
+        frames: impl Iterator<Item = (&'a mut Buffer, usize)>,
+    ) -> usize {
+        let mut reception = self.0.reception(SEEN, 1_000);
+        let mut answered = 0;
+        for (buffer, length) in frames {
+            let verdict = reception.receive(Received {
+                buffer,
+                length,
+                damage: None,
+                can_answer: true,
+                can_defer: true,
+            });
+            answered += usize::from(matches!(verdict, Verdict::Answer { .. }));
+        }
+        answered
+    }
+
+    /// Whether the address of a neighbor is known.
+    #[inline]
+    pub fn knows(&self, address: Ipv4Addr) -> bool {
+        self.0.neighbors().find(VLAN, address).is_some()
+    }
+}
+
+/// An address that is neither the appliance's nor that of the one who asks it.
+fn stranger(number: usize) -> Ipv4Addr {
+    let [_, high, middle, low] = (number as u32 + 0x0010_0001).to_be_bytes();
+    Ipv4Addr::new(10, high, middle, low)
+}
+
+/// The Ethernet address of a stranger.
+pub fn mac_of(address: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = address.octets();
+    [0x02, 0x00, a, b, c, d]
+}
