@@ -28,7 +28,7 @@ pub use configuration::ConfigurationError;
 pub use ipv4_cidr::Ipv4Cidr;
 pub(crate) use source_screen::SourceScreen;
 pub use vlan_device::{
-    ADDRESSES_PER_DEVICE, DEFAULT_MTU, MINIMUM_MTU, NAME_LENGTH, Traffic, VlanDevice,
+    ADDRESSES_PER_DEVICE, DEFAULT_MTU, MINIMUM_MTU, NAME_LENGTH, OobPool, Traffic, VlanDevice,
 };
 pub(crate) use vlans::Vlans;
 

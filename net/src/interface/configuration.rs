@@ -4,7 +4,8 @@
 //! whose own filter the kernel sets afterwards, from [`Interface::accepted_vlans`].
 
 use super::{
-    ADDRESSES_PER_DEVICE, DEFAULT_MTU, Interface, Ipv4Cidr, MINIMUM_MTU, NAME_LENGTH, VlanDevice,
+    ADDRESSES_PER_DEVICE, DEFAULT_MTU, Interface, Ipv4Cidr, MINIMUM_MTU, NAME_LENGTH, OobPool,
+    VlanDevice,
 };
 use crate::address_conflict::Start;
 use crate::neighbor::{PermanentError, Resolution};
@@ -168,6 +169,18 @@ impl Interface {
             return Err(ConfigurationError::NoOobPort);
         }
         self.change(vid, |device| device.set_oob_port(enabled))
+    }
+
+    /// Notes what was asked for when the out-of-band port of the device of VLAN `vid` was enabled.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when there is no such device, or it is the card's own.
+    pub fn set_oob_pool(&mut self, vid: u16, pool: OobPool) -> Result<(), ConfigurationError> {
+        if vid == 0 {
+            return Err(ConfigurationError::NoOobPort);
+        }
+        self.change(vid, |device| device.set_oob_pool(pool))
     }
 
     /// Sets the largest datagram that the device of VLAN `vid` sends in one piece.

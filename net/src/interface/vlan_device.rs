@@ -13,6 +13,26 @@ pub const DEFAULT_MTU: u16 = 1500;
 /// The largest datagram that it must at least be able to send (RFC 791 §3.2).
 pub const MINIMUM_MTU: u16 = 68;
 
+/// What an operator asked for when an out-of-band port was enabled: how many buffers, and how large. It is
+/// kept to be shown; frames are answered in the card's own buffers and need no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OobPool {
+    /// How many buffers.
+    pub buffers: u16,
+    /// The octets of each.
+    pub buffer_octets: u16,
+}
+
+impl Default for OobPool {
+    /// What EVL takes where nothing is said.
+    fn default() -> Self {
+        Self {
+            buffers: 2048,
+            buffer_octets: 4096,
+        }
+    }
+}
+
 /// Frames and octets that passed through a VLAN device, without check sequences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -44,6 +64,7 @@ pub struct VlanDevice {
     mtu: u16,
     is_up: bool,
     has_oob_port: bool,
+    oob_pool: OobPool,
     traffic: TrafficCounters,
 }
 
@@ -57,6 +78,7 @@ impl VlanDevice {
             mtu: DEFAULT_MTU,
             is_up: true,
             has_oob_port: false,
+            oob_pool: OobPool::default(),
             traffic: TrafficCounters::default(),
         }
     }
@@ -85,6 +107,10 @@ impl VlanDevice {
 
     pub(super) const fn set_oob_port(&mut self, enabled: bool) {
         self.has_oob_port = enabled;
+    }
+
+    pub(super) const fn set_oob_pool(&mut self, pool: OobPool) {
+        self.oob_pool = pool;
     }
 
     pub(super) const fn set_mtu(&mut self, mtu: u16) {
@@ -119,6 +145,11 @@ impl VlanDevice {
     /// Whether its out-of-band port is enabled: with its VLAN in the filter list, it is served in real time.
     pub const fn has_oob_port(&self) -> bool {
         self.has_oob_port
+    }
+
+    /// What was asked for when its out-of-band port was enabled.
+    pub const fn oob_pool(&self) -> OobPool {
+        self.oob_pool
     }
 
     /// What arrived in its VLAN, whatever became of it.
