@@ -32,6 +32,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh picture             draw the first run for the README, at docs/pictures/first-light.svg
 ./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
 ./run.sh bench callgrind         count its instructions per frame
+./run.sh bench instructions [--update]   count those of the whole appliance, in QEMU; compare with, or write, the table
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
 ./run.sh help                this page
 
@@ -318,7 +319,15 @@ bench() {
             build_tool pollux-bench
             "$target/release/pollux-bench" callgrind
             ;;
-        *) die "bench: what to measure is one of: stack callgrind" ;;
+        instructions)
+            [[ $# == 1 || ($# == 2 && $2 == --update) ]] || die "bench instructions: --update is its only option"
+            set_up build boot
+            kernel=${POLLUX_KERNEL-}
+            find_kernel
+            build_tool pollux-bench
+            POLLUX_KERNEL=$kernel "$target/release/pollux-bench" "$@"
+            ;;
+        *) die "bench: what to measure is one of: stack callgrind instructions" ;;
     esac
 }
 
@@ -347,13 +356,13 @@ run_tests() {
     if [[ $all == yes ]]; then arguments+=(--include-ignored); fi
 
     if [[ -z $filter ]]; then check_sources; fi
-    cargo_tests "unit and property tests" --workspace --exclude pollux-tests -- "${arguments[@]}"
+    cargo_tests "unit and property tests" --workspace --exclude pollux-tests --exclude pollux-bench -- "${arguments[@]}"
     if [[ -z $filter ]]; then check "Linux machine of the end-to-end tests" "$root/tests/linux/make-guest.sh" || true; fi
     check "host tools" in_root cargo build --release --package pollux-issuer --package pollux-boot || true
     if check "kernel" build_kernel pollux-kernel --bin pollux; then
         POLLUX_KERNEL=$(kernel_path --bin pollux)
         export POLLUX_KERNEL
-        cargo_tests "end-to-end tests" --package pollux-tests -- "${arguments[@]}"
+        cargo_tests "end-to-end tests" --package pollux-tests --package pollux-bench -- "${arguments[@]}"
     else
         verdict "end-to-end tests" "FAILED: there is no kernel to boot"
         failed=$((failed + 1))

@@ -7,11 +7,13 @@
 //! - [`stack`] is the appliance's stack behind one function, [`smoltcp`] the other one.
 //! - [`cases`] is what the two are compared by: `benches/stack.rs` times it, [`callgrind`] counts its
 //!   instructions.
+//! - [`instructions`] counts those of the whole image in the machine, and compares them with a table.
 
 #![forbid(unsafe_code)]
 
 pub mod callgrind;
 pub mod cases;
 pub mod frames;
+pub mod instructions;
 pub mod smoltcp;
 pub mod stack;

@@ -8,7 +8,6 @@ use pollux_net::interface::{Interface, Ipv4Cidr};
 use pollux_net::neighbor;
 use pollux_net::services::echo::{self, Echo};
 use pollux_net::time::{Instant, TickRate};
-use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
 use crate::frames::{APPLIANCE, APPLIANCE_MAC, VLAN, arp_request};
@@ -32,20 +31,15 @@ impl Stack {
     /// One that serves `vlans`, with the same address in each, and UDP echo.
     pub fn new(vlans: impl Iterator<Item = u16>) -> Self {
         let rate = TickRate::from_hertz(1_000_000_000);
-        let mut interface = Box::new(Interface::new(MacAddress(APPLIANCE_MAC), 2, rate));
-        let mut filter = VlanSet::new();
+        let mac = MacAddress(APPLIANCE_MAC);
+        let mut interface = Box::new(Interface::new("eth0", mac, 2, rate));
         // Wide, so that all the neighbors that there can be are on it.
         let cidr = Ipv4Cidr::new(APPLIANCE, 8).expect("eight bits are a prefix");
         for vid in vlans {
             interface
-                .add_vlan_device(&format!("eth0.{vid}"), vid)
+                .add_realtime_vlan(&format!("eth0.{vid}"), vid, cidr)
                 .expect("the VLAN is free");
-            interface
-                .add_address(vid, cidr)
-                .expect("the address is free");
-            filter.insert(vid);
         }
-        interface.set_vlan_filter(filter);
         interface
             .services_mut()
             .register(None, echo::PORT, Box::new(Echo::new()))

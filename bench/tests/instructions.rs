@@ -1,0 +1,33 @@
+//! No frame may become dearer unnoticed. The counts are exact and the same on every machine, so that
+//! this is a test, and not a measurement of how busy the machine is.
+
+use pollux_bench::instructions::{self, CARDS, Change, Table};
+
+/// A frame of every way through the stack; `./run.sh bench instructions` counts all kinds.
+const SLICE: [&str; 3] = ["arp", "icmp-echo-102", "udp-echo-102"];
+
+#[test]
+fn no_frame_needs_more_instructions_than_the_table_says() {
+    let table = Table::read().expect("bench/instructions.toml can be read");
+    let mut complaints = Vec::new();
+    for card in CARDS {
+        let kinds = instructions::kinds().into_iter();
+        for kind in kinds.filter(|kind| SLICE.contains(&kind.name.as_str())) {
+            let change = Change {
+                kept: table.get(card, &kind.name),
+                counted: instructions::count(card, &kind),
+            };
+            let line = format!("{card} {}: {change}", kind.name);
+            println!("{line}");
+            if change.is_dearer() {
+                complaints.push(line);
+            }
+        }
+    }
+    assert!(
+        complaints.is_empty(),
+        "instructions per frame rose by more than 3 %; where that is meant, \
+         `./run.sh bench instructions --update` keeps the new counts:\n{}",
+        complaints.join("\n")
+    );
+}
