@@ -244,3 +244,18 @@ impl Exchange {
 const fn count_impossible(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }
+
+#[cfg(test)]
+pub(crate) mod test_receiver {
+    //! A receiver made of a function.
+
+    use super::{Received, Receiver, Verdict};
+
+    pub(crate) struct Script<F>(pub(crate) F);
+
+    impl<F: FnMut(Received<'_>) -> Verdict> Receiver for Script<F> {
+        fn receive(&mut self, frame: Received<'_>) -> Verdict {
+            (self.0)(frame)
+        }
+    }
+}

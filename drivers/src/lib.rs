@@ -18,3 +18,4 @@ pub mod exchange;
 pub mod mmio;
 pub mod pci;
 pub mod registers;
+pub mod virtio;

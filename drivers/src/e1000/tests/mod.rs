@@ -25,6 +25,7 @@ use super::registers::*;
 use super::ring::RECEIVE_BATCH;
 use super::*;
 use crate::dma::test_memory::TestMemory;
+use crate::exchange::test_receiver::Script;
 
 /// A driver, its card, and the memory they share.
 struct Bench {
@@ -32,15 +33,6 @@ struct Bench {
     model: Handle,
     /// The physical addresses of all buffers there are, in rising order.
     buffers: Vec<u64>,
-}
-
-/// A receiver made of a function.
-struct Script<F>(F);
-
-impl<F: FnMut(Received<'_>) -> Verdict> Receiver for Script<F> {
-    fn receive(&mut self, frame: Received<'_>) -> Verdict {
-        (self.0)(frame)
-    }
 }
 
 fn card() -> &'static Card {

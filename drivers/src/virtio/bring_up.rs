@@ -1,0 +1,233 @@
+//! From whatever state firmware left a device in to one that receives and sends.
+//!
+//! Two steps, so that the device is never allowed to reach memory while queues of firmware's may still
+//! be live: [`Quiet::reset`] stops it; then the caller lets it reach memory, and [`Quiet::start`] gives it
+//! its queues. What [`VirtioNet::attach`] does is done again after each reset.
+
+use core::sync::atomic::{Ordering, fence};
+
+use pollux_net::device::Link;
+use pollux_net::vlan::VlanSet;
+use pollux_net::wire::ethernet::MacAddress;
+
+use super::control::{Abilities, Control};
+use super::error::VirtioError;
+use super::features::Features;
+use super::recovery::Recovery;
+use super::rings::{ReceiveRing, TransmitRing};
+use super::split::{SLOTS, SplitQueue};
+use super::transport::{Status, Transport};
+use super::{CONTROL_QUEUE, RECEIVE_QUEUE, TRANSMIT_QUEUE, VirtioNet};
+use crate::dma::DmaRegion;
+use crate::exchange::Exchange;
+
+/// How often the status is looked at after a reset, and how long is waited in between.
+const RESET_POLLS: u32 = 1_000;
+const RESET_POLL_MICROSECONDS: u32 = 100;
+/// How often a configuration that changes while it is read is read again.
+const GENERATION_POLLS: u32 = 10;
+
+/// Configuration of a network device, by its offsets (virtio 1.2 §5.1.4).
+mod config {
+    pub const MAC: u32 = 0;
+    pub const STATUS: u32 = 6;
+    pub const SPEED: u32 = 12;
+    pub const DUPLEX: u32 = 16;
+}
+
+/// In the configuration's status: the link is up (virtio 1.2 §5.1.4).
+const LINK_UP: u16 = 1;
+/// Speeds above this are not known (virtio 1.2 §5.1.4).
+const FASTEST: u32 = 0x7fff_ffff;
+/// The duplex that is not full; all others are, or are not known.
+const HALF_DUPLEX: u8 = 0;
+
+/// A device that has been reset: it sends nothing, receives nothing and touches no memory.
+#[derive(Debug)]
+pub struct Quiet<T> {
+    transport: T,
+}
+
+impl<T: Transport> Quiet<T> {
+    /// Resets the device behind `transport`. `delay` waits for at least as many microseconds as it is
+    /// given; all in all a tenth of a second at most.
+    ///
+    /// # Errors
+    ///
+    /// [`VirtioError`], when the device is not there or stays in its reset.
+    pub fn reset(mut transport: T, mut delay: impl FnMut(u32)) -> Result<Self, VirtioError> {
+        transport.write_status(Status::empty());
+        for _ in 0..RESET_POLLS {
+            let status = transport.read_status();
+            if status.is_gone() {
+                return Err(VirtioError::Gone);
+            }
+            if status.is_empty() {
+                return Ok(Self { transport });
+            }
+            delay(RESET_POLL_MICROSECONDS);
+        }
+        Err(VirtioError::StuckInReset)
+    }
+
+    /// Gives the device queues and buffers from `memory` and the filter `vlans`, and lets it receive and
+    /// send. It must be allowed to reach memory by now.
+    ///
+    /// # Errors
+    ///
+    /// [`VirtioError`], when `memory` has no room for [`VirtioNet::MEMORY`] octets, or the device and we
+    /// do not get along.
+    pub fn start(
+        self,
+        memory: &mut DmaRegion,
+        vlans: &VlanSet,
+    ) -> Result<VirtioNet<T>, VirtioError> {
+        let mut device = VirtioNet {
+            receive: ReceiveRing::new(memory)?,
+            transmit: TransmitRing::new(memory)?,
+            link: Link::default(),
+            runs: false,
+            exchange: Exchange::new(memory)?,
+            transport: self.transport,
+            features: Features::empty(),
+            control: Control::new(memory)?,
+            mac_address: MacAddress([0; 6]),
+            recovery: Recovery::default(),
+        };
+        device.control.want(vlans);
+        device.attach()?;
+        Ok(device)
+    }
+}
+
+impl<T: Transport> VirtioNet<T> {
+    /// Brings the device, which has been reset, to work: features, queues, buffers, filter
+    /// (virtio 1.2 §3.1.1).
+    ///
+    /// # Errors
+    ///
+    /// [`VirtioError`]; the device has then been told that we gave it up.
+    pub(super) fn attach(&mut self) -> Result<(), VirtioError> {
+        let attached = self.try_attach();
+        if attached.is_err() {
+            self.transport.write_status(Status::FAILED);
+        }
+        attached
+    }
+
+    fn try_attach(&mut self) -> Result<(), VirtioError> {
+        let mut status = Status::ACKNOWLEDGE;
+        self.transport.write_status(status);
+        status |= Status::DRIVER;
+        self.transport.write_status(status);
+        let is_legacy = self.transport.is_legacy();
+        self.features = Features::choose(self.transport.read_features(), is_legacy)?;
+        self.transport.write_features(self.features.bits());
+        if !is_legacy {
+            status |= Status::FEATURES_OK;
+            self.transport.write_status(status);
+            if !self.transport.read_status().contains(status) {
+                return Err(VirtioError::FeaturesRefused);
+            }
+        }
+        self.mac_address = self.read_mac_address()?;
+        self.attach_queues(is_legacy)?;
+        // Only now may the queues be used (virtio 1.2 §3.1.1).
+        status |= Status::DRIVER_OK;
+        self.transport.write_status(status);
+        let answer = self.transport.read_status();
+        if answer != status {
+            return Err(VirtioError::NotReady(answer));
+        }
+        self.runs = true;
+        fence(Ordering::SeqCst);
+        self.transport.notify(RECEIVE_QUEUE);
+        self.read_link();
+        self.advance_control();
+        Ok(())
+    }
+
+    fn attach_queues(&mut self, is_legacy: bool) -> Result<(), VirtioError> {
+        let limit = self.queue_limit(RECEIVE_QUEUE)?;
+        self.receive.restart(limit, is_legacy);
+        self.enable(RECEIVE_QUEUE, |device| device.receive.queue());
+
+        let limit = self.queue_limit(TRANSMIT_QUEUE)?;
+        self.transmit.restart(limit, is_legacy);
+        self.enable(TRANSMIT_QUEUE, |device| device.transmit.queue());
+
+        if self.features.contains(Features::CTRL_VQ) {
+            let limit = self.queue_limit(CONTROL_QUEUE)?;
+            let abilities = Abilities {
+                receive_mode: self.features.contains(Features::CTRL_RX),
+                vlans: self.features.contains(Features::CTRL_VLAN),
+            };
+            self.control.restart(limit, abilities);
+            self.enable(CONTROL_QUEUE, |device| device.control.queue());
+        }
+        Ok(())
+    }
+
+    fn queue_limit(&mut self, queue: u16) -> Result<u16, VirtioError> {
+        let limit = self.transport.read_queue_limit(queue);
+        // The control queue's commands need two each.
+        if limit < 2 {
+            return Err(VirtioError::NoQueue { queue });
+        }
+        Ok(limit)
+    }
+
+    fn enable(&mut self, queue: u16, of: impl FnOnce(&Self) -> &SplitQueue) {
+        let placement = of(self).placement();
+        self.transport.enable_queue(queue, placement);
+    }
+
+    /// The address, read again when it changed meanwhile (virtio 1.2 §2.5.3).
+    fn read_mac_address(&self) -> Result<MacAddress, VirtioError> {
+        let mut address = MacAddress([0; 6]);
+        for _ in 0..GENERATION_POLLS {
+            let before = self.transport.read_generation();
+            for (octet, offset) in address.0.iter_mut().zip(config::MAC..) {
+                *octet = self.transport.read_config_u8(offset);
+            }
+            if before == self.transport.read_generation() {
+                break;
+            }
+        }
+        if address.is_station() {
+            Ok(address)
+        } else {
+            Err(VirtioError::InvalidMacAddress(address))
+        }
+    }
+
+    /// Reads the link's state and keeps it.
+    pub(super) fn read_link(&mut self) {
+        let says_state = self.features.contains(Features::STATUS);
+        let up = !says_state || self.transport.read_config_u16(config::STATUS) & LINK_UP != 0;
+        self.link = match (up, self.link.up) {
+            (false, _) => Link::default(),
+            // Speed and duplex are looked at when the link comes up.
+            (true, true) => self.link,
+            (true, false) => self.read_speed(),
+        };
+    }
+
+    fn read_speed(&self) -> Link {
+        let mut link = Link {
+            up: true,
+            speed_mbps: 0,
+            full_duplex: true,
+        };
+        if self.features.contains(Features::SPEED_DUPLEX) {
+            let speed = self.transport.read_config_u32(config::SPEED);
+            if speed <= FASTEST {
+                link.speed_mbps = speed;
+            }
+            link.full_duplex = self.transport.read_config_u8(config::DUPLEX) != HALF_DUPLEX;
+        }
+        link
+    }
+}
+
+const _: () = assert!(SLOTS == 256, "an error's message names the number");

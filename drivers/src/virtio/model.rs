@@ -1,0 +1,566 @@
+//! A model of a virtio network device, for tests on the host.
+//!
+//! It has the device's status, features, configuration and queues, and moves frames through the queues
+//! in the driver's memory as the device does. What a driver must never do (change a descriptor that is
+//! the device's, give one twice, use a queue too early, notify when asked not to) makes it panic. It is
+//! also told to misbehave: see the fields of [`Model`].
+//!
+//! Offsets, flags and numbers are written down here a second time, so that the driver's are not their
+//! own judge (virtio 1.2 §2.7, §5.1).
+
+use core::cell::RefCell;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::vec::Vec;
+
+use super::transport::{Placement, Status, Transport};
+use crate::dma::test_memory::TestMemory;
+
+/// The model's address.
+pub(super) const ADDRESS: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
+
+/// Features 5, 16 to 19, 32, 63, and some that nobody should take.
+pub(super) const OFFERED: u64 = 1 << 63 | 1 << 32 | 0xf << 16 | 1 << 15 | 1 << 29 | 1 << 5 | 0b11;
+/// The same from before version 1.0.
+pub(super) const OFFERED_LEGACY: u64 = 0xf << 16 | 1 << 27 | 1 << 5;
+
+const NEXT: u64 = 1;
+const WRITE: u64 = 2;
+
+/// What became of a frame on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Delivered,
+    /// Discarded by a filter.
+    Filtered,
+    /// No buffer was left.
+    Missed,
+    /// The device does not receive at all.
+    Deaf,
+}
+
+/// A queue as the device sees it.
+#[derive(Default)]
+struct Queue {
+    placement: Option<Placement>,
+    /// The index of the available ring up to which it was looked at.
+    observed: u16,
+    /// Chains seen there and not taken up yet, with their descriptors as the driver left them.
+    waiting: VecDeque<(u16, Vec<(u64, u64)>)>,
+    /// Heads of the chains that are the device's.
+    owned: BTreeSet<u16>,
+    /// The used ring's index.
+    used: u16,
+}
+
+/// The device.
+pub(super) struct Model {
+    memory: Rc<TestMemory>,
+    pub(super) status: u8,
+    /// How many reads of the status a reset takes.
+    pub(super) reset_takes: usize,
+    resetting: usize,
+    pub(super) offered: u64,
+    /// What it answers with to any choice of features.
+    pub(super) refuses_features: bool,
+    pub(super) accepted: u64,
+    pub(super) limits: [u16; 3],
+    queues: [Queue; 3],
+    pub(super) is_legacy: bool,
+    pub(super) address: [u8; 6],
+    pub(super) link_up: bool,
+    pub(super) speed: u32,
+    /// The status reads as all ones.
+    pub(super) gone: bool,
+    /// Every notification, in order.
+    pub(super) notified: Vec<u16>,
+    /// Every frame that went out, in order.
+    pub(super) sent: Vec<Vec<u8>>,
+    /// How many frames the transmitter sends before it stalls.
+    pub(super) transmit_credit: usize,
+    /// Sent frames are given back in the reverse order.
+    pub(super) backwards: bool,
+    /// Commands are left alone.
+    pub(super) ignores_commands: bool,
+    /// Commands are refused.
+    pub(super) refuses_commands: bool,
+    /// How many commands were carried out.
+    pub(super) commands: usize,
+    pub(super) promiscuous: bool,
+    pub(super) vlans: BTreeSet<u16>,
+    /// Its memory is being overwritten behind the driver's back: the driver cannot be held to the rules
+    /// that rest on what it says.
+    pub(super) lawless: bool,
+}
+
+/// The model as the driver and the test share it.
+#[derive(Clone)]
+pub(super) struct Handle(pub(super) Rc<RefCell<Model>>);
+
+impl core::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+impl Transport for Handle {
+    fn is_legacy(&self) -> bool {
+        self.0.borrow().is_legacy
+    }
+
+    fn read_status(&self) -> Status {
+        Status::from_bits_retain(self.0.borrow_mut().read_status())
+    }
+
+    fn write_status(&mut self, status: Status) {
+        self.0.borrow_mut().write_status(status.bits());
+    }
+
+    fn read_features(&mut self) -> u64 {
+        self.0.borrow().offered
+    }
+
+    fn write_features(&mut self, features: u64) {
+        let mut model = self.0.borrow_mut();
+        assert_eq!(features & !model.offered, 0, "more than was offered");
+        assert_eq!(model.status & 8, 0, "features are agreed upon already");
+        model.accepted = features;
+    }
+
+    fn read_queue_limit(&mut self, queue: u16) -> u16 {
+        let model = self.0.borrow();
+        model.limits.get(usize::from(queue)).copied().unwrap_or(0)
+    }
+
+    fn enable_queue(&mut self, queue: u16, placement: Placement) {
+        self.0.borrow_mut().enable_queue(queue, placement);
+    }
+
+    fn notify(&mut self, queue: u16) {
+        self.0.borrow_mut().notify(queue);
+    }
+
+    fn read_generation(&self) -> u8 {
+        0
+    }
+
+    fn read_config_u8(&self, offset: u32) -> u8 {
+        match offset {
+            0..6 => self.0.borrow().address[offset as usize],
+            16 => 1,
+            _ => u8::MAX,
+        }
+    }
+
+    fn read_config_u16(&self, offset: u32) -> u16 {
+        match offset {
+            6 => u16::from(self.0.borrow().link_up),
+            _ => u16::MAX,
+        }
+    }
+
+    fn read_config_u32(&self, offset: u32) -> u32 {
+        match offset {
+            12 => self.0.borrow().speed,
+            _ => u32::MAX,
+        }
+    }
+}
+
+impl Model {
+    pub(super) fn new(memory: Rc<TestMemory>) -> Self {
+        Self {
+            memory,
+            // As firmware left it.
+            status: 0x0f,
+            reset_takes: 0,
+            resetting: 0,
+            offered: OFFERED,
+            refuses_features: false,
+            accepted: 0,
+            limits: [1024, 256, 64],
+            queues: Default::default(),
+            is_legacy: false,
+            address: ADDRESS,
+            link_up: true,
+            speed: u32::MAX,
+            gone: false,
+            notified: Vec::new(),
+            sent: Vec::new(),
+            transmit_credit: usize::MAX,
+            backwards: false,
+            ignores_commands: false,
+            refuses_commands: false,
+            commands: 0,
+            promiscuous: true,
+            vlans: BTreeSet::new(),
+            lawless: false,
+        }
+    }
+
+    /// What a reset brings back.
+    pub(super) fn reset(&mut self) {
+        self.status = 0;
+        self.accepted = 0;
+        self.queues = Default::default();
+        self.promiscuous = true;
+        self.vlans.clear();
+    }
+
+    fn read_status(&mut self) -> u8 {
+        if self.gone {
+            return u8::MAX;
+        }
+        if self.resetting > 0 {
+            self.resetting -= 1;
+            if self.resetting == 0 {
+                self.reset();
+            }
+        }
+        self.status
+    }
+
+    fn write_status(&mut self, status: u8) {
+        if self.gone {
+            return;
+        }
+        if status == 0 && self.reset_takes > 0 {
+            self.resetting = self.reset_takes;
+        } else if status == 0 {
+            self.reset();
+        } else if status & 0x80 != 0 {
+            self.status |= 0x80;
+        } else {
+            let before = self.status;
+            assert_eq!(
+                before & !status,
+                0,
+                "the driver took back {before:#x} for {status:#x}"
+            );
+            let steps = [0, 1, 3, 11, 15];
+            let legacy_steps = [0, 1, 3, 7];
+            let lawful = if self.is_legacy {
+                &legacy_steps[..]
+            } else {
+                &steps
+            };
+            let step = lawful.iter().position(|&step| step == status);
+            let previous = lawful.iter().position(|&step| step == before);
+            assert_eq!(
+                step,
+                previous.map(|step| step + 1),
+                "{before:#x} to {status:#x}"
+            );
+            let refused = if self.refuses_features { 8 } else { 0 };
+            self.status = status & !refused;
+        }
+    }
+
+    fn enable_queue(&mut self, queue: u16, placement: Placement) {
+        assert_eq!(
+            self.status & 4,
+            0,
+            "a queue is placed while the device runs"
+        );
+        assert!(
+            self.is_legacy || self.status & 8 != 0,
+            "a queue before the features"
+        );
+        let size = placement.size;
+        assert!(size.is_power_of_two() && size <= self.limits[usize::from(queue)]);
+        assert!(!self.is_legacy || size == self.limits[usize::from(queue)]);
+        assert!(placement.descriptors.is_multiple_of(16));
+        assert!(placement.driver.is_multiple_of(2));
+        assert!(placement.device.is_multiple_of(4));
+        self.queues[usize::from(queue)].placement = Some(placement);
+    }
+
+    fn runs(&self) -> bool {
+        self.status & 0x44 == 4 && !self.gone && self.resetting == 0
+    }
+
+    fn notify(&mut self, queue: u16) {
+        if self.gone {
+            return;
+        }
+        assert!(self.status & 4 != 0, "notified before the driver was ready");
+        assert!(
+            self.lawless || !self.asked_for_silence(queue),
+            "notified against its wish"
+        );
+        self.notified.push(queue);
+        match queue {
+            0 => self.observe(),
+            1 => self.pump(),
+            2 => self.obey(),
+            _ => panic!("there is no queue {queue}"),
+        }
+    }
+
+    fn half(&self, address: u64) -> &AtomicU16 {
+        // SAFETY: `reach` checked that the octets are there; rings consist of atomics.
+        unsafe { self.memory.reach(address, 2).cast().as_ref() }
+    }
+
+    fn word(&self, address: u64) -> &AtomicU32 {
+        // SAFETY: as above.
+        unsafe { self.memory.reach(address, 4).cast().as_ref() }
+    }
+
+    fn wide(&self, address: u64) -> &AtomicU64 {
+        // SAFETY: as above.
+        unsafe { self.memory.reach(address, 8).cast().as_ref() }
+    }
+
+    fn placement(&self, queue: usize) -> Option<Placement> {
+        self.queues[queue].placement
+    }
+
+    /// Whether the device asked not to be notified.
+    fn asked_for_silence(&self, queue: u16) -> bool {
+        let placement = self.placement(usize::from(queue)).unwrap();
+        self.half(placement.device).load(Ordering::Relaxed) & 1 != 0
+    }
+
+    /// Asks to be notified, or not.
+    pub(super) fn ask_for_silence(&self, queue: usize, silence: bool) {
+        let placement = self.placement(queue).unwrap();
+        let flags = self.half(placement.device);
+        flags.store(u16::from(silence), Ordering::Release);
+    }
+
+    fn descriptor(&self, placement: Placement, index: u16) -> (u64, u64) {
+        assert!(index < placement.size, "descriptor {index} is outside");
+        let address = placement.descriptors + 16 * u64::from(index);
+        let load = |address| self.wide(address).load(Ordering::Acquire);
+        (load(address), load(address + 8))
+    }
+
+    /// The descriptors of the chain that starts at `head`.
+    fn chain(&self, placement: Placement, head: u16) -> Vec<(u64, u64)> {
+        let mut chain = std::vec![self.descriptor(placement, head)];
+        while let Some((_, fields)) = chain.last().filter(|(_, fields)| fields >> 32 & NEXT != 0) {
+            assert!(chain.len() < 8, "a chain goes in circles");
+            chain.push(self.descriptor(placement, (fields >> 48) as u16));
+        }
+        chain
+    }
+
+    /// Checks that the driver has changed nothing that it gave and that was not taken up yet.
+    pub(super) fn verify(&self) {
+        for queue in &self.queues {
+            let Some(placement) = queue.placement.filter(|_| !self.lawless) else {
+                continue;
+            };
+            for (head, chain) in &queue.waiting {
+                let [first, ..] = chain[..] else {
+                    continue;
+                };
+                assert_eq!(
+                    self.descriptor(placement, *head),
+                    first,
+                    "a given descriptor changed"
+                );
+            }
+        }
+    }
+
+    /// Looks at what the driver has made available.
+    pub(super) fn observe(&mut self) {
+        for index in 0..3 {
+            let Some(placement) = self.placement(index).filter(|_| !self.lawless) else {
+                continue;
+            };
+            let end = self.half(placement.driver + 2).load(Ordering::Acquire);
+            let fresh = end.wrapping_sub(self.queues[index].observed);
+            assert!(fresh <= placement.size, "the available ring overflowed");
+            for _ in 0..fresh {
+                let at = u64::from(self.queues[index].observed % placement.size);
+                let head = self
+                    .half(placement.driver + 4 + 2 * at)
+                    .load(Ordering::Relaxed);
+                let chain = self.chain(placement, head);
+                let queue = &mut self.queues[index];
+                assert!(
+                    queue.owned.insert(head),
+                    "descriptor {head} was given twice"
+                );
+                queue.waiting.push_back((head, chain));
+                queue.observed = queue.observed.wrapping_add(1);
+            }
+        }
+    }
+
+    fn take(&mut self, queue: usize) -> Option<(u16, Vec<(u64, u64)>)> {
+        self.observe();
+        self.queues[queue].waiting.pop_front()
+    }
+
+    /// Gives a chain back.
+    fn put_back(&mut self, queue: usize, head: u16, length: u32) {
+        self.queues[queue].owned.remove(&head);
+        self.put_anything_back(queue, u32::from(head), length);
+    }
+
+    /// Writes anything into the used ring.
+    pub(super) fn put_anything_back(&mut self, queue: usize, id: u32, length: u32) {
+        let Some(placement) = self.placement(queue) else {
+            return;
+        };
+        let used = self.queues[queue].used;
+        let element = placement.device + 4 + 8 * u64::from(used % placement.size);
+        self.word(element).store(id, Ordering::Relaxed);
+        self.word(element + 4).store(length, Ordering::Relaxed);
+        self.move_used(queue, 1);
+    }
+
+    /// Moves the used ring's index, whatever stands in it.
+    pub(super) fn move_used(&mut self, queue: usize, by: u16) {
+        let Some(placement) = self.placement(queue) else {
+            return;
+        };
+        let used = &mut self.queues[queue].used;
+        *used = used.wrapping_add(by);
+        let used = *used;
+        self.half(placement.device + 2)
+            .store(used, Ordering::Release);
+    }
+
+    fn header(&self) -> usize {
+        if self.accepted >> 32 & 1 == 1 { 12 } else { 10 }
+    }
+
+    /// A frame, without its check sequence, arrives on the wire.
+    pub(super) fn receive(&mut self, frame: &[u8]) -> Outcome {
+        if !self.runs() || !self.link_up {
+            return Outcome::Deaf;
+        }
+        if !self.passes(frame) {
+            return Outcome::Filtered;
+        }
+        let header = self.header();
+        self.deliver(frame, (header + frame.len()) as u32)
+    }
+
+    /// Fills the next buffer with `octets`, and says that it is `length` octets, header included.
+    pub(super) fn deliver(&mut self, octets: &[u8], length: u32) -> Outcome {
+        let Some((head, chain)) = self.take(0) else {
+            return Outcome::Missed;
+        };
+        let [(address, fields)] = chain[..] else {
+            panic!("a receive buffer in {} pieces", chain.len());
+        };
+        assert_eq!(
+            fields >> 32 & 3,
+            WRITE,
+            "a receive buffer that cannot be written"
+        );
+        let (header, room) = (self.header(), fields as u32 as usize);
+        assert_eq!(room, header + 2048);
+        let buffer = self.memory.reach(address, room);
+        // SAFETY: `reach` checked that the octets are there; the driver does not look at a buffer that
+        // it has given. A header of nonsense must do no harm.
+        unsafe {
+            buffer.write_bytes(0xee, header);
+            let frame = NonNull::from(octets).cast();
+            buffer
+                .add(header)
+                .copy_from_nonoverlapping(frame, octets.len().min(2048));
+        }
+        self.put_back(0, head, length);
+        Outcome::Delivered
+    }
+
+    fn passes(&self, frame: &[u8]) -> bool {
+        if self.promiscuous {
+            return true;
+        }
+        let to_us = frame[..6] == self.address || frame[..6] == [0xff; 6];
+        let filters_vlans = self.accepted >> 19 & 1 == 1;
+        let is_tagged = frame[12..14] == [0x81, 0];
+        let vid = u16::from_be_bytes([frame[14], frame[15]]) & 0xfff;
+        to_us && (!filters_vlans || !is_tagged || self.vlans.contains(&vid))
+    }
+
+    /// Sends what is queued, as far as the credit goes.
+    pub(super) fn pump(&mut self) {
+        let mut done = Vec::new();
+        while self.runs() && self.transmit_credit > 0 {
+            let Some((head, chain)) = self.take(1) else {
+                break;
+            };
+            self.transmit_credit -= 1;
+            self.send(&chain);
+            done.push(head);
+        }
+        if self.backwards {
+            done.reverse();
+        }
+        for head in done {
+            self.put_back(1, head, 0);
+        }
+    }
+
+    fn send(&mut self, chain: &[(u64, u64)]) {
+        let &[(address, fields)] = chain else {
+            panic!("a frame in {} pieces", chain.len());
+        };
+        assert_eq!(fields >> 32, 0, "a frame that can be written");
+        let (header, length) = (self.header(), fields as u32 as usize);
+        let octets = self.memory.reach(address, length);
+        // SAFETY: `reach` checked that they are there; the driver does not touch a buffer that it has
+        // queued.
+        let octets = unsafe { core::slice::from_raw_parts(octets.as_ptr(), length) };
+        let (header, frame) = octets.split_at(header);
+        assert!(
+            header.iter().all(|&octet| octet == 0),
+            "a header that asks for something"
+        );
+        self.sent.push(frame.to_vec());
+    }
+
+    /// Carries out the commands that are queued.
+    pub(super) fn obey(&mut self) {
+        while self.runs() && !self.ignores_commands {
+            let Some((head, chain)) = self.take(2) else {
+                break;
+            };
+            let [(request, request_fields), (verdict, verdict_fields)] = chain[..] else {
+                panic!("a command in {} pieces", chain.len());
+            };
+            assert_eq!(
+                request_fields >> 32 & 3,
+                NEXT,
+                "a command that can be written"
+            );
+            assert_eq!(verdict_fields as u32, 1);
+            assert_eq!(verdict_fields >> 32 & 3, WRITE, "nowhere to answer");
+            let length = request_fields as u32 as usize;
+            let octets = self.memory.reach(request, length);
+            // SAFETY: `reach` checked that they are there, and the driver has given them.
+            let octets = unsafe { core::slice::from_raw_parts(octets.as_ptr(), length) }.to_vec();
+            let refusal = self.refuses_commands || !self.carry_out(&octets);
+            self.commands += 1;
+            // SAFETY: `reach` checks that the octet is there, and the driver has given it.
+            let answer: &AtomicU8 = unsafe { self.memory.reach(verdict, 1).cast().as_ref() };
+            answer.store(u8::from(refusal), Ordering::Relaxed);
+            self.put_back(2, head, 1);
+        }
+    }
+
+    fn carry_out(&mut self, command: &[u8]) -> bool {
+        match *command {
+            [0, 0, on] => self.promiscuous = on != 0,
+            [2, 0, low, high] => {
+                self.vlans.insert(u16::from_le_bytes([low, high]));
+            }
+            [2, 1, low, high] => {
+                self.vlans.remove(&u16::from_le_bytes([low, high]));
+            }
+            _ => return false,
+        }
+        true
+    }
+}

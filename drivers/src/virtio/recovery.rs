@@ -1,0 +1,227 @@
+//! Bringing back a device that does not work any more, a step for each look of housekeeping.
+//!
+//! A device is reset when it asks for that, when it broke the rules of its queues, when it stands still
+//! although it has work, and when somebody else has reset it. While it is away its link is down: nothing
+//! is answered, and nothing is queued that would be sent, stale, when it comes back. Which buffers there
+//! are does not change.
+
+use core::fmt;
+
+use pollux_net::device::{Link, Statistic};
+
+use super::VirtioNet;
+use super::error::VirtioError;
+use super::features::Features;
+use super::split::{Breach, SplitQueue};
+use super::transport::{Status, Transport};
+
+/// How many looks in a row must find a queue with work and without progress until the device is taken
+/// to hang: with twenty looks a second, two seconds. (A host may keep a device from sending for some
+/// time, as when its own queue is full.)
+const HANG_LOOKS: u32 = 40;
+/// How many looks a reset may take until it is asked for again: five seconds.
+const RESET_LOOKS: u32 = 100;
+/// Of this many faults each is said on the console, and then of as many one.
+const FAULTS_SAID: u64 = 10;
+
+/// Why a device had to be reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It asked for it.
+    NeedsReset,
+    /// It broke the rules.
+    Breach(Breach),
+    /// It has work and makes no progress.
+    Hangs,
+    /// It was reset, but not by us.
+    WasReset(Status),
+    /// It came back after nothing had answered.
+    CameBack,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeedsReset => f.write_str("it asks to be reset"),
+            Self::Breach(breach) => write!(f, "{breach}"),
+            Self::Hangs => f.write_str("it has work and makes no progress"),
+            Self::WasReset(status) => {
+                write!(f, "its status fell to {:#04x} by itself", status.bits())
+            }
+            Self::CameBack => f.write_str("it is there again"),
+        }
+    }
+}
+
+/// Where the device stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// At work.
+    #[default]
+    Runs,
+    /// Told to reset, so many looks ago.
+    Resets(u32),
+    /// Nothing answers.
+    Gone,
+}
+
+/// How far the recovery of a device is, and what happened so far.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    phase: Phase,
+    transmit: Progress,
+    control: Progress,
+    /// Times that the device was reset.
+    resets: u64,
+    /// Of these, those because it hung.
+    hangs: u64,
+    /// Of these, those because it broke the rules.
+    breaches: u64,
+}
+
+/// What a queue's progress was at the last look.
+#[derive(Debug, Default)]
+struct Progress {
+    position: u16,
+    looks: u32,
+}
+
+impl Progress {
+    /// Looks at the queue. Returns whether it hangs.
+    fn look(&mut self, queue: &SplitQueue) -> bool {
+        let position = queue.progress();
+        if !queue.is_owed() || position != self.position {
+            self.position = position;
+            self.looks = 0;
+            return false;
+        }
+        self.looks += 1;
+        self.looks >= HANG_LOOKS
+    }
+}
+
+impl Recovery {
+    /// What happened so far.
+    pub fn statistics(&self) -> impl Iterator<Item = Statistic> + use<> {
+        [
+            ("resets", self.resets),
+            ("tx_timeout_count", self.hangs),
+            ("protocol_errors", self.breaches),
+        ]
+        .map(|(name, value)| Statistic { name, value })
+        .into_iter()
+    }
+
+    /// Whether the fault that was counted last is to be said.
+    const fn is_said(&self) -> bool {
+        self.resets <= FAULTS_SAID || self.resets.is_multiple_of(FAULTS_SAID)
+    }
+}
+
+impl<T: Transport> VirtioNet<T> {
+    /// Looks after the device: one step.
+    pub(super) fn supervise(&mut self) {
+        let status = self.transport.read_status();
+        match self.recovery.phase {
+            Phase::Gone if status.is_gone() => {}
+            _ if status.is_gone() => self.lose(),
+            Phase::Gone => self.reset(Fault::CameBack),
+            Phase::Runs => match self.find_fault(status) {
+                Some(fault) => self.reset(fault),
+                None => self.read_link(),
+            },
+            Phase::Resets(_) if status.is_empty() => self.resume(),
+            Phase::Resets(looks) if looks < RESET_LOOKS => {
+                self.recovery.phase = Phase::Resets(looks + 1);
+            }
+            Phase::Resets(_) => {
+                self.transport.write_status(Status::empty());
+                self.recovery.phase = Phase::Resets(0);
+            }
+        }
+    }
+
+    fn find_fault(&mut self, status: Status) -> Option<Fault> {
+        let queues = [
+            self.receive.queue(),
+            self.transmit.queue(),
+            self.control.queue(),
+        ];
+        if status.contains(Status::NEEDS_RESET) {
+            return Some(Fault::NeedsReset);
+        }
+        if let Some(breach) = queues.into_iter().find_map(SplitQueue::breach) {
+            return Some(Fault::Breach(breach));
+        }
+        if !status.contains(Status::DRIVER_OK) {
+            return Some(Fault::WasReset(status));
+        }
+        let recovery = &mut self.recovery;
+        let sends_nothing = self.link.up && recovery.transmit.look(self.transmit.queue());
+        let obeys_nothing = self.features.contains(Features::CTRL_VQ)
+            && recovery.control.look(self.control.queue());
+        (sends_nothing || obeys_nothing).then_some(Fault::Hangs)
+    }
+
+    /// Stops using the device, whatever it does from now on.
+    fn stop(&mut self) {
+        self.runs = false;
+        self.link = Link::default();
+    }
+
+    fn lose(&mut self) {
+        self.stop();
+        self.recovery.phase = Phase::Gone;
+        log::error!(
+            "virtio-net {}: its status reads as all ones, it is gone",
+            self.mac_address
+        );
+    }
+
+    /// The device may go on using memory until its status reads as zero: the queues are left alone
+    /// until then.
+    fn reset(&mut self, fault: Fault) {
+        self.stop();
+        let recovery = &mut self.recovery;
+        recovery.resets = recovery.resets.saturating_add(1);
+        match fault {
+            Fault::Hangs => recovery.hangs = recovery.hangs.saturating_add(1),
+            Fault::Breach(_) => recovery.breaches = recovery.breaches.saturating_add(1),
+            Fault::NeedsReset | Fault::WasReset(_) | Fault::CameBack => {}
+        }
+        recovery.phase = Phase::Resets(0);
+        if recovery.is_said() {
+            log::warn!("virtio-net {}: {fault}; resetting it", self.mac_address);
+        }
+        self.transport.write_status(Status::empty());
+    }
+
+    fn resume(&mut self) {
+        let address = self.mac_address;
+        let attached = self.attach();
+        if let (Ok(()), true) = (attached, self.mac_address != address) {
+            // Its neighbors would be told one address and frames come from another.
+            log::warn!("virtio-net {address}: it is {} now", self.mac_address);
+        }
+        self.mac_address = address;
+        match attached {
+            Ok(()) => {
+                self.recovery.phase = Phase::Runs;
+                self.recovery.transmit = Progress::default();
+                self.recovery.control = Progress::default();
+            }
+            Err(error) => self.give_up_for_now(error),
+        }
+    }
+
+    /// Asks for another reset, and looks again after a while.
+    fn give_up_for_now(&mut self, error: VirtioError) {
+        self.stop();
+        self.recovery.phase = Phase::Resets(0);
+        if self.recovery.is_said() {
+            log::error!("virtio-net {}: not back at work: {error}", self.mac_address);
+        }
+        self.recovery.resets = self.recovery.resets.saturating_add(1);
+        self.transport.write_status(Status::empty());
+    }
+}

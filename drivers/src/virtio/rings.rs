@@ -1,0 +1,276 @@
+//! The two queues that frames go through, and the buffers that belong to them.
+//!
+//! Every slot of both owns exactly one buffer, always; buffers move only by changing places, so that
+//! none can be lost and none can be in two slots. A frame is one descriptor: its header lies in the
+//! buffer's headroom, right before its first octet.
+//!
+//! No offload is negotiated, so that of what the device writes only the length means anything, and
+//! what it reads as header is zeros (virtio 1.2 §5.1.6).
+
+use pollux_net::device::{BUFFER_SIZE, Damage};
+
+use crate::dma::{BUFFER_STRIDE, Buffer, DmaRegion, HEADROOM, OutOfDmaMemory};
+use crate::exchange::{self, Arrivals, Vacancies};
+
+use super::split::{Returned, SLOTS, SplitQueue, WRITE};
+
+const MASK: usize = SLOTS - 1;
+
+/// Octets of the header in front of each frame: as of version 1.0, and before it
+/// (virtio 1.2 §5.1.6.1).
+const HEADER: u32 = 12;
+const LEGACY_HEADER: u32 = 10;
+
+const _: () = assert!(HEADER as usize <= HEADROOM);
+
+/// How many receive slots are handed back to the device together, so that it is seldom told. While
+/// fewer are kept back, the device still has seven of eight.
+const RECEIVE_BATCH: usize = 32;
+
+/// A queue and the buffers that its slots own.
+#[derive(Debug)]
+struct Slots {
+    queue: SplitQueue,
+    buffers: [Buffer; SLOTS],
+    /// Octets of the header.
+    header: u32,
+}
+
+impl Slots {
+    const MEMORY: usize = SplitQueue::MEMORY + SLOTS * BUFFER_STRIDE;
+
+    fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+        Ok(Self {
+            queue: SplitQueue::new(memory)?,
+            buffers: memory.buffers()?,
+            header: HEADER,
+        })
+    }
+
+    fn restart(&mut self, limit: u16, is_legacy: bool) {
+        self.queue.restart(limit);
+        self.header = if is_legacy { LEGACY_HEADER } else { HEADER };
+    }
+
+    #[inline]
+    const fn buffer(&mut self, slot: usize) -> &mut Buffer {
+        &mut self.buffers[slot & MASK]
+    }
+
+    /// Gives the slot to the device: the header and `length` octets of the buffer behind it.
+    #[inline]
+    fn give(&mut self, slot: usize, length: usize, flags: u16) {
+        let start = self.buffers[slot & MASK].physical() - u64::from(self.header);
+        self.queue
+            .describe(slot, start, self.header + length as u32, flags, 0);
+        self.queue.give(slot);
+    }
+}
+
+/// The queue of buffers that the device fills.
+#[derive(Debug)]
+pub struct ReceiveRing {
+    slots: Slots,
+    /// How many slots are handed back together.
+    batch: usize,
+}
+
+impl ReceiveRing {
+    /// Octets of a [`DmaRegion`] that one takes at most.
+    pub const MEMORY: usize = Slots::MEMORY;
+
+    /// A ring that is not in use: [`ReceiveRing::restart`] comes first.
+    pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+        Ok(Self {
+            slots: Slots::new(memory)?,
+            batch: 1,
+        })
+    }
+
+    /// Starts afresh, with an empty buffer in every slot, all of them the device's as soon as it is told
+    /// of the queue. It must have been reset.
+    pub fn restart(&mut self, limit: u16, is_legacy: bool) {
+        self.slots.restart(limit, is_legacy);
+        let size = self.slots.queue.size();
+        self.batch = RECEIVE_BATCH.min(size / 8).max(1);
+        for slot in 0..size {
+            self.slots.give(slot, BUFFER_SIZE, WRITE);
+        }
+        self.slots.queue.publish();
+    }
+
+    /// The queue.
+    pub const fn queue(&self) -> &SplitQueue {
+        &self.slots.queue
+    }
+
+    /// How many frames the device has delivered, at most `budget`.
+    #[inline]
+    pub fn ready(&mut self, budget: usize) -> usize {
+        self.slots.queue.look().min(budget)
+    }
+
+    /// Lets the device see the slots that were handed back, if it is time to. Returns whether it did.
+    #[inline]
+    pub fn publish_batch(&mut self) -> bool {
+        self.slots.queue.unpublished() >= self.batch && self.slots.queue.publish()
+    }
+
+    /// The addresses of all its buffers.
+    #[cfg(test)]
+    pub fn buffers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.slots.buffers.iter().map(Buffer::physical)
+    }
+}
+
+impl Arrivals for ReceiveRing {
+    type Arrival<'ring> = Arrival<'ring>;
+
+    #[inline]
+    fn arrival(&mut self) -> Option<Arrival<'_>> {
+        let returned = self.slots.queue.returned()?;
+        Some(Arrival {
+            ring: self,
+            returned,
+        })
+    }
+}
+
+/// A slot that the device has filled.
+#[derive(Debug)]
+pub struct Arrival<'ring> {
+    ring: &'ring mut ReceiveRing,
+    returned: Returned,
+}
+
+impl exchange::Arrival for Arrival<'_> {
+    #[inline]
+    fn buffer(&mut self) -> &mut Buffer {
+        self.ring.slots.buffer(self.returned.slot)
+    }
+
+    #[inline]
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+        // SAFETY: an arrival exists only where the device has given back a slot that it had, and it
+        // is not given the slot again before the arrival's end.
+        unsafe { self.buffer().bytes() }
+    }
+
+    #[inline]
+    fn inspect(&mut self) -> (usize, Option<Damage>) {
+        let length = self.returned.length.wrapping_sub(self.ring.slots.header) as usize;
+        // Nothing but a header makes 0, and less than one a number far beyond any buffer.
+        if length.wrapping_sub(1) < BUFFER_SIZE {
+            (length, None)
+        } else {
+            (0, Some(Damage::ImpossibleLength))
+        }
+    }
+
+    #[inline]
+    fn release(self) {
+        let slots = &mut self.ring.slots;
+        slots.queue.take(self.returned);
+        slots.give(self.returned.slot, BUFFER_SIZE, WRITE);
+    }
+}
+
+/// The queue of frames that the device sends.
+///
+/// Slots are used in order. A device may finish frames in another order; then the next slot is waited
+/// for, though others may be free.
+#[derive(Debug)]
+pub struct TransmitRing {
+    slots: Slots,
+}
+
+impl TransmitRing {
+    /// Octets of a [`DmaRegion`] that one takes at most.
+    pub const MEMORY: usize = Slots::MEMORY;
+
+    /// A ring that is not in use: [`TransmitRing::restart`] comes first.
+    pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+        Ok(Self {
+            slots: Slots::new(memory)?,
+        })
+    }
+
+    /// Starts afresh, with nothing to send. The device must have been reset.
+    pub fn restart(&mut self, limit: u16, is_legacy: bool) {
+        self.slots.restart(limit, is_legacy);
+    }
+
+    /// The queue.
+    pub const fn queue(&self) -> &SplitQueue {
+        &self.slots.queue
+    }
+
+    /// Takes what the device has sent, up to `slot`. From a device that sends in order that is one
+    /// slot each time.
+    #[inline]
+    fn collect(&mut self, slot: usize) -> Option<()> {
+        let queue = &mut self.slots.queue;
+        queue.look();
+        while queue.is_given(slot) {
+            let returned = queue.returned()?;
+            queue.take(returned);
+        }
+        Some(())
+    }
+
+    /// Lets the device see what was queued. Returns whether there was anything.
+    #[inline]
+    pub fn publish(&mut self) -> bool {
+        self.slots.queue.publish()
+    }
+
+    /// The addresses of all its buffers.
+    #[cfg(test)]
+    pub fn buffers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.slots.buffers.iter().map(Buffer::physical)
+    }
+}
+
+impl Vacancies for TransmitRing {
+    type Vacancy<'ring> = Vacancy<'ring>;
+
+    #[inline]
+    fn vacancy(&mut self) -> Option<Vacancy<'_>> {
+        let slot = self.slots.queue.next_slot();
+        if self.slots.queue.is_given(slot) {
+            self.collect(slot)?;
+        }
+        Some(Vacancy { ring: self, slot })
+    }
+}
+
+/// A transmit slot that is free.
+#[derive(Debug)]
+pub struct Vacancy<'ring> {
+    ring: &'ring mut TransmitRing,
+    slot: usize,
+}
+
+impl exchange::Vacancy for Vacancy<'_> {
+    #[inline]
+    fn buffer(&mut self) -> &mut Buffer {
+        self.ring.slots.buffer(self.slot)
+    }
+
+    #[inline]
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+        // SAFETY: the device has given the slot back, or was never given it.
+        unsafe { self.buffer().bytes() }
+    }
+
+    /// What the device wrote into the header when the frame came must not go out with it.
+    #[inline]
+    fn queue(mut self, length: usize) {
+        // SAFETY: as for the buffer's own octets.
+        let headroom = unsafe { self.buffer().headroom() };
+        if let Some(header) = headroom.last_chunk_mut() {
+            *header = [0_u8; HEADER as usize];
+        }
+        self.ring.slots.give(self.slot, length, 0);
+    }
+}

@@ -1,0 +1,84 @@
+//! Coming up, on whatever stands there.
+
+use super::*;
+
+#[test]
+fn it_comes_up_with_the_features_that_have_a_purpose() {
+    let bench = bench();
+    assert_eq!(bench.model().status, 0x0f);
+    assert_eq!(
+        bench.model().accepted,
+        1 << 63 | 1 << 32 | 0xf << 16 | 1 << 5
+    );
+    assert_eq!(bench.device.mac_address().0, ADDRESS);
+    assert_eq!(bench.device.model(), "virtio-net");
+    assert!(bench.device.link.up);
+    assert_eq!(bench.device.link.speed_mbps, 0);
+}
+
+#[test]
+fn a_link_says_its_speed() {
+    let bench = bring_up(|model| model.speed = 25_000).unwrap();
+    assert_eq!(bench.device.link.speed_mbps, 25_000);
+    assert!(bench.device.link.full_duplex);
+}
+
+#[test]
+fn a_reset_may_take_its_time() {
+    let mut bench = bring_up(|model| model.reset_takes = 10).unwrap();
+    bench.assert_serves();
+}
+
+/// What stands there, and what is said about it.
+type Case = (fn(&mut Model), VirtioError);
+
+#[test]
+fn what_cannot_be_driven_is_refused_by_its_reason() {
+    #[rustfmt::skip]
+    let cases: [Case; 7] = [
+        (|model| model.gone = true, VirtioError::Gone),
+        (|model| model.reset_takes = usize::MAX, VirtioError::StuckInReset),
+        (|model| model.offered &= !(1 << 32), VirtioError::Lacks("version 1 of the protocol")),
+        (|model| model.refuses_features = true, VirtioError::FeaturesRefused),
+        (|model| model.limits = [256, 0, 64], VirtioError::NoQueue { queue: 1 }),
+        (|model| model.limits = [256, 256, 1], VirtioError::NoQueue { queue: 2 }),
+        (|model| model.address = [1, 0, 0, 0, 0, 0],
+            VirtioError::InvalidMacAddress(MacAddress([1, 0, 0, 0, 0, 0]))),
+    ];
+    for (prepare, expected) in cases {
+        assert_eq!(bring_up(prepare).err(), Some(expected));
+    }
+}
+
+#[test]
+fn a_device_that_could_not_be_driven_is_told_so() {
+    let (model, memory) = untouched_device();
+    model.0.borrow_mut().address = [0; 6];
+    let quiet = Quiet::reset(model.clone(), |_| ()).unwrap();
+    assert!(quiet.start(&mut memory.region(), &vlans(&[])).is_err());
+    assert_eq!(model.0.borrow().status & 0x80, 0x80);
+}
+
+#[test]
+fn small_queues_serve_as_large_ones_do() {
+    for limit in [2, 3, 4, 16, 100, 255] {
+        let mut bench = bring_up(|model| model.limits = [limit; 3]).unwrap();
+        for _ in 0..2000 {
+            bench.assert_serves();
+        }
+    }
+}
+
+#[test]
+fn a_device_from_before_version_1_has_a_shorter_header() {
+    let mut bench = bring_up(|model| {
+        model.is_legacy = true;
+        model.offered = OFFERED_LEGACY;
+        model.limits = [256, 256, 64];
+    })
+    .unwrap();
+    assert_eq!(bench.device.model(), "virtio-net (legacy)");
+    for _ in 0..1000 {
+        bench.assert_serves();
+    }
+}
