@@ -264,7 +264,7 @@ fn with_view<T>(kernel: &Kernel, now: Instant, work: impl FnOnce(&StatusView<'_>
         .map(|(port, statistics)| PortView {
             name: port.name(),
             model: port.device.model(),
-            driver: "e1000",
+            driver: port.device.driver(),
             link: port.link,
             interface: &port.interface,
             statistics,

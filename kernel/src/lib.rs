@@ -31,6 +31,7 @@ mod housekeeping;
 mod memory;
 #[cfg(not(test))]
 mod memory_functions;
+mod nics;
 mod poll;
 mod ports;
 mod power;
@@ -199,7 +200,7 @@ fn set_up(boot: Boot) -> Kernel {
         log::warn!("boot: {left_out} files were given beyond what can be kept");
     }
     // Before any memory is given away, no card may write to it any more.
-    let found = ports::Found::search();
+    let found = nics::Found::search();
     // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
     let memory = match unsafe { memory::initialize(&boot, found.dma_octets()) } {
         Ok(memory) => memory,
@@ -219,7 +220,7 @@ fn set_up(boot: Boot) -> Kernel {
         log::warn!("clock: the time stamp counter may change its rate (not invariant)");
     }
     let mut dma = memory.dma;
-    let mut ports = found.bring_up(&mut dma, &clock);
+    let mut ports = ports::bring_up(found, &mut dma, &clock);
     if options.all_vlans {
         ports.iter_mut().for_each(Port::pass_all_vlans);
     }

@@ -1,0 +1,330 @@
+//! The network cards of this machine, whichever driver is theirs: found, quieted and brought up.
+//!
+//! [`Nic`] is what the poll loop drives. It decides between the drivers once for a batch, not once for a
+//! frame. A further driver is a variant of [`Nic`] and one of [`Kind`].
+
+use core::fmt;
+use core::ptr::NonNull;
+
+use crate::clock::Clock;
+use crate::memory;
+use pci_types::PciAddress;
+use pollux_drivers::dma::DmaRegion;
+use pollux_drivers::e1000::{self, Card, E1000, E1000Error};
+use pollux_drivers::mmio::Mmio;
+use pollux_drivers::pci::{self, Bar, Class, ConfigPorts, Function};
+use pollux_drivers::virtio::pci::{Location, Mapped, PciTransport, Structures};
+use pollux_drivers::virtio::{self, VirtioError, VirtioNet};
+use pollux_net::device::{BUFFER_SIZE, Device, Link, Receiver, Statistic, TransmitError};
+use pollux_net::vlan::VlanSet;
+use pollux_net::wire::ethernet::MacAddress;
+
+/// How many cards are driven at once. There is no heap yet when they are counted.
+const MAXIMUM_CARDS: usize = 32;
+
+/// A card at work.
+pub enum Nic {
+    /// One of Intel's.
+    E1000(E1000<Mmio>),
+    /// A hypervisor's.
+    Virtio(VirtioNet<PciTransport>),
+}
+
+/// Does the same with whichever card it is.
+macro_rules! with_card {
+    ($nic:expr, $card:ident => $work:expr) => {
+        match $nic {
+            Nic::E1000($card) => $work,
+            Nic::Virtio($card) => $work,
+        }
+    };
+}
+
+impl Nic {
+    /// The driver's name.
+    pub const fn driver(&self) -> &'static str {
+        match self {
+            Self::E1000(_) => "e1000",
+            Self::Virtio(_) => "virtio-net",
+        }
+    }
+}
+
+impl Device for Nic {
+    fn model(&self) -> &'static str {
+        with_card!(self, card => card.model())
+    }
+
+    fn mac_address(&self) -> MacAddress {
+        with_card!(self, card => card.mac_address())
+    }
+
+    #[inline]
+    fn ready(&mut self, budget: usize) -> usize {
+        with_card!(self, card => card.ready(budget))
+    }
+
+    #[inline]
+    fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
+        with_card!(self, card => card.process(count, receiver));
+    }
+
+    fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {
+        with_card!(self, card => card.process_deferred(budget, receiver));
+    }
+
+    #[inline]
+    fn deferred(&self) -> usize {
+        with_card!(self, card => card.deferred())
+    }
+
+    fn transmit(
+        &mut self,
+        compose: impl FnOnce(&mut [u8; BUFFER_SIZE]) -> usize,
+    ) -> Result<(), TransmitError> {
+        with_card!(self, card => card.transmit(compose))
+    }
+
+    #[inline]
+    fn ring_doorbells(&mut self) {
+        with_card!(self, card => card.ring_doorbells());
+    }
+
+    fn refresh_link(&mut self) -> Link {
+        with_card!(self, card => card.refresh_link())
+    }
+
+    fn refresh_statistics(&mut self) {
+        with_card!(self, card => card.refresh_statistics());
+    }
+
+    fn statistics(&self) -> impl Iterator<Item = Statistic> + '_ {
+        let (intel, virtio) = match self {
+            Self::E1000(card) => (Some(card.statistics()), None),
+            Self::Virtio(card) => (None, Some(card.statistics())),
+        };
+        let (intel, virtio) = (intel.into_iter(), virtio.into_iter());
+        intel.flatten().chain(virtio.flatten())
+    }
+
+    fn set_vlan_filter(&mut self, set: &VlanSet) {
+        with_card!(self, card => card.set_vlan_filter(set));
+    }
+}
+
+/// What kind of card a function is.
+#[derive(Clone, Copy)]
+enum Kind {
+    E1000(&'static Card),
+    Virtio,
+}
+
+impl Kind {
+    fn find(function: &Function) -> Option<Self> {
+        let (vendor, device) = (function.vendor, function.device);
+        if virtio::pci::is_network_device(vendor, device) {
+            return Some(Self::Virtio);
+        }
+        Card::find(vendor, device).map(Self::E1000)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::E1000(card) => card.name,
+            Self::Virtio => "virtio-net",
+        }
+    }
+
+    /// Octets of DMA memory that one needs.
+    const fn memory(self) -> usize {
+        match self {
+            Self::E1000(_) => E1000::<Mmio>::MEMORY,
+            Self::Virtio => VirtioNet::<PciTransport>::MEMORY,
+        }
+    }
+}
+
+/// The cards that were found on the PCI bus.
+pub struct Found {
+    access: ConfigPorts,
+    cards: heapless::Vec<(PciAddress, Kind), MAXIMUM_CARDS>,
+}
+
+impl Found {
+    /// Looks for cards, and keeps every network card from writing to memory: firmware may have left
+    /// it receiving.
+    pub fn search() -> Self {
+        // SAFETY: this is a PC, and nothing else here touches the two ports.
+        let access = unsafe { ConfigPorts::new() };
+        let mut cards = heapless::Vec::new();
+        for function in pci::functions(&access) {
+            if function.class.base != Class::ETHERNET.base {
+                continue;
+            }
+            pci::disable_bus_master(&access, function.address);
+            match Kind::find(&function) {
+                Some(kind) => {
+                    if cards.push((function.address, kind)).is_err() {
+                        log::warn!("pci {}: one card too many", function.address);
+                    }
+                }
+                None => log::warn!(
+                    "pci {}: network card {:04x}:{:04x} is not one that is known",
+                    function.address,
+                    function.vendor,
+                    function.device
+                ),
+            }
+        }
+        Self { access, cards }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.cards.len()
+    }
+
+    /// Octets of DMA memory that all of them need.
+    pub fn dma_octets(&self) -> u64 {
+        self.cards
+            .iter()
+            .map(|(_, kind)| kind.memory() as u64)
+            .sum()
+    }
+
+    /// Brings the cards up, in the order of their places on the bus, and hands each to `take`. One that
+    /// does not come up is reported and left out.
+    pub fn bring_up(
+        self,
+        dma: &mut DmaRegion,
+        clock: &Clock,
+        mut take: impl FnMut(PciAddress, Nic),
+    ) {
+        let access = &self.access;
+        for (address, kind) in self.cards {
+            let mut start = Start {
+                access,
+                address,
+                dma,
+                clock,
+            };
+            let nic = match kind {
+                Kind::E1000(card) => start.e1000(card).map(Nic::E1000),
+                Kind::Virtio => start.virtio().map(Nic::Virtio),
+            };
+            match nic {
+                Ok(nic) => take(address, nic),
+                Err(error) => log::error!("pci {address}: {}: {error}", kind.name()),
+            }
+        }
+    }
+}
+
+/// Why a card did not come up.
+enum Failure {
+    NoRegisters,
+    NoStructures,
+    CannotMap(memory::MapError),
+    E1000(E1000Error),
+    Virtio(VirtioError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRegisters => write!(f, "firmware gave its registers no address"),
+            Self::NoStructures => write!(f, "it does not speak version 1 of the protocol"),
+            Self::CannotMap(error) => write!(f, "its registers cannot be mapped: {error}"),
+            Self::E1000(error) => write!(f, "{error}"),
+            Self::Virtio(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl From<E1000Error> for Failure {
+    fn from(error: E1000Error) -> Self {
+        Self::E1000(error)
+    }
+}
+
+impl From<VirtioError> for Failure {
+    fn from(error: VirtioError) -> Self {
+        Self::Virtio(error)
+    }
+}
+
+/// What it takes to bring one card up.
+struct Start<'start> {
+    access: &'start ConfigPorts,
+    address: PciAddress,
+    dma: &'start mut DmaRegion,
+    clock: &'start Clock,
+}
+
+impl Start<'_> {
+    fn e1000(&mut self, card: &'static Card) -> Result<E1000<Mmio>, Failure> {
+        let (registers, length) = self.bar(0)?;
+        let base = map(registers, length)?.cast();
+        pci::enable_registers(self.access, self.address);
+        // SAFETY: the region's registers are mapped there, uncached, for good, and are this card's
+        // alone.
+        let registers = unsafe { Mmio::new(base, length as usize) };
+        let quiet = e1000::Quiet::reset(card, registers, |microseconds| {
+            self.clock.wait(microseconds);
+        })?;
+        self.reach_memory(|dma| quiet.start(dma, &VlanSet::new()))
+    }
+
+    fn virtio(&mut self) -> Result<VirtioNet<PciTransport>, Failure> {
+        let structures =
+            Structures::find(self.access, self.address).ok_or(Failure::NoStructures)?;
+        let mapped = Mapped {
+            common: self.map_structure(&structures.common)?,
+            notification: self.map_structure(&structures.notification)?,
+            device: self.map_structure(&structures.device)?,
+        };
+        pci::enable_registers(self.access, self.address);
+        // SAFETY: the structures are mapped there, uncached, for good, and are this device's alone;
+        // pages and their offsets are multiples of four.
+        let transport = unsafe { PciTransport::new(&structures, &mapped) };
+        let quiet = virtio::Quiet::reset(transport, |microseconds| self.clock.wait(microseconds))?;
+        self.reach_memory(|dma| quiet.start(dma, &VlanSet::new()))
+    }
+
+    /// The range in memory of a base address register: its beginning and its length.
+    fn bar(&self, index: u8) -> Result<(u64, u64), Failure> {
+        match pci::bar(self.access, self.address, index) {
+            Some(Bar::Memory {
+                address, length, ..
+            }) => Ok((address, length)),
+            _ => Err(Failure::NoRegisters),
+        }
+    }
+
+    fn map_structure(&self, location: &Location) -> Result<NonNull<u8>, Failure> {
+        let (start, length) = self.bar(location.bar)?;
+        let (offset, needed) = (u64::from(location.offset), u64::from(location.length));
+        if offset + needed > length {
+            return Err(Failure::NoRegisters);
+        }
+        map(start + offset, needed)
+    }
+
+    /// Lets the card reach memory, now that whatever it was told to do before is forgotten, for as long
+    /// as `start` succeeds.
+    fn reach_memory<T, E: Into<Failure>>(
+        &mut self,
+        start: impl FnOnce(&mut DmaRegion) -> Result<T, E>,
+    ) -> Result<T, Failure> {
+        pci::enable_bus_master(self.access, self.address);
+        start(self.dma).map_err(|error| {
+            pci::disable_bus_master(self.access, self.address);
+            error.into()
+        })
+    }
+}
+
+fn map(physical: u64, length: u64) -> Result<NonNull<u8>, Failure> {
+    let mapped = memory::map_registers(physical, length).map_err(Failure::CannotMap)?;
+    NonNull::new(mapped).ok_or(Failure::NoRegisters)
+}
