@@ -5,8 +5,7 @@
 //! what the frame carries.
 
 use crate::time::Instant;
-use crate::wire::ethernet::{EthernetHeader, MacAddress};
-use crate::wire::vlan::TaggedHeader;
+use crate::wire::ethernet::MacAddress;
 
 /// Where and when a frame came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,30 +27,23 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// The arrival of a frame without a tag.
+    /// The arrival of a frame with these addresses, and with this tag control information if it has a
+    /// customer tag.
     #[inline]
-    pub const fn of_untagged(header: &EthernetHeader, seen: Instant) -> Self {
-        Self {
-            vid: None,
-            priority: 0,
-            drop_eligible: false,
-            source_mac: header.source,
-            link_broadcast: header.destination.is_multicast(),
-            seen,
-        }
-    }
-
-    /// The arrival of a frame with a customer tag.
-    #[inline]
-    pub fn of_tagged(header: &TaggedHeader, seen: Instant) -> Self {
-        let tag_control = header.tag_control.get();
-        let vid = header.vid();
+    pub fn new(
+        destination: MacAddress,
+        source: MacAddress,
+        tag_control: Option<u16>,
+        seen: Instant,
+    ) -> Self {
+        let control = tag_control.unwrap_or(0);
+        let vid = control & 0x0fff;
         Self {
             vid: (vid != 0).then_some(vid),
-            priority: (tag_control >> 13) as u8,
-            drop_eligible: tag_control & 0x1000 != 0,
-            source_mac: header.source,
-            link_broadcast: header.destination.is_multicast(),
+            priority: (control >> 13) as u8,
+            drop_eligible: control & 0x1000 != 0,
+            source_mac: source,
+            link_broadcast: destination.is_multicast(),
             seen,
         }
     }
@@ -60,21 +52,10 @@ impl Arrival {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zerocopy::FromBytes;
 
     const SEEN: Instant = Instant::from_ticks(77);
-    const SOURCE: [u8; 6] = [2, 0, 0, 0, 0, 9];
-
-    fn tagged(destination: [u8; 6], tag_control: [u8; 2]) -> Arrival {
-        let mut frame = [0; 18];
-        frame[..6].copy_from_slice(&destination);
-        frame[6..12].copy_from_slice(&SOURCE);
-        frame[12..14].copy_from_slice(&[0x81, 0x00]);
-        frame[14..16].copy_from_slice(&tag_control);
-        frame[16..].copy_from_slice(&[0x08, 0x00]);
-        let header = TaggedHeader::ref_from_bytes(&frame).expect("18 octets");
-        Arrival::of_tagged(header, SEEN)
-    }
+    const SOURCE: MacAddress = MacAddress([2, 0, 0, 0, 0, 9]);
+    const OWN: MacAddress = MacAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
     #[test]
     fn a_tag_gives_the_vlan_the_priority_and_the_drop_eligibility() {
@@ -82,42 +63,35 @@ mod tests {
             vid: Some(42),
             priority: 5,
             drop_eligible: true,
-            source_mac: MacAddress(SOURCE),
+            source_mac: SOURCE,
             link_broadcast: false,
             seen: SEEN,
         };
-        let own = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
-        assert_eq!(tagged(own, [0xb0, 0x2a]), expected);
+        assert_eq!(Arrival::new(OWN, SOURCE, Some(0xb02a), SEEN), expected);
         let lowest = Arrival {
             vid: Some(4094),
             priority: 0,
             drop_eligible: false,
             ..expected
         };
-        assert_eq!(tagged(own, [0x0f, 0xfe]), lowest);
+        assert_eq!(Arrival::new(OWN, SOURCE, Some(0x0ffe), SEEN), lowest);
     }
 
     #[test]
     fn a_tag_with_a_priority_only_names_no_vlan() {
-        let arrival = tagged([2; 6], [0xe0, 0x00]);
+        let arrival = Arrival::new(OWN, SOURCE, Some(0xe000), SEEN);
         assert_eq!((arrival.vid, arrival.priority), (None, 7));
+        let arrival = Arrival::new(OWN, SOURCE, None, SEEN);
+        assert_eq!((arrival.vid, arrival.priority), (None, 0));
     }
 
     #[test]
     fn groups_of_stations_are_link_broadcasts() {
-        assert!(tagged([0xff; 6], [0, 42]).link_broadcast);
-        assert!(tagged([1, 0, 0x5e, 0, 0, 1], [0, 42]).link_broadcast);
-        let mut frame = [0xff; 14];
-        frame[6..12].copy_from_slice(&SOURCE);
-        let header = EthernetHeader::ref_from_bytes(&frame).expect("14 octets");
-        let expected = Arrival {
-            vid: None,
-            priority: 0,
-            drop_eligible: false,
-            source_mac: MacAddress(SOURCE),
-            link_broadcast: true,
-            seen: SEEN,
-        };
-        assert_eq!(Arrival::of_untagged(header, SEEN), expected);
+        let all_hosts = MacAddress([1, 0, 0x5e, 0, 0, 1]);
+        for destination in [MacAddress::BROADCAST, all_hosts] {
+            for tag_control in [None, Some(42)] {
+                assert!(Arrival::new(destination, SOURCE, tag_control, SEEN).link_broadcast);
+            }
+        }
     }
 }

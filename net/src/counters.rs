@@ -2,7 +2,8 @@
 //!
 //! RFC 1122 §3.1 asks that what is silently discarded be counted. Here each received frame moves
 //! exactly one of these counters beside `received`, so that `received = answered + the sum of the
-//! reasons` holds after every frame; tests and the status page rely on it.
+//! reasons + those that are deferred and wait` holds after every frame; tests and the status page rely
+//! on it.
 
 use crate::udp::Unanswered;
 
@@ -61,15 +62,17 @@ reasons! {
         Runt, "runt", "shorter than its Ethernet header or its VLAN tag";
         ForeignDestination, "foreign_destination", "addressed to another station or to a group that nobody here joined";
         InvalidSource, "invalid_source", "its Ethernet source is a group, all zeros or our own address";
-        Untagged, "untagged", "carries no VLAN tag";
-        PriorityTagged, "priority_tagged", "tagged with VLAN identifier 0, which names no VLAN (IEEE 802.1Q §9.6)";
+        Untagged, "untagged", "carries no VLAN tag, and the card's own device has no address or is down";
+        PriorityTagged, "priority_tagged", "tagged with VLAN identifier 0, which names no VLAN (IEEE 802.1Q §9.6), and the card's own device has no address or is down";
         ReservedVlan, "reserved_vlan", "tagged with the reserved VLAN identifier 4095 (IEEE 802.1Q §9.6)";
         ServiceTag, "service_tag", "its outer tag is not a customer tag (TPID 0x88a8 or 0x9100)";
-        VlanNotInFilter, "vlan_not_in_filter", "its VLAN identifier is not in the filter list";
+        VlanNotInFilter, "vlan_not_in_filter", "its VLAN identifier is not in the filter list, and no device has it";
         VlanWithoutDevice, "vlan_without_device", "its VLAN identifier is in the filter list, but no VLAN device has it";
+        DeviceDown, "device_down", "the device of its VLAN, or the card's own, is down";
+        InBandQueueFull, "in_band_queue_full", "in-band, and as many frames waited for a quiet moment as can";
         StackedTag, "stacked_tag", "a second VLAN tag follows the first";
         LengthField, "length_field", "an IEEE 802.3 length stands where its EtherType should";
-        UnknownEtherType, "unknown_ethertype", "neither ARP nor IPv4";
+        UnknownEtherType, "unknown_ethertype", "neither ARP nor IPv4, and of a type that no service takes";
         ArpMalformed, "arp_malformed", "an ARP packet that is truncated or not for IPv4 over Ethernet (RFC 826)";
         ArpInvalidSender, "arp_invalid_sender", "an ARP packet whose sender cannot be a neighbor";
         ArpConflict, "arp_conflict", "another station claims one of our addresses (RFC 5227 §2.4)";
@@ -85,13 +88,22 @@ reasons! {
         Ipv4Destination, "ipv4_destination", "an IPv4 destination that is not this VLAN device's (RFC 1122 §3.2.1.3)";
         Ipv4Options, "ipv4_options", "IPv4 options that overrun the header or each other (RFC 1122 §3.2.1.8)";
         Ipv4SourceRoute, "ipv4_source_route", "a source route option (dropped as RFC 7126 §4.3 and §4.4 advise)";
-        Ipv4Fragment, "ipv4_fragment", "a fragment of an IPv4 datagram";
+        FragmentTaken, "fragment_taken", "a fragment of an IPv4 datagram, kept until the others are here";
+        FragmentInvalid, "fragment_invalid", "a fragment that is wrong by itself: no data, an uneven length, or beyond octet 65535 (RFC 791 §3.2)";
+        FragmentDuplicate, "fragment_duplicate", "a fragment whose octets are here already, and the same";
+        FragmentOverlap, "fragment_overlap", "a fragment that contradicts another, or one of a datagram that was discarded for that (RFC 5722)";
+        FragmentNoRoom, "fragment_no_room", "a fragment, and no room to put datagrams together";
         Ipv4Protocol, "ipv4_protocol", "an IPv4 protocol that nothing here serves";
         IcmpTruncated, "icmp_truncated", "fewer octets than an ICMP header";
         IcmpChecksum, "icmp_checksum", "bad ICMP checksum (RFC 792)";
         IcmpType, "icmp_type", "an ICMP message other than an echo request (RFC 1122 §3.2.2)";
+        IcmpReplyTaken, "icmp_reply_taken", "an echo reply to a request of our own: nothing to say";
         IcmpEchoToGroup, "icmp_echo_to_group", "an echo request to a broadcast or multicast address (RFC 1122 §3.2.2.6)";
         NoTransmitSlot, "no_transmit_slot", "an answer was due, but the transmit ring was full or the link down";
+        EthernetConsumed, "ethernet_consumed", "taken by a raw Ethernet service: nothing to say, or not yet";
+        EthernetDeclined, "ethernet_declined", "declined by a raw Ethernet service";
+        EthernetToGroup, "ethernet_to_group", "a raw Ethernet service would have answered what was for a group of stations";
+        EthernetServiceFault, "ethernet_service_fault", "a raw Ethernet service answered with more than it was sent";
     }
     udp {
         UdpTruncated = Truncated;
@@ -125,6 +137,8 @@ pub struct Counters {
     received: u64,
     reasons: [u64; Reason::ALL.len()],
     answered: u64,
+    deferred: u64,
+    served_in_band: u64,
 }
 
 impl Default for Counters {
@@ -140,21 +154,38 @@ impl Counters {
             received: 0,
             reasons: [0; Reason::ALL.len()],
             answered: 0,
+            deferred: 0,
+            served_in_band: 0,
         }
     }
 
-    /// Counts one received frame under what became of it.
+    /// Counts a frame that arrived.
     #[inline]
-    pub(crate) fn count<T>(&mut self, outcome: &Result<T, Reason>) {
+    pub(crate) const fn count_received(&mut self) {
         self.received = self.received.wrapping_add(1);
-        match outcome {
-            Ok(_) => self.answered = self.answered.wrapping_add(1),
-            Err(reason) => {
-                if let Some(counter) = self.reasons.get_mut(*reason as usize) {
-                    *counter = counter.wrapping_add(1);
-                }
-            }
+    }
+
+    /// Counts a frame that was answered.
+    #[inline]
+    pub(crate) const fn count_answered(&mut self) {
+        self.answered = self.answered.wrapping_add(1);
+    }
+
+    /// Counts a frame that was not answered, for this reason.
+    pub(crate) fn count_unanswered(&mut self, reason: Reason) {
+        if let Some(counter) = self.reasons.get_mut(reason as usize) {
+            *counter = counter.wrapping_add(1);
         }
+    }
+
+    /// Counts a frame that was put off.
+    pub(crate) const fn count_deferred(&mut self) {
+        self.deferred = self.deferred.wrapping_add(1);
+    }
+
+    /// Counts a frame that was put off and had its turn.
+    pub(crate) const fn count_served_in_band(&mut self) {
+        self.served_in_band = self.served_in_band.wrapping_add(1);
     }
 
     /// Frames that the device delivered.
@@ -165,6 +196,16 @@ impl Counters {
     /// Frames that were turned into an answer.
     pub const fn answered(&self) -> u64 {
         self.answered
+    }
+
+    /// In-band frames that were put off until a quiet moment.
+    pub const fn deferred(&self) -> u64 {
+        self.deferred
+    }
+
+    /// Of the in-band frames that were put off, those that still wait.
+    pub const fn waiting(&self) -> u64 {
+        self.deferred.wrapping_sub(self.served_in_band)
     }
 
     /// Frames that got no answer for this reason.
@@ -192,7 +233,7 @@ mod tests {
         for (index, reason) in Reason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, index);
             for _ in 0..=index {
-                counters.count::<()>(&Err(reason));
+                counters.count_unanswered(reason);
             }
         }
         for (index, reason) in Reason::ALL.into_iter().enumerate() {
@@ -203,13 +244,20 @@ mod tests {
     }
 
     #[test]
-    fn received_is_answered_plus_unanswered() {
+    fn what_is_deferred_waits_until_it_was_served() {
         let mut counters = Counters::new();
-        counters.count(&Ok(60));
-        counters.count::<usize>(&Err(Reason::Untagged));
-        counters.count::<usize>(&Err(Reason::IcmpChecksum));
-        assert_eq!(counters.received(), 3);
-        assert_eq!(counters.answered() + counters.unanswered(), 3);
-        assert_eq!(counters.unanswered(), 2);
+        for _ in 0..3 {
+            counters.count_received();
+            counters.count_deferred();
+        }
+        counters.count_served_in_band();
+        counters.count_answered();
+        counters.count_served_in_band();
+        counters.count_unanswered(Reason::Untagged);
+        assert_eq!((counters.deferred(), counters.waiting()), (3, 1));
+        assert_eq!(
+            counters.received(),
+            counters.answered() + counters.unanswered() + counters.waiting()
+        );
     }
 }

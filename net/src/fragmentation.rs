@@ -1,12 +1,14 @@
 //! A datagram that is longer than a frame becomes fragments (RFC 791 §3.2).
 //!
 //! Whoever sends a datagram that may be too long makes a [`Fragments`] of it and writes them, one
-//! after the other, into transmit buffers. The datagram itself is only read. Nothing here allocates;
+//! after the other, into transmit buffers, as room for them comes up. The datagram itself is only read, and
+//! must stay as it is until the last is written. Nothing here allocates;
 //! what is wrong with a datagram is said before the first fragment is written.
 
 use crate::wire::ipv4::{HEADER_LENGTH, Ipv4Header};
 use crate::wire::ipv4_fragment::{FragmentField, UNIT};
 use core::fmt;
+use core::ops::Range;
 use heapless::Vec;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -57,18 +59,18 @@ pub struct BufferTooShort(pub usize);
 
 /// The fragments of a datagram that are yet to be written.
 #[derive(Clone, Debug)]
-pub struct Fragments<'datagram> {
+pub struct Fragments {
     header: Ipv4Header,
     /// Those of the next fragment: all in the first, the copied ones in the others.
     options: Vec<u8, MAXIMUM_OPTIONS>,
     copied: Vec<u8, MAXIMUM_OPTIONS>,
-    /// Data that are not written yet; `None` when all is done.
-    rest: Option<&'datagram [u8]>,
+    /// Where in the datagram the data stand that are not written yet; `None` when all is done.
+    rest: Option<Range<usize>>,
     offset: usize,
     mtu: usize,
 }
 
-impl<'datagram> Fragments<'datagram> {
+impl Fragments {
     /// Prepares to send `datagram` over a link that carries datagrams of up to `mtu` octets. One that
     /// fits is left whole, with its flags. All get `identification`, which must be different for every
     /// datagram with the same addresses and protocol for as long as one may live (RFC 6864 §4.2), and
@@ -78,15 +80,14 @@ impl<'datagram> Fragments<'datagram> {
     ///
     /// [`FragmentationError`].
     pub fn new(
-        datagram: &'datagram [u8],
+        datagram: &[u8],
         mtu: usize,
         identification: u16,
     ) -> Result<Self, FragmentationError> {
         if mtu < MINIMUM_MTU {
             return Err(FragmentationError::MtuTooSmall(mtu));
         }
-        let (mut header, options, payload) =
-            split(datagram).ok_or(FragmentationError::NotADatagram)?;
+        let (mut header, options) = split(datagram).ok_or(FragmentationError::NotADatagram)?;
         if header.is_fragment() {
             return Err(FragmentationError::NotADatagram);
         }
@@ -100,7 +101,7 @@ impl<'datagram> Fragments<'datagram> {
             header,
             options,
             copied,
-            rest: Some(payload),
+            rest: Some(header.header_length()..header.total_length()),
             offset: 0,
             mtu,
         })
@@ -108,7 +109,7 @@ impl<'datagram> Fragments<'datagram> {
 
     /// How many fragments are yet to be written.
     pub fn remaining(&self) -> usize {
-        let Some(rest) = self.rest else { return 0 };
+        let Some(rest) = &self.rest else { return 0 };
         let room = self.room(&self.options);
         let Some(others) = rest.len().checked_sub(room).filter(|&others| others > 0) else {
             return 1;
@@ -120,23 +121,30 @@ impl<'datagram> Fragments<'datagram> {
         full.saturating_add(2)
     }
 
-    /// Writes the next fragment, from its IPv4 header on, to the beginning of `buffer`. Returns its
-    /// octets; `None` when there are no more.
+    /// Writes the next fragment of `datagram`, the one that [`Self::new`] was given, from its IPv4 header
+    /// on, to the beginning of `buffer`. Returns its octets; `None` when there are no more.
     ///
     /// # Errors
     ///
     /// [`BufferTooShort`]: [`Fragments`] is as before, and the fragment can be written elsewhere.
-    pub fn write_next(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BufferTooShort> {
-        let Some(rest) = self.rest else {
+    pub fn write_next(
+        &mut self,
+        datagram: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, BufferTooShort> {
+        let Some(Range { start, end }) = self.rest.clone() else {
             return Ok(None);
         };
         let room = self.room(&self.options);
-        let taken = if rest.len() <= room {
-            rest.len()
-        } else {
-            room & !7
+        let length = end.saturating_sub(start);
+        let taken = if length <= room { length } else { room & !7 };
+        let middle = start.saturating_add(taken);
+        let is_last = middle >= end;
+        let Some(payload) = datagram.get(start..middle) else {
+            // It is not the datagram that it was.
+            self.rest = None;
+            return Ok(None);
         };
-        let (payload, after) = rest.split_at_checked(taken).unwrap_or((rest, &[]));
         let header_length = HEADER_LENGTH.saturating_add(self.options.len());
         let total_length = header_length.saturating_add(payload.len());
 
@@ -147,10 +155,10 @@ impl<'datagram> Fragments<'datagram> {
             .split_at_mut_checked(self.options.len())
             .ok_or(too_short)?;
         *header = self.header;
-        let field = if self.offset == 0 && after.is_empty() {
+        let field = if self.offset == 0 && is_last {
             self.header.fragment_field()
         } else {
-            FragmentField::new(self.offset, !after.is_empty())
+            FragmentField::new(self.offset, !is_last)
         };
         header.place(&self.options, total_length as u16, field);
         options.copy_from_slice(&self.options);
@@ -158,7 +166,7 @@ impl<'datagram> Fragments<'datagram> {
 
         self.options.clone_from(&self.copied);
         self.offset = self.offset.saturating_add(payload.len());
-        self.rest = (!after.is_empty()).then_some(after);
+        self.rest = (!is_last).then_some(middle..end);
         Ok(Some(total_length))
     }
 
@@ -170,15 +178,14 @@ impl<'datagram> Fragments<'datagram> {
     }
 }
 
-/// A datagram's header, options and data.
-fn split(datagram: &[u8]) -> Option<(Ipv4Header, &[u8], &[u8])> {
+/// A datagram's header and options, if all of it is there.
+fn split(datagram: &[u8]) -> Option<(Ipv4Header, &[u8])> {
     let (header, _) = Ipv4Header::read_from_prefix(datagram).ok()?;
     let (_, behind) = datagram
         .get(..header.total_length())?
         .split_at_checked(header.as_bytes().len())?;
     let options_length = header.header_length().checked_sub(HEADER_LENGTH)?;
-    let (options, payload) = behind.split_at_checked(options_length)?;
-    Some((header, options, payload))
+    Some((header, behind.get(..options_length)?))
 }
 
 /// The options that every fragment has (RFC 791 §3.1), in words of four octets; `None` when an option

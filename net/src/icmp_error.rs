@@ -6,8 +6,10 @@
 //! ([`compose_in_place`]) or into another ([`compose`]). What is sent about a datagram is copied from
 //! what arrived, and never put together anew.
 
+use crate::arrival::Arrival;
+use crate::interface::VlanDevice;
 use crate::rate::{Limit, TokenBucket};
-use crate::time::Instant;
+use crate::time::{Instant, TickRate};
 use crate::wire::checksum;
 use crate::wire::icmpv4_error::{self, Problem};
 use crate::wire::ipv4::{self, DEFAULT_TTL, Ipv4Header, Protocol, is_host_address};
@@ -51,6 +53,34 @@ pub enum Suppressed {
     Rate,
 }
 
+impl Suppressed {
+    /// Every reason, in the order in which they are looked for.
+    pub const ALL: [Self; 8] = [
+        Self::InvalidHeader,
+        Self::LaterFragment,
+        Self::LinkGroup,
+        Self::DestinationNotOneHost,
+        Self::SourceNotOneHost,
+        Self::AboutIcmpError,
+        Self::VlanRate,
+        Self::Rate,
+    ];
+
+    /// The counter's name: lower case with underscores, stable, for people and scripts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidHeader => "icmp_error_about_invalid_header",
+            Self::LaterFragment => "icmp_error_about_later_fragment",
+            Self::LinkGroup => "icmp_error_about_link_group",
+            Self::DestinationNotOneHost => "icmp_error_about_group",
+            Self::SourceNotOneHost => "icmp_error_to_group",
+            Self::AboutIcmpError => "icmp_error_about_icmp_error",
+            Self::VlanRate => "icmp_error_vlan_rate",
+            Self::Rate => "icmp_error_rate",
+        }
+    }
+}
+
 impl fmt::Display for Suppressed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -63,6 +93,86 @@ impl fmt::Display for Suppressed {
             Self::VlanRate => "too many ICMP errors into this VLAN",
             Self::Rate => "too many ICMP errors",
         })
+    }
+}
+
+/// How many there are.
+const SUPPRESSED: usize = Suppressed::ALL.len();
+
+/// How many ICMP errors a card may send and has sent, and why others were not.
+#[derive(Clone, Debug)]
+pub struct IcmpErrors {
+    all: TokenBucket,
+    vlan_limit: Limit,
+    rate: TickRate,
+    sent: u64,
+    suppressed: [u64; SUPPRESSED],
+}
+
+impl IcmpErrors {
+    /// None sent, with [`DEFAULT_LIMIT`] and [`DEFAULT_VLAN_LIMIT`].
+    pub fn new(rate: TickRate) -> Self {
+        Self {
+            all: TokenBucket::new(DEFAULT_LIMIT, rate),
+            vlan_limit: DEFAULT_VLAN_LIMIT,
+            rate,
+            sent: 0,
+            suppressed: [0; SUPPRESSED],
+        }
+    }
+
+    /// Sets how many errors may be sent in all; those of each VLAN have a limit of their own.
+    pub fn set_limit(&mut self, limit: Limit) {
+        self.all = TokenBucket::new(limit, self.rate);
+    }
+
+    /// How many errors may be sent in all.
+    pub const fn limit(&self) -> Limit {
+        self.all.limit()
+    }
+
+    /// How many errors may be sent into one VLAN.
+    pub const fn vlan_limit(&self) -> Limit {
+        self.vlan_limit
+    }
+
+    pub(crate) const fn set_vlan_limit(&mut self, limit: Limit) {
+        self.vlan_limit = limit;
+    }
+
+    /// Errors that were sent, or were to be.
+    pub const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Errors that were not sent for this reason.
+    pub fn suppressed(&self, reason: Suppressed) -> u64 {
+        self.suppressed.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// Whether an error may be sent about `datagram`, from its IPv4 header on, which came in by `arrival` on
+    /// `device`. Counts it as sent, or why it is not.
+    pub(crate) fn permit(
+        &mut self,
+        datagram: &[u8],
+        arrival: &Arrival,
+        device: &mut VlanDevice,
+    ) -> bool {
+        let is_broadcast = |address| device.is_directed_broadcast(address);
+        let checked = may_answer_with_error(datagram, arrival.link_broadcast, is_broadcast);
+        let permitted = checked.and_then(|()| {
+            let vlan = device.error_bucket(|| TokenBucket::new(self.vlan_limit, self.rate));
+            may_send_now(vlan, &mut self.all, arrival.seen)
+        });
+        match permitted {
+            Ok(()) => self.sent = self.sent.wrapping_add(1),
+            Err(reason) => {
+                if let Some(count) = self.suppressed.get_mut(reason as usize) {
+                    *count = count.wrapping_add(1);
+                }
+            }
+        }
+        permitted.is_ok()
     }
 }
 

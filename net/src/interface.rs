@@ -12,8 +12,13 @@ mod vlan_device;
 mod vlans;
 
 use crate::counters::Counters;
+use crate::ethernet::EthernetServices;
 use crate::histogram::Histogram;
+use crate::icmp_error::IcmpErrors;
+use crate::large::{DEFAULT_PLACES, LargeDatagrams};
 use crate::neighbor::{DEFAULT_QUESTIONS, NeighborTable};
+use crate::own_ping::OwnPing;
+use crate::reassembly::{DEFAULT_CONTEXTS, Reassembly};
 use crate::route::RouteTable;
 use crate::send::{Events, Turn};
 use crate::time::{TickRate, Ticks};
@@ -45,6 +50,11 @@ pub struct Interface {
     pub(crate) counters: Counters,
     pub(crate) trace: Trace,
     pub(crate) services: Services,
+    pub(crate) ethernet_services: EthernetServices,
+    pub(crate) reassembly: Reassembly,
+    pub(crate) large: LargeDatagrams,
+    pub(crate) icmp_errors: IcmpErrors,
+    pub(crate) ping: Option<OwnPing>,
     pub(crate) events: Events,
     /// What is to be looked at next for something to send.
     pub(crate) turn: Turn,
@@ -70,6 +80,11 @@ impl Interface {
             counters: Counters::new(),
             trace: Trace::new(),
             services: Services::new(rate),
+            ethernet_services: EthernetServices::new(),
+            reassembly: Reassembly::new(DEFAULT_CONTEXTS, rate),
+            large: LargeDatagrams::new(DEFAULT_PLACES),
+            icmp_errors: IcmpErrors::new(rate),
+            ping: None,
             events: Events::new(),
             turn: Turn::default(),
             residence: Histogram::new(),
@@ -176,6 +191,26 @@ impl Interface {
     /// The UDP services, to be registered, changed or polled.
     pub const fn services_mut(&mut self) -> &mut Services {
         &mut self.services
+    }
+
+    /// The services on Ethernet itself.
+    pub const fn ethernet_services(&self) -> &EthernetServices {
+        &self.ethernet_services
+    }
+
+    /// The services on Ethernet itself, to be registered or changed.
+    pub const fn ethernet_services_mut(&mut self) -> &mut EthernetServices {
+        &mut self.ethernet_services
+    }
+
+    /// The ICMP errors that were sent, and those that were not.
+    pub const fn icmp_errors(&self) -> &IcmpErrors {
+        &self.icmp_errors
+    }
+
+    /// The datagrams of which fragments have arrived.
+    pub const fn reassembly(&self) -> &Reassembly {
+        &self.reassembly
     }
 
     /// How long answered frames stayed: from being seen in the ring to the doorbell, in ticks.

@@ -38,15 +38,23 @@ pub mod arrival;
 pub mod counters;
 pub mod device;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod ethernet;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod fragmentation;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+mod frame_header;
 pub mod histogram;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod icmp_error;
 pub mod interface;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod large;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod loop_rules;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod neighbor;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+pub mod own_ping;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod ping;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

@@ -29,6 +29,7 @@ use crate::time::{Instant, TickRate, Ticks};
 use crate::wire::ipv4::{HEADER_LENGTH, Ipv4Header, Protocol};
 use crate::wire::ipv4_fragment::UNIT;
 use alloc::boxed::Box;
+pub use context::BUFFER_LENGTH;
 use context::Context;
 use core::cmp::Reverse;
 use core::fmt;
@@ -45,7 +46,7 @@ pub const MAXIMUM_CONTEXTS: usize = 32;
 pub const TIMEOUT_SECONDS: u64 = 60;
 
 /// Octets that the total length of a datagram can name.
-const MAXIMUM_DATAGRAM: usize = 65_535;
+pub const MAXIMUM_DATAGRAM: usize = 65_535;
 
 /// What names a datagram among all that are on their way: the four fields of RFC 791 §3.2, and the
 /// VLAN, for the same address in another VLAN is another host.
@@ -90,9 +91,28 @@ pub enum Outcome<'context> {
 pub struct Reassembled<'context> {
     /// Where and when fragment zero came in.
     pub arrival: Arrival,
+    buffer: &'context mut Box<[u8]>,
+    place: Range<usize>,
+}
+
+impl Reassembled<'_> {
     /// The header and the options of fragment zero, with total length, flags, offset and checksum of
     /// the whole datagram, and all of its data: as though it had come in one frame.
-    pub datagram: &'context mut [u8],
+    pub fn datagram(&self) -> &[u8] {
+        self.buffer.get(self.place.clone()).unwrap_or_default()
+    }
+
+    /// The datagram, and behind it the rest of the largest one that could have stood here.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.place.start..).unwrap_or_default()
+    }
+
+    /// Makes the buffer change places with `other`, one of [`BUFFER_LENGTH`] octets. Returns where in it
+    /// the datagram begins.
+    pub const fn exchange(self, other: &mut Box<[u8]>) -> usize {
+        core::mem::swap(self.buffer, other);
+        self.place.start
+    }
 }
 
 /// A datagram whose time was over before it was whole. Its context is free again as soon as this

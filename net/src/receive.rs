@@ -2,22 +2,24 @@
 //!
 //! Each layer checks everything it must before the next one looks, in the order of RFC 1812 §5.2.2,
 //! and leaves with a [`Reason`] where it cannot go on. The poll loop reaches this through
-//! [`Reception`], which drivers call for every frame. Nothing here may allocate, wait or panic.
+//! [`Reception`], which drivers call for every frame, and through [`DeferredReception`] for those in-band
+//! frames that were put off until the wire was quiet. Nothing here may allocate, wait or panic.
 //!
-//! The path of an echo request without IP options is laid out as one straight line: what is rarer
-//! stands in functions of its own, and the compiler is told which way is the usual one.
+//! The path of a real-time echo request without IP options is laid out as one straight line: what is
+//! rarer stands in functions of its own, and the compiler is told which way is the usual one.
 
 mod arp;
+mod ethernet;
 mod ipv4;
 mod udp;
 
-use self::ipv4::Ipv4Context;
+use self::ipv4::{Host, Ipv4Context};
+use crate::arrival::Arrival;
 use crate::counters::Reason;
-use crate::device::{Damage, MAXIMUM_FRAME, Received, Receiver, Verdict};
-use crate::interface::{Interface, VlanDevice};
+use crate::device::{BUFFER_SIZE, Damage, MAXIMUM_FRAME, Received, Receiver, Verdict};
+use crate::interface::Interface;
 use crate::time::Instant;
 use crate::trace::Trace;
-use crate::vlan::VlanSet;
 use crate::wire::ethernet::{EtherType, EthernetHeader, MacAddress};
 use crate::wire::ipv4::{Ipv4Header, Protocol};
 use crate::wire::vlan::TaggedHeader;
@@ -33,6 +35,9 @@ pub struct Reception<'interface> {
     milliseconds: u32,
 }
 
+/// Receives in-band frames whose turn has come.
+pub struct DeferredReception<'interface>(Reception<'interface>);
+
 impl Interface {
     /// Prepares to receive frames that were seen at `now`, `milliseconds` after the start.
     pub const fn reception(&mut self, now: Instant, milliseconds: u32) -> Reception<'_> {
@@ -43,90 +48,328 @@ impl Interface {
             milliseconds,
         }
     }
+
+    /// Prepares to receive frames that [`Self::reception`] put off.
+    pub const fn deferred_reception(
+        &mut self,
+        now: Instant,
+        milliseconds: u32,
+    ) -> DeferredReception<'_> {
+        DeferredReception(self.reception(now, milliseconds))
+    }
+}
+
+/// How a frame leaves that is not answered where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// There is no answer.
+    Refused(Reason),
+    /// There is no answer, and an ICMP error of so many octets, behind the Ethernet header, says so.
+    Reported(Reason, usize),
+    /// The answer goes out elsewhere.
+    AnsweredElsewhere,
+    /// It is in-band, and waits for a quiet moment.
+    Deferred,
+}
+
+impl From<Reason> for Exit {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
 }
 
 impl Receiver for Reception<'_> {
     #[inline]
     fn receive(&mut self, frame: Received<'_>) -> Verdict {
-        let outcome = self.answer(frame);
-        self.interface.counters.count(&outcome);
+        self.interface.counters.count_received();
+        let Received { buffer, length, .. } = frame;
+        let (damage, can_answer, can_defer) = (frame.damage, frame.can_answer, frame.can_defer);
+        match self.answer(buffer, length, damage, can_answer, can_defer) {
+            Ok(length) => {
+                self.interface.counters.count_answered();
+                Verdict::Answer { length }
+            }
+            Err(exit) => self.leave(exit, buffer),
+        }
+    }
+}
+
+impl Receiver for DeferredReception<'_> {
+    fn receive(&mut self, frame: Received<'_>) -> Verdict {
+        let Self(reception) = self;
+        reception.interface.counters.count_served_in_band();
+        let header = FrontHeader::read(frame.buffer);
+        let outcome = reception.answer_any(frame.buffer, &header, frame.length, frame.can_answer);
         match outcome {
-            Ok(length) => Verdict::Answer { length },
-            Err(_) => Verdict::Release,
+            Ok(length) => {
+                reception.interface.counters.count_answered();
+                Verdict::Answer { length }
+            }
+            Err(exit) => reception.leave(exit, frame.buffer),
         }
     }
 }
 
 impl Reception<'_> {
-    /// Turns a frame into its answer and returns the answer's length, or says why there is none.
+    /// Turns a frame into its answer and returns the answer's length, or says how else it leaves.
     #[inline]
-    fn answer(&mut self, frame: Received<'_>) -> Result<usize, Reason> {
-        if let Some(damage) = frame.damage {
+    fn answer(
+        &mut self,
+        buffer: &mut [u8; BUFFER_SIZE],
+        frame_length: usize,
+        damage: Option<Damage>,
+        can_answer: bool,
+        can_defer: bool,
+    ) -> Result<usize, Exit> {
+        if let Some(damage) = damage {
             return refuse(reason_for(damage));
         }
-        if frame.length > MAXIMUM_FRAME {
+        if frame_length > MAXIMUM_FRAME {
             return refuse(Reason::Oversized);
         }
-        let Some(length) = frame.length.checked_sub(size_of::<TaggedHeader>()) else {
-            return refuse(reason_for_short(frame.buffer, frame.length));
+        let Some(length) = frame_length.checked_sub(size_of::<TaggedHeader>()) else {
+            return refuse(reason_for_short(buffer, frame_length));
         };
-        // The payload is the first `length` octets of `room`; behind it an answer may grow.
-        let Ok((header, room)) = TaggedHeader::mut_from_prefix(&mut frame.buffer[..]) else {
+        let Ok((header, room)) = TaggedHeader::mut_from_prefix(&mut buffer[..]) else {
             return refuse(Reason::Runt);
         };
         let interface = &mut *self.interface;
         let broadcast = check_addresses(header, self.own)?;
         if header.tag_protocol() != EtherType::VLAN {
-            return refuse(reason_for_untagged(header.tag_protocol()));
+            cold_path();
+            return Err(interface.without_vlan(header.tag_protocol(), can_defer));
         }
-        let vid = header.vid();
-        let Some(device) = interface.vlans.realtime(vid) else {
-            return refuse(reason_for_vid(vid, interface.vlans.filter()));
+        let Some(device) = interface.vlans.realtime(header.vid()) else {
+            cold_path();
+            return Err(interface.in_band(header.vid(), can_defer));
         };
-        device.count_received(frame.length);
-
-        let inbound = Inbound { header, device };
-        let answered = if header.ether_type() == EtherType::IPV4 {
-            let context = Ipv4Context {
-                can_answer: frame.can_answer,
-                broadcast,
-                screen: &interface.screen,
-                services: &mut interface.services,
-                now: self.now,
-                milliseconds: self.milliseconds,
-            };
-            let octets = inbound.answer_ipv4(room, length, context)?;
+        device.count_received(frame_length);
+        let is_usual = can_answer && !broadcast && header.ether_type() == EtherType::IPV4;
+        if is_usual
+            && let Some(payload) = room.get_mut(..length)
+            && let Some(octets) = ipv4::answer_usual(payload, device, &interface.screen)
+        {
+            header.turn_around(&interface.mac);
+            #[allow(
+                clippy::arithmetic_side_effects,
+                reason = "what was answered is a part of the payload behind the header"
+            )]
+            let length = size_of::<TaggedHeader>() + octets;
+            device.count_transmitted(length);
             if interface.trace.is_enabled() {
                 let (trace, ifindex) = (&mut interface.trace, interface.ifindex);
-                trace_echo(trace, ifindex, room, header.source);
+                trace_echo(trace, ifindex, room, header.destination);
             }
-            octets
-        } else if header.ether_type() == EtherType::ARP {
-            let (own, neighbors) = (interface.mac, &mut interface.neighbors);
-            let Some(payload) = room.get_mut(..length) else {
-                return refuse(Reason::Oversized);
-            };
-            inbound.answer_arp(payload, frame.can_answer, own, neighbors, self.now)?
-        } else {
-            return refuse(reason_for_ether_type(header.ether_type()));
+            return Ok(length);
+        }
+        cold_path();
+        let header = FrontHeader::tagged(header);
+        self.answer_any(buffer, &header, frame_length, can_answer)
+    }
+
+    /// Answers any frame for a device of ours, in either plane, step by step.
+    #[cold]
+    #[inline(never)]
+    fn answer_any(
+        &mut self,
+        buffer: &mut [u8; BUFFER_SIZE],
+        header: &FrontHeader,
+        frame_length: usize,
+        can_answer: bool,
+    ) -> Result<usize, Exit> {
+        let arrival = header.arrival(self.now);
+        let (front, room) = buffer.split_at_mut(header.length);
+        let length = frame_length
+            .checked_sub(header.length)
+            .ok_or(Reason::Runt)?;
+        let interface = &mut *self.interface;
+        let vid = arrival.vid.unwrap_or(0);
+        if !interface.vlans.is_up(vid) {
+            // It was put off, and the device taken down meanwhile.
+            return Err(Reason::DeviceDown.into());
+        }
+        let device = interface.vlans.device_mut(vid);
+        let device = device.ok_or(Reason::VlanWithoutDevice)?;
+        if header.is_in_band {
+            device.count_received(frame_length);
+        }
+        let octets = match header.ether_type {
+            EtherType::IPV4 => {
+                let mut context = Ipv4Context {
+                    host: Host {
+                        arrival,
+                        own: interface.mac,
+                        device,
+                        can_answer,
+                        screen: &interface.screen,
+                        services: &mut interface.services,
+                        errors: &mut interface.icmp_errors,
+                        ping: &mut interface.ping,
+                        milliseconds: self.milliseconds,
+                    },
+                    reassembly: &mut interface.reassembly,
+                    large: &mut interface.large,
+                };
+                let octets = context.answer_any(room, length)?;
+                if interface.trace.is_enabled() {
+                    let (trace, ifindex) = (&mut interface.trace, interface.ifindex);
+                    trace_echo(trace, ifindex, room, arrival.source_mac);
+                }
+                octets
+            }
+            EtherType::ARP => {
+                let payload = room.get_mut(..length).ok_or(Reason::Oversized)?;
+                interface.answer_arp(payload, &arrival, can_answer)?
+            }
+            ether_type => {
+                let frame = ethernet::Payload { room, length };
+                let services = &mut interface.ethernet_services;
+                ethernet::answer(services, ether_type, frame, &arrival, can_answer)?
+            }
         };
-        header.turn_around(&interface.mac);
-        #[allow(
-            clippy::arithmetic_side_effects,
-            reason = "what was answered is a part of the payload behind the header"
-        )]
-        let length = size_of::<TaggedHeader>() + answered;
-        device.count_transmitted(length);
+        let length = header.length.saturating_add(octets);
+        turn_around(front, interface.mac);
+        interface.count_transmitted(vid, length);
         Ok(length)
+    }
+
+    /// Counts a frame that is not answered where it stands, and says what becomes of its buffer.
+    #[cold]
+    #[inline(never)]
+    fn leave(&mut self, exit: Exit, buffer: &mut [u8; BUFFER_SIZE]) -> Verdict {
+        let counters = &mut self.interface.counters;
+        match exit {
+            Exit::Refused(reason) => {
+                counters.count_unanswered(reason);
+                Verdict::Release
+            }
+            Exit::Reported(reason, octets) => {
+                counters.count_unanswered(reason);
+                let header = FrontHeader::read(buffer);
+                let length = header.length.saturating_add(octets);
+                turn_around(buffer, self.interface.mac);
+                self.interface.count_transmitted(header.vid(), length);
+                Verdict::Answer { length }
+            }
+            Exit::AnsweredElsewhere => {
+                counters.count_answered();
+                Verdict::Release
+            }
+            Exit::Deferred => {
+                counters.count_deferred();
+                Verdict::Defer
+            }
+        }
     }
 }
 
-/// What the layers above the tag need to know of a frame: its addresses, and the device to which its
-/// tag has led.
-#[derive(Clone, Copy)]
-struct Inbound<'frame> {
-    header: &'frame TaggedHeader,
-    device: &'frame VlanDevice,
+impl Interface {
+    /// How a frame leaves whose Ethernet header does not begin with a VLAN tag.
+    #[cold]
+    fn without_vlan(&self, ether_type: EtherType, can_defer: bool) -> Exit {
+        if ether_type == EtherType::SERVICE_VLAN || ether_type == EtherType::OLD_STACKED_VLAN {
+            return Reason::ServiceTag.into();
+        }
+        if self.card_device().addresses().is_empty() || !self.vlans.is_up(0) {
+            return Reason::Untagged.into();
+        }
+        wait(can_defer)
+    }
+
+    /// How a frame leaves whose VLAN is not served in real time.
+    #[cold]
+    fn in_band(&self, vid: u16, can_defer: bool) -> Exit {
+        let reason = match (vid, self.vlans.device(vid)) {
+            (0, _) if self.card_device().addresses().is_empty() || !self.vlans.is_up(0) => {
+                Reason::PriorityTagged
+            }
+            (4095, _) => Reason::ReservedVlan,
+            (_, Some(_)) if self.vlans.is_up(vid) => return wait(can_defer),
+            (_, Some(_)) => Reason::DeviceDown,
+            (_, None) if self.vlan_filter().contains(vid) => Reason::VlanWithoutDevice,
+            (_, None) => Reason::VlanNotInFilter,
+        };
+        reason.into()
+    }
+}
+
+/// What the Ethernet header of a frame says, with a tag or without.
+struct FrontHeader {
+    destination: MacAddress,
+    source: MacAddress,
+    /// The tag control information; `None` without a tag.
+    tag_control: Option<u16>,
+    ether_type: EtherType,
+    /// Octets in front of the payload.
+    length: usize,
+    /// Whether the frame was put off, and so not counted on its device yet.
+    is_in_band: bool,
+}
+
+impl FrontHeader {
+    fn tagged(header: &TaggedHeader) -> Self {
+        Self {
+            destination: header.destination,
+            source: header.source,
+            tag_control: Some(header.tag_control.get()),
+            ether_type: header.ether_type(),
+            length: size_of::<TaggedHeader>(),
+            is_in_band: false,
+        }
+    }
+
+    /// Reads the header of a frame that was put off. Such a one is no runt.
+    fn read(buffer: &[u8; BUFFER_SIZE]) -> Self {
+        let tagged = TaggedHeader::ref_from_prefix(&buffer[..]);
+        if let Ok((header, _)) = tagged
+            && header.tag_protocol() == EtherType::VLAN
+        {
+            return Self {
+                is_in_band: true,
+                ..Self::tagged(header)
+            };
+        }
+        let untagged = EthernetHeader::read_from_prefix(&buffer[..]);
+        let (destination, source, ether_type) = match untagged {
+            Ok((header, _)) => (header.destination, header.source, header.ether_type.get()),
+            // A buffer has room for a header.
+            Err(_) => (MacAddress::default(), MacAddress::default(), 0),
+        };
+        Self {
+            destination,
+            source,
+            tag_control: None,
+            ether_type: EtherType(ether_type),
+            length: size_of::<EthernetHeader>(),
+            is_in_band: true,
+        }
+    }
+
+    fn vid(&self) -> u16 {
+        self.tag_control.unwrap_or(0) & 0x0fff
+    }
+
+    fn arrival(&self, seen: Instant) -> Arrival {
+        let (destination, source) = (self.destination, self.source);
+        Arrival::new(destination, source, self.tag_control, seen)
+    }
+}
+
+/// Addresses a frame back to its sender, from `own`; a tag stays as it is.
+fn turn_around(frame: &mut [u8], own: MacAddress) {
+    if let Ok((header, _)) = EthernetHeader::mut_from_prefix(frame) {
+        header.destination = header.source;
+        header.source = own;
+    }
+}
+
+/// How an in-band frame leaves.
+const fn wait(can_defer: bool) -> Exit {
+    if can_defer {
+        Exit::Deferred
+    } else {
+        Exit::Refused(Reason::InBandQueueFull)
+    }
 }
 
 /// Records an answered echo request, whose answer is at the start of `datagram`; answers of other
@@ -143,7 +386,7 @@ fn trace_echo(trace: &mut Trace, ifindex: u32, datagram: &[u8], asker: MacAddres
 /// A frame is for us when it is addressed to this station, or to all: returns whether to all. One that
 /// claims to come from a group or from ourselves cannot be answered.
 #[inline]
-fn check_addresses(header: &TaggedHeader, own: u64) -> Result<bool, Reason> {
+fn check_addresses(header: &TaggedHeader, own: u64) -> Result<bool, Exit> {
     let broadcast = header.destination.to_bits() != own;
     if broadcast && !header.destination.is_broadcast() {
         return refuse(Reason::ForeignDestination);
@@ -157,9 +400,9 @@ fn check_addresses(header: &TaggedHeader, own: u64) -> Result<bool, Reason> {
 /// Leaves the path of a frame. Every way out but the answer goes through here, so that the compiler
 /// keeps them all out of the way of the answer.
 #[inline]
-const fn refuse<T>(reason: Reason) -> Result<T, Reason> {
+const fn refuse<T>(reason: Reason) -> Result<T, Exit> {
     cold_path();
-    Err(reason)
+    Err(Exit::Refused(reason))
 }
 
 #[cold]
@@ -177,37 +420,6 @@ fn reason_for_short(buffer: &[u8], length: usize) -> Reason {
     match EthernetHeader::ref_from_prefix(buffer.get(..length).unwrap_or_default()) {
         Ok((header, _)) if !EtherType(header.ether_type.get()).is_tag() => Reason::Untagged,
         _ => Reason::Runt,
-    }
-}
-
-#[cold]
-fn reason_for_untagged(ether_type: EtherType) -> Reason {
-    if ether_type.is_tag() {
-        Reason::ServiceTag
-    } else {
-        Reason::Untagged
-    }
-}
-
-/// Why the frames of a VLAN that is not served get no answer.
-#[cold]
-fn reason_for_vid(vid: u16, filter: &VlanSet) -> Reason {
-    match vid {
-        0 => Reason::PriorityTagged,
-        4095 => Reason::ReservedVlan,
-        _ if filter.contains(vid) => Reason::VlanWithoutDevice,
-        _ => Reason::VlanNotInFilter,
-    }
-}
-
-#[cold]
-fn reason_for_ether_type(ether_type: EtherType) -> Reason {
-    if ether_type.is_tag() {
-        Reason::StackedTag
-    } else if ether_type.is_length() {
-        Reason::LengthField
-    } else {
-        Reason::UnknownEtherType
     }
 }
 

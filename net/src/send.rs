@@ -1,17 +1,30 @@
-//! What the appliance says without having been asked: claims to its addresses, questions for neighbors,
-//! and what waited for their answers.
+//! What the appliance says without having been asked: claims to its addresses, questions for neighbors and
+//! what waited for their answers, errors about datagrams that never became whole, what services have to say,
+//! its own ping.
 //!
-//! The poll loop calls [`Interface::send_due`] again and again; each call does one bounded piece. What an
+//! The poll loop calls [`Interface::send_due`] again and again; each call does one bounded piece. Datagrams
+//! that go out in fragments have a call of their own, [`Interface::send_large`], because they are answers
+//! that somebody waits for. What an
 //! operator should hear of comes out of [`Interface::take_event`].
 
 use crate::address_conflict;
+use crate::arrival::Arrival;
 use crate::device::{BUFFER_SIZE, Device};
-use crate::interface::Interface;
-use crate::neighbor::{self, Action};
+use crate::frame_header::FrameHeader;
+use crate::icmp_error;
+use crate::interface::{Interface, Vlans};
+use crate::large::LargeDatagrams;
+use crate::neighbor::{self, Action, NeighborTable, Resolution};
+use crate::ping;
+use crate::route::{NoRoute, RouteTable};
 use crate::time::Instant;
+use crate::udp::{DatagramSender, Departure, SendError};
 use crate::wire::arp::ArpPacket;
-use crate::wire::ethernet::{EtherType, EthernetHeader, MacAddress};
-use crate::wire::vlan::TaggedHeader;
+use crate::wire::ethernet::{EtherType, MacAddress};
+use crate::wire::icmpv4;
+use crate::wire::icmpv4_error::Problem;
+use crate::wire::ipv4::{self, Protocol};
+use crate::wire::udp;
 use core::fmt;
 use core::net::Ipv4Addr;
 use zerocopy::IntoBytes;
@@ -150,52 +163,9 @@ pub(crate) enum Turn {
     #[default]
     Claims,
     Neighbors,
-}
-
-/// The Ethernet header of a frame of our own: in a VLAN, or without a tag for VLAN identifier 0.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Envelope {
-    pub destination: MacAddress,
-    pub source: MacAddress,
-    pub vid: u16,
-    /// In the tag, 0 to 7.
-    pub priority: u8,
-    pub ether_type: EtherType,
-}
-
-impl Envelope {
-    /// Octets of the header.
-    pub const fn length(&self) -> usize {
-        match self.vid {
-            0 => size_of::<EthernetHeader>(),
-            _ => size_of::<TaggedHeader>(),
-        }
-    }
-
-    /// Writes the header to the beginning of `buffer`. Returns what is behind it.
-    pub fn write<'buffer>(&self, buffer: &'buffer mut [u8; BUFFER_SIZE]) -> &'buffer mut [u8] {
-        let (header, payload) = buffer.split_at_mut(self.length());
-        let written = match self.vid {
-            0 => EthernetHeader {
-                destination: self.destination,
-                source: self.source,
-                ether_type: self.ether_type.0.into(),
-            }
-            .write_to(header)
-            .is_ok(),
-            vid => TaggedHeader {
-                destination: self.destination,
-                source: self.source,
-                tag_protocol: EtherType::VLAN.0.into(),
-                tag_control: (u16::from(self.priority & 7) << 13 | vid).into(),
-                ether_type: self.ether_type.0.into(),
-            }
-            .write_to(header)
-            .is_ok(),
-        };
-        debug_assert!(written, "the header was cut to its length");
-        payload
-    }
+    Expiry,
+    Services,
+    Ping,
 }
 
 impl Interface {
@@ -220,12 +190,124 @@ impl Interface {
         let turn = self.turn;
         self.turn = match turn {
             Turn::Claims => Turn::Neighbors,
-            Turn::Neighbors => Turn::Claims,
+            Turn::Neighbors => Turn::Expiry,
+            Turn::Expiry => Turn::Services,
+            Turn::Services => Turn::Ping,
+            Turn::Ping => Turn::Claims,
         };
         match turn {
             Turn::Claims => self.send_claim(device, now),
             Turn::Neighbors => self.send_for_neighbors(device, now),
+            Turn::Expiry => self.send_time_exceeded(device, now),
+            Turn::Services => self.poll_services(device, now),
+            Turn::Ping => self.send_ping(device, now),
         }
+    }
+
+    /// Whether datagrams wait that go out in fragments.
+    #[inline]
+    pub const fn has_large(&self) -> bool {
+        !self.large.is_empty()
+    }
+
+    /// Queues up to `budget` fragments. Returns whether any was queued, so that doorbells are to be rung.
+    pub fn send_large(&mut self, device: &mut impl Device, budget: usize) -> bool {
+        let mut queued = false;
+        for _ in 0..budget {
+            let Some((vid, length)) = self.large.send_next(device) else {
+                break;
+            };
+            self.count_transmitted(vid, length);
+            queued = true;
+        }
+        queued
+    }
+
+    /// Gives up on one datagram of which fragments are missing for too long, and says so to who sent it
+    /// (RFC 1122 §3.3.2).
+    fn send_time_exceeded(&mut self, device: &mut impl Device, now: Instant) -> bool {
+        let Some(expired) = self.reassembly.expire(now) else {
+            return false;
+        };
+        let Some(zero) = expired.fragment_zero else {
+            return false;
+        };
+        // It may have been up to a minute ago; what is limited is what is sent now.
+        let arrival = Arrival {
+            seen: now,
+            ..zero.arrival
+        };
+        let vid = arrival.vid.unwrap_or(0);
+        if !self.vlans.is_up(vid) {
+            return false;
+        }
+        let Some(vlan_device) = self.vlans.device_mut(vid) else {
+            return false;
+        };
+        if !self.icmp_errors.permit(zero.octets, &arrival, vlan_device) {
+            return false;
+        }
+        let header = FrameHeader::answering(&arrival, self.mac, EtherType::IPV4);
+        let problem = Problem::ReassemblyTimeExceeded;
+        let mut length = 0;
+        let queued = device.transmit(|buffer| {
+            let octets = icmp_error::compose(header.write(buffer), zero.octets, problem);
+            length = header.length().saturating_add(octets.unwrap_or(0));
+            length
+        });
+        if queued.is_ok() {
+            self.count_transmitted(vid, length);
+        }
+        queued.is_ok()
+    }
+
+    /// Lets the next service send.
+    fn poll_services(&mut self, device: &mut impl Device, now: Instant) -> bool {
+        let mut sender = Sender {
+            mac: self.mac,
+            vlans: &mut self.vlans,
+            routes: &self.routes,
+            neighbors: &mut self.neighbors,
+            large: &mut self.large,
+            device,
+            now,
+            queued: false,
+        };
+        self.services.poll(now, &mut sender);
+        sender.queued
+    }
+
+    /// Sends the request of the own ping that is due.
+    fn send_ping(&mut self, device: &mut impl Device, now: Instant) -> bool {
+        let Some(ping) = &mut self.ping else {
+            return false;
+        };
+        let Some(request) = ping.session.poll(now) else {
+            return false;
+        };
+        let mut sender = Sender {
+            mac: self.mac,
+            vlans: &mut self.vlans,
+            routes: &self.routes,
+            neighbors: &mut self.neighbors,
+            large: &mut self.large,
+            device,
+            now,
+            queued: false,
+        };
+        let to = Destination {
+            vid: ping.vid,
+            priority: 0,
+            source: None,
+            address: request.destination,
+        };
+        let octets = icmpv4::HEADER_LENGTH.saturating_add(usize::from(request.size));
+        // What cannot be sent gets no reply, and is counted as lost.
+        let _ = sender.send_datagram(&to, Protocol::ICMP, octets, |message, _| {
+            let (identifier, sequence) = (request.identifier, request.sequence);
+            icmpv4::write_request(message, identifier, sequence, ping::pattern)
+        });
+        sender.queued
     }
 
     fn send_claim(&mut self, device: &mut impl Device, now: Instant) -> bool {
@@ -307,16 +389,16 @@ impl Interface {
         destination: MacAddress,
         packet: &ArpPacket,
     ) -> bool {
-        let envelope = Envelope {
+        let header = FrameHeader {
             destination,
             source: self.mac,
             vid,
             priority: 0,
             ether_type: EtherType::ARP,
         };
-        let length = envelope.length().saturating_add(size_of::<ArpPacket>());
+        let length = header.length().saturating_add(size_of::<ArpPacket>());
         let queued = device.transmit(|buffer| {
-            let payload = envelope.write(buffer);
+            let payload = header.write(buffer);
             for (to, from) in payload.iter_mut().zip(packet.as_bytes()) {
                 *to = *from;
             }
@@ -345,6 +427,133 @@ impl Interface {
             }
             address_conflict::Event::None | address_conflict::Event::Contested { .. } => {}
         }
+    }
+}
+
+/// Where a datagram of our own goes.
+struct Destination {
+    /// Through which VLAN, 0 for frames that name none; `None` for the one that the routes say.
+    vid: Option<u16>,
+    /// In the tag.
+    priority: u8,
+    /// From which of our addresses; `None` for the one in the next station's network.
+    source: Option<Ipv4Addr>,
+    /// To whom.
+    address: Ipv4Addr,
+}
+
+/// Sends datagrams of our own.
+struct Sender<'interface, D> {
+    mac: MacAddress,
+    vlans: &'interface mut Vlans,
+    routes: &'interface RouteTable,
+    neighbors: &'interface mut NeighborTable,
+    large: &'interface mut LargeDatagrams,
+    device: &'interface mut D,
+    now: Instant,
+    /// Whether anything was queued.
+    queued: bool,
+}
+
+impl<D: Device> Sender<'_, D> {
+    /// Sends a datagram with `length` octets of data, which `write` writes; it gets the address from which
+    /// they are sent, and returns `None` when it cannot.
+    fn send_datagram(
+        &mut self,
+        to: &Destination,
+        protocol: Protocol,
+        length: usize,
+        write: impl FnOnce(&mut [u8], Ipv4Addr) -> Option<()>,
+    ) -> Result<(), SendError> {
+        let hop = match to.vid {
+            Some(vid) => self.routes.next_hop_in(vid, to.address),
+            None => self.routes.next_hop(to.address),
+        };
+        let hop = hop.map_err(|error| match error {
+            NoRoute::Unreachable(_) => SendError::NoRoute,
+            NoRoute::Group(_) => SendError::Destination,
+        })?;
+        let source = to.source.unwrap_or(hop.source);
+        let vlan_device = self.vlans.device(hop.vid).ok_or(SendError::NoSource)?;
+        if !vlan_device.owns(source) {
+            return Err(SendError::NoSource);
+        }
+        if !self.vlans.is_up(hop.vid) {
+            return Err(SendError::NoTransmitSlot);
+        }
+        let octets = ipv4::HEADER_LENGTH.saturating_add(length);
+        let octets = u16::try_from(octets).map_err(|_| SendError::TooLong)?;
+        let mtu = vlan_device.mtu();
+        let destination = match self.neighbors.resolve(hop.vid, hop.address, self.now) {
+            Resolution::Known(mac) => Some(mac),
+            Resolution::Wait => None,
+            Resolution::TooManyQuestions => return Err(SendError::Unresolved),
+        };
+        let header = FrameHeader {
+            destination: destination.unwrap_or_default(),
+            source: self.mac,
+            vid: hop.vid,
+            priority: to.priority,
+            ether_type: EtherType::IPV4,
+        };
+        let compose = |place: &mut [u8]| {
+            let datagram = place.get_mut(..usize::from(octets))?;
+            let data = ipv4::write_header(datagram, protocol, source, to.address)?;
+            write(data, source)?;
+            Some(usize::from(octets))
+        };
+        if octets > mtu {
+            if destination.is_none() {
+                return Err(SendError::Unresolved);
+            }
+            let taken = self.large.compose(header, mtu, compose);
+            return taken.map_err(|_| SendError::NoTransmitSlot);
+        }
+        let frame_length = header.length().saturating_add(usize::from(octets));
+        if destination.is_none() {
+            let mut frame = [0; BUFFER_SIZE];
+            compose(header.write(&mut frame)).ok_or(SendError::TooLong)?;
+            let frame = frame.get(..frame_length).ok_or(SendError::TooLong)?;
+            let queued = self.neighbors.queue(hop.vid, hop.address, frame);
+            return queued.map_err(|_| SendError::Unresolved);
+        }
+        let mut composed = None;
+        let queued = self.device.transmit(|buffer| {
+            composed = compose(header.write(buffer));
+            frame_length
+        });
+        queued.map_err(|_| SendError::NoTransmitSlot)?;
+        self.queued = true;
+        if let Some(vlan_device) = self.vlans.device_mut(hop.vid) {
+            vlan_device.count_transmitted(frame_length);
+        }
+        debug_assert!(
+            composed.is_some(),
+            "no longer than the MTU, so that it fits"
+        );
+        Ok(())
+    }
+}
+
+impl<D: Device> DatagramSender for Sender<'_, D> {
+    fn send(&mut self, departure: &Departure, data: &[u8]) -> Result<(), SendError> {
+        let destination = departure.destination;
+        if destination.port() == 0 {
+            return Err(SendError::Destination);
+        }
+        let to = Destination {
+            vid: Some(departure.vid.unwrap_or(0)),
+            priority: departure.priority,
+            source: departure.source,
+            address: *destination.ip(),
+        };
+        let length = data.len().saturating_add(udp::HEADER_LENGTH);
+        self.send_datagram(&to, Protocol::UDP, length, |datagram, source| {
+            let place = datagram.get_mut(udp::HEADER_LENGTH..)?;
+            place.copy_from_slice(data);
+            let source = (source, departure.source_port);
+            udp::write_header(datagram, source, (to.address, destination.port()))
+        })
     }
 }
 

@@ -29,11 +29,18 @@ fn fragments(datagram: &[u8], mtu: usize) -> Vec<Vec<u8>> {
     let mut written = Vec::new();
     let announced = cursor.remaining();
     let mut buffer = vec![0xee; mtu];
-    while let Some(length) = cursor.write_next(&mut buffer).expect("room for an MTU") {
+    while let Some(length) = cursor
+        .write_next(datagram, &mut buffer)
+        .expect("room for an MTU")
+    {
         written.push(buffer[..length].to_vec());
         assert_eq!(cursor.remaining(), announced - written.len());
     }
-    assert_eq!(cursor.write_next(&mut buffer), Ok(None), "after the last");
+    assert_eq!(
+        cursor.write_next(datagram, &mut buffer),
+        Ok(None),
+        "after the last"
+    );
     written
 }
 
@@ -173,10 +180,13 @@ fn a_buffer_that_is_too_short_loses_nothing() {
     let whole = datagram([0, 0], &[], &counting(100));
     let mut cursor = Fragments::new(&whole, 68, 0x1234).expect("a datagram to be sent");
     let mut short = [0xee; 67];
-    assert_eq!(cursor.write_next(&mut short), Err(BufferTooShort(68)));
+    assert_eq!(
+        cursor.write_next(&whole, &mut short),
+        Err(BufferTooShort(68))
+    );
     assert_eq!(short, [0xee; 67]);
     let mut buffer = [0; 68];
-    assert_eq!(cursor.write_next(&mut buffer), Ok(Some(68)));
+    assert_eq!(cursor.write_next(&whole, &mut buffer), Ok(Some(68)));
     assert_eq!(buffer[..], fragments(&whole, 68)[0]);
 }
 
@@ -254,7 +264,7 @@ proptest! {
         if let Ok(mut cursor) = Fragments::new(&octets, mtu, 1) {
             let mut buffer = [0; 100];
             for _ in 0..50 {
-                let _ = cursor.write_next(&mut buffer).expect("room");
+                let _ = cursor.write_next(&octets, &mut buffer).expect("room");
             }
             prop_assert_eq!(cursor.remaining(), 0);
         }

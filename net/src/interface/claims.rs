@@ -7,6 +7,7 @@ use crate::wire::arp::{ArpPacket, Operation};
 use crate::wire::ethernet::MacAddress;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
+use core::ops::Range;
 
 /// An address that the device of a VLAN was given.
 struct Given {
@@ -36,13 +37,15 @@ pub(crate) struct Due {
     pub changed: bool,
 }
 
-/// All addresses of a network card, in the order in which they were given.
+/// All addresses of a network card: by VLAN, and in each in the order in which they were given.
 pub(crate) struct Claims {
     given: Vec<Given>,
     start: Start,
     link_is_up: bool,
     /// Whose turn it is to send.
     turn: usize,
+    /// Whether any address was ever to be probed for before it is used.
+    probes: bool,
 }
 
 impl Claims {
@@ -53,6 +56,7 @@ impl Claims {
             start: Start::UseAtOnce,
             link_is_up: false,
             turn: 0,
+            probes: false,
         }
     }
 
@@ -62,12 +66,30 @@ impl Claims {
 
     /// Notes an address. Allocates.
     pub fn add(&mut self, vid: u16, cidr: Ipv4Cidr, own: MacAddress, rate: TickRate) {
-        self.given.push(Given {
+        let given = Given {
             vid,
             cidr,
             claim: AddressClaim::new(cidr.address(), own, self.start, rate),
             knows_link: false,
-        });
+        };
+        let place = self.given.partition_point(|other| other.vid <= vid);
+        self.given.insert(place, given);
+        self.probes |= self.start == Start::ProbeFirst;
+    }
+
+    /// Whether there may be addresses that are not in use yet.
+    pub const fn is_probing(&self) -> bool {
+        self.probes
+    }
+
+    /// Where the addresses of a VLAN are.
+    fn places(&self, vid: u16) -> Range<usize> {
+        let start = self.given.partition_point(|given| given.vid < vid);
+        start..self.given.partition_point(|given| given.vid <= vid)
+    }
+
+    fn given_to(&self, vid: u16) -> &[Given] {
+        self.given.get(self.places(vid)).unwrap_or_default()
     }
 
     /// Forgets an address; `false` when it is not there.
@@ -96,15 +118,14 @@ impl Claims {
     }
 
     pub fn of_vlan(&self, vid: u16) -> impl Iterator<Item = Ipv4Cidr> + '_ {
-        let of_vlan = self.given.iter().filter(move |given| given.vid == vid);
-        of_vlan.map(|given| given.cidr)
+        self.given_to(vid).iter().map(|given| given.cidr)
     }
 
     pub fn usable_of_vlan(&self, vid: u16) -> impl Iterator<Item = Ipv4Cidr> + '_ {
-        let list = self.list();
-        list.filter_map(move |address| {
-            (address.vid == vid && address.is_usable).then_some(address.cidr)
-        })
+        let given = self.given_to(vid).iter();
+        given
+            .filter(|given| given.claim.is_usable())
+            .map(|given| given.cidr)
     }
 
     /// Notes whether the link is up. When it comes up, each address is claimed anew.
@@ -167,7 +188,8 @@ impl Claims {
     ) -> Option<(Ipv4Addr, Event)> {
         let is_request = packet.operation() == Some(Operation::Request);
         let (sender, target) = (packet.sender_ip(), packet.target_ip());
-        let mut of_vlan = self.given.iter_mut().filter(|given| given.vid == vid);
+        let places = self.places(vid);
+        let mut of_vlan = self.given.get_mut(places).unwrap_or_default().iter_mut();
         of_vlan.find_map(|given| {
             let claim = &mut given.claim;
             let event = claim.on_arp(sender, packet.sender_mac, target, is_request, now);

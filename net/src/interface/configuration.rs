@@ -9,6 +9,7 @@ use super::{
 };
 use crate::address_conflict::Start;
 use crate::neighbor::{PermanentError, Resolution};
+use crate::rate::Limit;
 use crate::route::{Route, RouteError};
 use crate::time::Instant;
 use crate::vlan::VlanSet;
@@ -307,6 +308,13 @@ impl Interface {
         vid: Option<u16>,
     ) -> Result<Route, RouteError> {
         self.routes.remove_gateway(network, vid)
+    }
+
+    /// Sets how many ICMP errors are sent: in all, and into each VLAN.
+    pub fn set_icmp_error_limits(&mut self, all: Limit, vlan: Limit) {
+        self.icmp_errors.set_limit(all);
+        self.icmp_errors.set_vlan_limit(vlan);
+        self.vlans.for_each(VlanDevice::forget_error_bucket);
     }
 
     /// Enters a neighbor permanently.

@@ -1,6 +1,7 @@
 //! A VLAN device: its name, its addresses, its state, and what passed through it.
 
 use super::ipv4_cidr::Ipv4Cidr;
+use crate::rate::TokenBucket;
 use core::net::Ipv4Addr;
 use heapless::String;
 
@@ -66,6 +67,8 @@ pub struct VlanDevice {
     has_oob_port: bool,
     oob_pool: OobPool,
     traffic: TrafficCounters,
+    /// How many ICMP errors may go out, once any was to.
+    errors: Option<TokenBucket>,
 }
 
 impl VlanDevice {
@@ -80,6 +83,7 @@ impl VlanDevice {
             has_oob_port: false,
             oob_pool: OobPool::default(),
             traffic: TrafficCounters::default(),
+            errors: None,
         }
     }
 
@@ -182,6 +186,16 @@ impl VlanDevice {
         let traffic = &mut self.traffic;
         traffic.transmitted_packets = traffic.transmitted_packets.wrapping_add(1);
         traffic.transmitted_octets = traffic.transmitted_octets.wrapping_add(length as u64);
+    }
+
+    /// The bucket from which its ICMP errors take their tokens; `make` makes it.
+    pub(crate) fn error_bucket(&mut self, make: impl FnOnce() -> TokenBucket) -> &mut TokenBucket {
+        self.errors.get_or_insert_with(make)
+    }
+
+    /// Has the bucket for ICMP errors made anew.
+    pub(super) fn forget_error_bucket(&mut self) {
+        self.errors = None;
     }
 
     /// Whether `address` is one of its own.

@@ -79,6 +79,12 @@ impl Vlans {
         Some(())
     }
 
+    /// Changes every device, in a way that has nothing to do with who is served where.
+    pub(super) fn for_each(&mut self, change: impl FnMut(&mut VlanDevice)) {
+        let card = core::iter::once(&mut self.card);
+        card.chain(&mut self.devices).for_each(change);
+    }
+
     /// Sets the addresses of the device of VLAN `vid`, if there is one.
     pub(super) fn set_addresses(
         &mut self,

@@ -15,8 +15,9 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// Octets before the data: the longest header, so that whichever comes ends where the data begin.
 const HEADER_ROOM: usize = 60;
-/// Header room and the most data that a datagram can have.
-const BUFFER_LENGTH: usize = HEADER_ROOM + MAXIMUM_DATAGRAM - HEADER_LENGTH;
+/// Octets of a buffer in which datagrams are put together: room for the longest header, and for the most
+/// data that a datagram can have.
+pub const BUFFER_LENGTH: usize = HEADER_ROOM + MAXIMUM_DATAGRAM - HEADER_LENGTH;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -201,13 +202,17 @@ impl Context {
             return None;
         }
         self.state = State::Free;
-        let datagram = self.buffer.get_mut(zero.place(self.received))?;
-        let total_length = datagram.len() as u16;
-        let (header, rest) = Ipv4Header::mut_from_prefix(&mut *datagram).ok()?;
+        let place = zero.place(self.received);
+        let total_length = place.len() as u16;
+        let datagram = self.buffer.get_mut(place.clone())?;
+        let (header, rest) = Ipv4Header::mut_from_prefix(datagram).ok()?;
         let options = rest.get(..zero.header_length.checked_sub(HEADER_LENGTH)?)?;
         header.place(options, total_length, FragmentField::WHOLE);
-        let arrival = zero.arrival;
-        Some(Reassembled { arrival, datagram })
+        Some(Reassembled {
+            arrival: zero.arrival,
+            buffer: &mut self.buffer,
+            place,
+        })
     }
 
     /// Frees the context; the datagram, if it was still waiting.

@@ -125,7 +125,7 @@ impl Sent {
         };
         Ok(match reassembly.insert(&fragment)? {
             Outcome::Incomplete => None,
-            Outcome::Complete(whole) => Some(whole.datagram.to_vec()),
+            Outcome::Complete(whole) => Some(whole.datagram().to_vec()),
         })
     }
 }
@@ -171,10 +171,10 @@ fn the_datagram_has_the_header_the_options_and_the_arrival_of_fragment_zero() {
         panic!("not whole");
     };
     assert_eq!(whole.arrival, first.arrival());
-    assert_eq!(whole.datagram[..4], [0x47, 0x10, 0, 39]);
-    assert_eq!(whole.datagram[20..28], first.options);
-    assert_eq!(whole.datagram[28..], *b"abcdefghijk");
-    assert!(checksum::is_valid(&whole.datagram[..28]));
+    assert_eq!(whole.datagram()[..4], [0x47, 0x10, 0, 39]);
+    assert_eq!(whole.datagram()[20..28], first.options);
+    assert_eq!(whole.datagram()[28..], *b"abcdefghijk");
+    assert!(checksum::is_valid(&whole.datagram()[..28]));
 }
 
 #[test]

@@ -1,61 +1,65 @@
 //! ARP, on the path of a frame.
 
-use super::{Inbound, refuse};
+use super::Exit;
+use crate::arrival::Arrival;
 use crate::counters::Reason;
-use crate::neighbor::{Neighbor, NeighborTable};
+use crate::interface::Interface;
+use crate::neighbor::Neighbor;
 use crate::respond;
-use crate::time::Instant;
 use crate::wire::arp::{ArpPacket, Operation};
-use crate::wire::ethernet::MacAddress;
 use crate::wire::ipv4;
 use zerocopy::FromBytes;
 
-impl Inbound<'_> {
-    /// Answers ARP (RFC 826, "Packet Reception"). Returns the answer's octets behind the tag.
-    #[inline(never)]
+impl Interface {
+    /// Answers ARP (RFC 826, "Packet Reception"). Returns the answer's octets.
     pub(super) fn answer_arp(
-        self,
+        &mut self,
         payload: &mut [u8],
+        arrival: &Arrival,
         can_answer: bool,
-        own: MacAddress,
-        neighbors: &mut NeighborTable,
-        now: Instant,
-    ) -> Result<usize, Reason> {
+    ) -> Result<usize, Exit> {
         let (packet, _) = ArpPacket::mut_from_prefix(payload).map_err(|_| Reason::ArpMalformed)?;
         let operation = packet.operation().ok_or(Reason::ArpMalformed)?;
-        let sender_ip = packet.sender_ip();
-        let target_ip = packet.target_ip();
-        if !packet.sender_mac.is_station() || packet.sender_mac != self.header.source {
-            return refuse(Reason::ArpInvalidSender);
+        let vid = arrival.vid.unwrap_or(0);
+        let device = self.vlans.device(vid).ok_or(Reason::VlanWithoutDevice)?;
+        let (sender_ip, target_ip) = (packet.sender_ip(), packet.target_ip());
+        if !packet.sender_mac.is_station() || packet.sender_mac != arrival.source_mac {
+            return Err(Reason::ArpInvalidSender.into());
         }
-        if self.device.owns(sender_ip) {
-            return refuse(Reason::ArpConflict);
-        }
+        let is_for_us = device.owns(target_ip);
         // A probe is a request without a sender address yet (RFC 5227 §1.1): it is answered, and never
         // learned. A reply without one is about nobody.
         let is_probe = operation == Operation::Request && sender_ip.is_unspecified();
-        if !is_probe && (!ipv4::is_host_address(sender_ip) || self.device.is_group(sender_ip)) {
-            return refuse(Reason::ArpInvalidSender);
+        let is_host = ipv4::is_host_address(sender_ip) && !device.is_group(sender_ip);
+        let is_conflict = device.owns(sender_ip);
+        if is_conflict || self.claims.is_probing() {
+            self.hear_claim(vid, packet, arrival.seen);
         }
-        let is_for_us = self.device.owns(target_ip);
+        if is_conflict {
+            return Err(Reason::ArpConflict.into());
+        }
+        if !is_probe && !is_host {
+            return Err(Reason::ArpInvalidSender.into());
+        }
         if !is_probe {
             let heard = Neighbor {
-                vid: self.device.vid(),
+                vid,
                 address: sender_ip,
                 mac: packet.sender_mac,
-                confirmed: now,
+                confirmed: arrival.seen,
             };
             if is_for_us {
-                neighbors.learn(heard);
+                self.neighbors.learn(heard);
             } else {
-                neighbors.merge(heard);
+                self.neighbors.merge(heard);
             }
         }
-        match operation {
-            _ if !is_for_us => Err(Reason::ArpNotForUs),
-            Operation::Reply => Err(Reason::ArpReplyTaken),
-            Operation::Request if !can_answer => Err(Reason::NoTransmitSlot),
-            Operation::Request => Ok(respond::arp_reply(packet, own)),
-        }
+        let reason = match operation {
+            _ if !is_for_us => Reason::ArpNotForUs,
+            Operation::Reply => Reason::ArpReplyTaken,
+            Operation::Request if !can_answer => Reason::NoTransmitSlot,
+            Operation::Request => return Ok(respond::arp_reply(packet, self.mac)),
+        };
+        Err(reason.into())
     }
 }

@@ -1,120 +1,227 @@
 //! IPv4 and ICMP, on the path of a frame.
 //!
-//! [`Inbound::answer_any`] knows everything that can be said of a datagram, step by step. What nearly
-//! all datagrams need of that, [`Inbound::answer_usual`] asks in one go; it answers nothing that the
-//! other would not, and the same, which a test holds them to.
+//! [`Ipv4Context::answer_any`] knows everything that can be said of a datagram, step by step. What nearly
+//! all datagrams need of that, [`answer_usual`] asks in one go; it answers nothing that the other would
+//! not, and the same, which a test holds them to.
 
-use super::Inbound;
+use super::Exit;
 use super::udp::Datagram;
+use crate::arrival::Arrival;
 use crate::counters::Reason;
-use crate::interface::SourceScreen;
+use crate::frame_header::FrameHeader;
+use crate::icmp_error::{self, IcmpErrors};
+use crate::interface::{SourceScreen, VlanDevice};
+use crate::large::{LargeDatagrams, NotTaken};
+use crate::own_ping::OwnPing;
+use crate::reassembly::{Fragment, MAXIMUM_DATAGRAM, Outcome, Reassembly, Refusal};
 use crate::respond;
-use crate::time::Instant;
 use crate::udp::Services;
 use crate::wire::checksum;
+use crate::wire::ethernet::{EtherType, MacAddress};
 use crate::wire::icmpv4::{self, EchoHeader};
+use crate::wire::icmpv4_error::Problem;
 use crate::wire::ipv4::{self, Ipv4Header, Protocol};
 use crate::wire::ipv4_options::{self, OptionsError};
-use core::hint::cold_path;
 use zerocopy::FromBytes;
+
+/// Answers what nearly every datagram to an appliance like this is, in a frame to us alone: a sound
+/// echo request, whole, without options, to an address of ours. Anything else it leaves as it is, to
+/// [`Ipv4Context::answer_any`]; which of the conditions failed does not matter here, and so neither does
+/// their order. (This one has been measured: the checksums last, the header's last of all, which the
+/// compiler would otherwise keep in registers that it needs.)
+#[inline]
+pub(super) fn answer_usual(
+    payload: &mut [u8],
+    device: &VlanDevice,
+    screen: &SourceScreen,
+) -> Option<usize> {
+    let (header, _) = Ipv4Header::ref_from_prefix(payload).ok()?;
+    let octets = header.total_length();
+    if octets < ipv4::HEADER_LENGTH + icmpv4::HEADER_LENGTH || octets > usize::from(device.mtu()) {
+        return None;
+    }
+    let (header, message) = Ipv4Header::mut_from_prefix(payload.get_mut(..octets)?).ok()?;
+    let (echo, _) = EchoHeader::ref_from_prefix(message).ok()?;
+    let is_usual = header.is_plain()
+        && !header.is_fragment()
+        && header.protocol() == Protocol::ICMP
+        && echo.is_request()
+        && device.owns(header.destination())
+        && !screen.rejects(header.source(), device)
+        && checksum::is_valid(message)
+        && header.is_checksum_valid();
+    if !is_usual {
+        return None;
+    }
+    respond::echo_reply(header, message);
+    Some(octets)
+}
 
 /// What answering an IPv4 datagram needs besides the datagram.
 pub(super) struct Ipv4Context<'interface> {
+    pub host: Host<'interface>,
+    pub reassembly: &'interface mut Reassembly,
+    pub large: &'interface mut LargeDatagrams,
+}
+
+/// What answering a datagram needs when all of it is there.
+pub(super) struct Host<'interface> {
+    /// In which frame it came; for one that came in pieces, the first of them.
+    pub arrival: Arrival,
+    /// Our station address.
+    pub own: MacAddress,
+    /// The device of its VLAN.
+    pub device: &'interface mut VlanDevice,
     /// Whether an answer could be sent.
     pub can_answer: bool,
-    /// Whether the frame was broadcast.
-    pub broadcast: bool,
     pub screen: &'interface SourceScreen,
     pub services: &'interface mut Services,
-    pub now: Instant,
+    pub errors: &'interface mut IcmpErrors,
+    pub ping: &'interface mut Option<OwnPing>,
     pub milliseconds: u32,
 }
 
-impl Inbound<'_> {
-    /// Answers the IPv4 datagram in the first `length` octets of `room`. Returns the answer's octets
-    /// behind the tag.
-    #[inline]
-    pub(super) fn answer_ipv4(
-        self,
-        room: &mut [u8],
-        length: usize,
-        context: Ipv4Context<'_>,
-    ) -> Result<usize, Reason> {
-        if context.can_answer
-            && !context.broadcast
-            && let Some(payload) = room.get_mut(..length)
-            && let Some(octets) = self.answer_usual(payload, context.screen)
-        {
-            return Ok(octets);
+impl Ipv4Context<'_> {
+    /// Answers any IPv4 datagram in the first `length` octets of `room`, or says what keeps it from being
+    /// answered. Returns the answer's octets.
+    pub(super) fn answer_any(&mut self, room: &mut [u8], length: usize) -> Result<usize, Exit> {
+        let Self { host, large, .. } = self;
+        let total_length = host.check(room, length)?;
+        if header_of(room)?.is_fragment() {
+            return self.answer_fragment(room, total_length);
         }
-        cold_path();
-        self.answer_any(room, length, context)
+        let mtu = usize::from(host.device.mtu());
+        match host.answer_whole(room, total_length, mtu) {
+            Ok(octets) if octets <= mtu => Ok(octets),
+            Ok(octets) => {
+                let answer = room.get(..octets).ok_or(Reason::Ipv4TotalLength)?;
+                let taken = large.compose(host.answer_header(), host.device.mtu(), |buffer| {
+                    buffer.get_mut(..octets)?.copy_from_slice(answer);
+                    Some(octets)
+                });
+                Err(elsewhere(taken))
+            }
+            Err(reason) => {
+                let datagram = room.get(..total_length).unwrap_or_default();
+                let Some(problem) = host.problem(datagram, reason) else {
+                    return Err(reason.into());
+                };
+                let octets = icmp_error::compose_in_place(room, total_length, problem);
+                Err(reported(reason, octets))
+            }
+        }
     }
 
-    /// Answers what nearly every datagram to an appliance like this is, in a frame to us alone: a sound
-    /// echo request, whole, without options, to an address of ours. Anything else it leaves as it is,
-    /// to [`Self::answer_any`]; which of the conditions failed does not matter here, and so neither
-    /// does their order. (This one has been measured: the checksums last, the header's last of all,
-    /// which the compiler would otherwise keep in registers that it needs.)
-    #[inline]
-    fn answer_usual(self, payload: &mut [u8], screen: &SourceScreen) -> Option<usize> {
-        let (header, _) = Ipv4Header::ref_from_prefix(payload).ok()?;
-        let octets = header.total_length();
-        if octets < ipv4::HEADER_LENGTH + icmpv4::HEADER_LENGTH {
-            return None;
+    /// Takes a fragment, and answers its datagram if it was the last that was missing: in the fragment's
+    /// own frame if the answer fits there, else in fragments.
+    fn answer_fragment(&mut self, room: &mut [u8], total_length: usize) -> Result<usize, Exit> {
+        let Self {
+            host,
+            reassembly,
+            large,
+        } = self;
+        let (header, options, payload) = split(room, total_length)?;
+        let fragment = Fragment {
+            arrival: host.arrival,
+            header,
+            options,
+            payload,
+        };
+        let mut whole = match reassembly.insert(&fragment) {
+            Err(refusal) => return Err(reason_for(refusal).into()),
+            Ok(Outcome::Incomplete) => return Err(Reason::FragmentTaken.into()),
+            Ok(Outcome::Complete(whole)) => whole,
+        };
+        host.arrival = whole.arrival;
+        host.can_answer &= large.has_room();
+        let length = whole.datagram().len();
+        match host.answer_whole(whole.room(), length, MAXIMUM_DATAGRAM) {
+            Ok(octets) if octets <= usize::from(host.device.mtu()) => {
+                let answer = whole.room().get(..octets);
+                let (answer, place) = answer
+                    .zip(room.get_mut(..octets))
+                    .ok_or(Reason::NoTransmitSlot)?;
+                place.copy_from_slice(answer);
+                Ok(octets)
+            }
+            Ok(octets) => {
+                let (header, mtu) = (host.answer_header(), host.device.mtu());
+                let taken = large.take(header, mtu, octets, |buffer| whole.exchange(buffer));
+                Err(elsewhere(taken))
+            }
+            Err(reason) => {
+                let datagram = whole.datagram();
+                let Some(problem) = host.problem(datagram, reason) else {
+                    return Err(reason.into());
+                };
+                let octets = icmp_error::compose(room, datagram, problem);
+                Err(reported(reason, octets))
+            }
         }
-        let (header, message) = Ipv4Header::mut_from_prefix(payload.get_mut(..octets)?).ok()?;
-        let (echo, _) = EchoHeader::ref_from_prefix(message).ok()?;
-        let is_usual = header.is_plain()
-            && !header.is_fragment()
-            && header.protocol() == Protocol::ICMP
-            && echo.is_request()
-            && self.device.owns(header.destination())
-            && !screen.rejects(header.source(), self.device)
-            && checksum::is_valid(message)
-            && header.is_checksum_valid();
-        if !is_usual {
-            return None;
-        }
-        respond::echo_reply(header, message);
-        Some(octets)
+    }
+}
+
+impl Host<'_> {
+    /// The Ethernet header of an answer.
+    fn answer_header(&self) -> FrameHeader {
+        FrameHeader::answering(&self.arrival, self.own, EtherType::IPV4)
     }
 
-    /// Answers any IPv4 datagram, or says what keeps it from being answered.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn answer_any(
-        self,
-        room: &mut [u8],
-        length: usize,
-        context: Ipv4Context<'_>,
-    ) -> Result<usize, Reason> {
+    /// Checks everything about a datagram that has to do with its header. Returns its octets; what stands
+    /// behind them is padding (RFC 791), and not looked at.
+    fn check(&self, room: &[u8], length: usize) -> Result<usize, Reason> {
         let payload = room.get(..length).ok_or(Reason::Ipv4Truncated)?;
         let (total_length, header_length) = check_header(payload)?;
+        if total_length < header_length || total_length > length {
+            return Err(Reason::Ipv4TotalLength);
+        }
+        let (header, options, _) = split(payload, total_length)?;
+        if self.screen.rejects(header.source(), self.device) {
+            return Err(Reason::Ipv4Source);
+        }
+        self.check_destination(header)?;
+        check_options(options)?;
+        Ok(total_length)
+    }
+
+    /// Checks that a datagram is for us.
+    fn check_destination(&self, header: &Ipv4Header) -> Result<(), Reason> {
+        let destination = header.destination();
+        let is_group = self.device.is_group(destination);
+        if self.arrival.link_broadcast && !is_group && ipv4::is_host_address(destination) {
+            return Err(Reason::LinkBroadcast);
+        }
+        if is_group || self.device.owns(destination) {
+            return Ok(());
+        }
+        Err(Reason::Ipv4Destination)
+    }
+
+    /// Answers a datagram that was checked, in its place: the first `total_length` octets of `room`. An
+    /// answer that is longer than its request has at most `largest` octets. Returns the answer's octets.
+    fn answer_whole(
+        &mut self,
+        room: &mut [u8],
+        total_length: usize,
+        largest: usize,
+    ) -> Result<usize, Reason> {
+        let header = header_of(room)?;
+        let (header_length, protocol) = (header.header_length(), header.protocol());
+        let is_group = self.device.is_group(header.destination());
         let message_length = total_length
             .checked_sub(header_length)
-            .filter(|_| total_length <= length)
             .ok_or(Reason::Ipv4TotalLength)?;
-        // What stands behind the total length is padding (RFC 791), and not looked at.
         let (header, message) = room
             .split_at_mut_checked(header_length)
             .ok_or(Reason::Ipv4TotalLength)?;
         let (header, options) =
             Ipv4Header::mut_from_prefix(header).map_err(|_| Reason::Ipv4HeaderLength)?;
-        if context.screen.rejects(header.source(), self.device) {
-            return Err(Reason::Ipv4Source);
-        }
-        let is_group = self.check_destination(header)?;
-        check_options(options)?;
-        if header.is_fragment() {
-            return Err(Reason::Ipv4Fragment);
-        }
-        match header.protocol() {
+        match protocol {
             Protocol::ICMP => {
                 let message = message
                     .get_mut(..message_length)
                     .ok_or(Reason::Ipv4TotalLength)?;
-                answer_echo(header, options, message, is_group, &context)?;
+                self.answer_echo(header, options, message, is_group)?;
                 Ok(total_length)
             }
             Protocol::UDP => {
@@ -125,32 +232,99 @@ impl Inbound<'_> {
                     length: message_length,
                     is_group,
                 };
-                self.answer_udp(datagram, context)
+                self.answer_udp(datagram, largest)
             }
             _ => Err(Reason::Ipv4Protocol),
         }
     }
 
-    /// Checks that a datagram is for us. Returns whether it is for a group rather than for this host
-    /// alone.
-    fn check_destination(self, header: &Ipv4Header) -> Result<bool, Reason> {
-        let destination = header.destination();
-        let broadcast = self.header.destination.is_broadcast();
-        let is_group = self.device.is_group(destination);
-        if broadcast && !is_group && ipv4::is_host_address(destination) {
-            return Err(Reason::LinkBroadcast);
+    /// Answers an echo request. The checksum comes before the type: what is damaged has none.
+    fn answer_echo(
+        &mut self,
+        header: &mut Ipv4Header,
+        options: &mut [u8],
+        message: &mut [u8],
+        is_group: bool,
+    ) -> Result<(), Reason> {
+        let Ok((echo, data)) = EchoHeader::ref_from_prefix(message) else {
+            return Err(Reason::IcmpTruncated);
+        };
+        if !checksum::is_valid(message) {
+            return Err(Reason::IcmpChecksum);
         }
-        if is_group || self.device.owns(destination) {
-            return Ok(is_group);
+        if echo.is_reply()
+            && let Some(ping) = self.ping
+            && ping.on_reply(header, echo, data, &self.arrival)
+        {
+            return Err(Reason::IcmpReplyTaken);
         }
-        Err(Reason::Ipv4Destination)
+        if !echo.is_request() {
+            return Err(Reason::IcmpType);
+        }
+        if is_group {
+            return Err(Reason::IcmpEchoToGroup);
+        }
+        if !self.can_answer {
+            return Err(Reason::NoTransmitSlot);
+        }
+        ipv4_options::record(options, header.destination(), self.milliseconds);
+        respond::echo_reply(header, message);
+        if !options.is_empty() {
+            header.seal(options);
+        }
+        Ok(())
     }
+
+    /// What an ICMP error is to say about a datagram (RFC 1122 §3.2.2.1), where one is due and may be sent.
+    fn problem(&mut self, datagram: &[u8], reason: Reason) -> Option<Problem> {
+        let problem = match reason {
+            Reason::UdpClosedPort => Problem::PortUnreachable,
+            Reason::Ipv4Protocol => Problem::ProtocolUnreachable,
+            _ => return None,
+        };
+        let may_send = self.can_answer && self.errors.permit(datagram, &self.arrival, self.device);
+        may_send.then_some(problem)
+    }
+}
+
+/// How a frame leaves whose answer was to go out elsewhere.
+fn elsewhere(taken: Result<(), NotTaken>) -> Exit {
+    match taken {
+        Ok(()) => Exit::AnsweredElsewhere,
+        Err(NotTaken) => Reason::NoTransmitSlot.into(),
+    }
+}
+
+/// How a frame leaves about which an ICMP error of so many octets was written into its place.
+fn reported(reason: Reason, octets: Option<usize>) -> Exit {
+    match octets {
+        Some(octets) => Exit::Reported(reason, octets),
+        None => Exit::Refused(reason),
+    }
+}
+
+fn header_of(room: &[u8]) -> Result<&Ipv4Header, Reason> {
+    let (header, _) = Ipv4Header::ref_from_prefix(room).map_err(|_| Reason::Ipv4Truncated)?;
+    Ok(header)
+}
+
+/// A datagram's header, options and data.
+fn split(room: &[u8], total_length: usize) -> Result<(&Ipv4Header, &[u8], &[u8]), Reason> {
+    let datagram = room.get(..total_length).ok_or(Reason::Ipv4TotalLength)?;
+    let (header, rest) =
+        Ipv4Header::ref_from_prefix(datagram).map_err(|_| Reason::Ipv4HeaderLength)?;
+    let (options, data) = header
+        .header_length()
+        .checked_sub(ipv4::HEADER_LENGTH)
+        .and_then(|length| rest.split_at_checked(length))
+        .ok_or(Reason::Ipv4HeaderLength)?;
+    Ok((header, options, data))
 }
 
 /// Checks a header and its checksum, in the order of RFC 1812 §5.2.2. Returns the total length and the
 /// header's.
 fn check_header(payload: &[u8]) -> Result<(usize, usize), Reason> {
-    let (header, _) = Ipv4Header::ref_from_prefix(payload).map_err(|_| Reason::Ipv4Truncated)?;
+    let header = header_of(payload)?;
     // A header length below the minimum cannot say what the checksum covers: take the minimum.
     let covered = header.header_length().max(ipv4::HEADER_LENGTH);
     let octets = payload.get(..covered).ok_or(Reason::Ipv4Truncated)?;
@@ -173,33 +347,15 @@ fn check_options(options: &[u8]) -> Result<(), Reason> {
     })
 }
 
-/// Answers an echo request. The checksum comes before the type: what is damaged has none.
-fn answer_echo(
-    header: &mut Ipv4Header,
-    options: &mut [u8],
-    message: &mut [u8],
-    is_group: bool,
-    context: &Ipv4Context<'_>,
-) -> Result<(), Reason> {
-    let Ok((echo, _)) = EchoHeader::ref_from_prefix(message) else {
-        return Err(Reason::IcmpTruncated);
-    };
-    if !checksum::is_valid(message) {
-        return Err(Reason::IcmpChecksum);
+const fn reason_for(refusal: Refusal) -> Reason {
+    match refusal {
+        Refusal::Empty | Refusal::TinyFirst | Refusal::Uneven | Refusal::TooLong => {
+            Reason::FragmentInvalid
+        }
+        Refusal::Duplicate => Reason::FragmentDuplicate,
+        Refusal::Overlap | Refusal::ContradictoryEnd | Refusal::Discarded => {
+            Reason::FragmentOverlap
+        }
+        Refusal::NoContext => Reason::FragmentNoRoom,
     }
-    if !echo.is_request() {
-        return Err(Reason::IcmpType);
-    }
-    if is_group {
-        return Err(Reason::IcmpEchoToGroup);
-    }
-    if !context.can_answer {
-        return Err(Reason::NoTransmitSlot);
-    }
-    ipv4_options::record(options, header.destination(), context.milliseconds);
-    respond::echo_reply(header, message);
-    if !options.is_empty() {
-        header.seal(options);
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! One frame in, one verdict out: what every test of the receive path shares, and the answers whose
 //! every octet is written down.
 //!
-//! [`deliver`] is the only way in. Whatever a test is about, it checks after each frame that exactly
+//! [`deliver`] is the way in. Whatever a test is about, it checks after each frame that exactly
 //! one counter moved, that the sums add up, and that an answer stands up to another's parser.
 
 extern crate std;
@@ -129,8 +129,8 @@ fn put(frame: &mut [u8], place: usize, octets: &[u8]) {
     frame[place..place + octets.len()].copy_from_slice(octets);
 }
 
-/// A card with `eth0.42` (10.10.10.11/24), `eth0.44` (10.10.44.11/24) and `eth0.45`, whose filter lets
-/// through VLANs 42, 43 (which has no device) and 44.
+/// A card with `eth0.42` (10.10.10.11/24), `eth0.44` (10.10.44.11/24), `eth0.45` and `eth0.46`, which is down,
+/// whose filter list has VLANs 42, 43 (which has no device), 44 and 46.
 fn appliance() -> Interface {
     let mut card = Interface::new(
         "eth0",
@@ -138,16 +138,22 @@ fn appliance() -> Interface {
         2,
         crate::time::TickRate::from_hertz(1_000_000_000),
     );
-    for (vid, name) in [(42, "eth0.42"), (44, "eth0.44"), (45, "eth0.45")] {
+    for (vid, name) in [
+        (42, "eth0.42"),
+        (44, "eth0.44"),
+        (45, "eth0.45"),
+        (46, "eth0.46"),
+    ] {
         card.add_vlan_device(name, vid).expect("is free");
         card.set_oob_port(vid, true).expect("is there");
     }
+    card.set_up(46, false).expect("is there");
     for (vid, address) in [(42, OWN_IP), (44, OTHER_OWN_IP)] {
         let cidr = Ipv4Cidr::new(address, 24).expect("in range");
         card.add_address(vid, cidr).expect("a host address");
     }
     let mut filter = VlanSet::new();
-    for vid in [42, 43, 44] {
+    for vid in [42, 43, 44, 46] {
         filter.insert(vid);
     }
     card.set_vlan_filter(filter);
@@ -187,6 +193,11 @@ fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason>
     );
     assert_eq!(card.counters().unanswered(), reasons_now.iter().sum());
     match verdict {
+        Verdict::Answer { length } if answered_now == answered => {
+            assert!(delivery.can_answer, "an error that nobody can send");
+            oracle::assert_reports(request, &buffer[..length]);
+            Err(moved_reason(&reasons, &reasons_now))
+        }
         Verdict::Answer { length } => {
             assert!(delivery.can_answer, "an answer that nobody can send");
             assert_eq!(answered_now, answered + 1);
@@ -204,15 +215,19 @@ fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason>
         Verdict::Release => {
             assert_eq!(answered_now, answered);
             assert_eq!(buffer, delivered, "a frame without answer was altered");
-            let mut moved =
-                (0..reasons.len()).filter(|&index| reasons[index] != reasons_now[index]);
-            let index = moved.next().expect("a reason was counted");
-            assert_eq!(moved.next(), None, "a second reason was counted");
-            assert_eq!(reasons_now[index], reasons[index] + 1);
-            Err(Reason::ALL[index])
+            Err(moved_reason(&reasons, &reasons_now))
         }
-        Verdict::Defer => panic!("nothing is deferred yet"),
+        Verdict::Defer => panic!("an in-band frame"),
     }
+}
+
+/// The one reason that was counted between two tallies.
+fn moved_reason(before: &[u64], now: &[u64]) -> Reason {
+    let mut moved = (0..before.len()).filter(|&index| before[index] != now[index]);
+    let index = moved.next().expect("a reason was counted");
+    assert_eq!(moved.next(), None, "a second reason was counted");
+    assert_eq!(now[index], before[index] + 1);
+    Reason::ALL[index]
 }
 
 /// Delivers a sound frame.
@@ -302,7 +317,7 @@ fn every_priority_comes_back_and_does_not_change_the_filters_mind() {
         put(&mut request, at::TAG_CONTROL, &[priority << 4, 42]);
         let reply = send(&mut card, &request).expect("an answer");
         assert_eq!(reply[at::TAG_CONTROL..at::ETHER_TYPE], [priority << 4, 42]);
-        put(&mut request, at::TAG_CONTROL, &[priority << 4, 45]);
+        put(&mut request, at::TAG_CONTROL, &[priority << 4, 41]);
         assert_eq!(send(&mut card, &request), Err(Reason::VlanNotInFilter));
     }
 }

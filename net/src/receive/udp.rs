@@ -1,8 +1,6 @@
 //! UDP, on the path of a frame: from a checked IPv4 datagram to the services, and back.
 
-use super::Inbound;
-use super::ipv4::Ipv4Context;
-use crate::arrival::Arrival;
+use super::ipv4::Host;
 use crate::counters::Reason;
 use crate::udp::Envelope;
 use crate::wire::ipv4::Ipv4Header;
@@ -22,12 +20,13 @@ pub(super) struct Datagram<'frame> {
     pub is_group: bool,
 }
 
-impl Inbound<'_> {
-    /// Gives a datagram to the service that it is for. Returns the answer's octets behind the tag.
+impl Host<'_> {
+    /// Gives a datagram to the service that it is for. An answer makes it at most `largest` octets, its IPv4
+    /// header included. Returns the answer's octets.
     pub(super) fn answer_udp(
-        self,
+        &mut self,
         datagram: Datagram<'_>,
-        context: Ipv4Context<'_>,
+        largest: usize,
     ) -> Result<usize, Reason> {
         let Datagram {
             header,
@@ -37,20 +36,18 @@ impl Inbound<'_> {
             is_group,
         } = datagram;
         let header_length = header.header_length();
-        let arrival = Arrival::of_tagged(self.header, context.now);
         let envelope = Envelope {
             source: header.source(),
             destination: header.destination(),
             is_group,
             time_to_live: header.time_to_live(),
-            arrival: &arrival,
-            can_answer: context.can_answer,
+            arrival: &self.arrival,
+            can_answer: self.can_answer,
         };
-        // No answer is larger than what the device may send in one piece.
-        let largest = usize::from(self.device.mtu()).saturating_sub(header_length);
+        let largest = largest.saturating_sub(header_length);
         let end = largest.max(length).min(room.len());
         let room = room.get_mut(..end).ok_or(Reason::UdpNoRoom)?;
-        let answer = context.services.answer(&envelope, room, length)?;
+        let answer = self.services.answer(&envelope, room, length)?;
         let total_length = header_length.saturating_add(answer.length);
         let total_length_field = u16::try_from(total_length).map_err(|_| Reason::UdpNoRoom)?;
         header.turn_around();

@@ -32,6 +32,12 @@ impl EchoHeader {
         self.message_type == ECHO_REQUEST
     }
 
+    /// Whether this is an echo reply.
+    #[inline]
+    pub const fn is_reply(&self) -> bool {
+        self.message_type == ECHO_REPLY
+    }
+
     /// Makes a request its reply, whose `data` follow this header. Only the type changes, so neither
     /// the data nor the rest of the header need be summed again.
     #[inline]
@@ -55,6 +61,31 @@ impl EchoHeader {
             self.checksum = Checksum::ONES;
         }
     }
+}
+
+/// Writes an echo request to all of `message`, with data of which `octet` says each by its offset. `None` when
+/// `message` is too short for a header.
+pub(crate) fn write_request(
+    message: &mut [u8],
+    identifier: u16,
+    sequence: u16,
+    octet: impl Fn(usize) -> u8,
+) -> Option<()> {
+    let (header, data) = EchoHeader::mut_from_prefix(&mut *message).ok()?;
+    *header = EchoHeader {
+        message_type: ECHO_REQUEST,
+        code: 0,
+        checksum: Checksum::ZERO,
+        identifier: identifier.into(),
+        sequence: sequence.into(),
+    };
+    for (offset, place) in data.iter_mut().enumerate() {
+        *place = octet(offset);
+    }
+    let checksum = Checksum::of(message);
+    let (header, _) = EchoHeader::mut_from_prefix(message).ok()?;
+    header.checksum = checksum;
+    Some(())
 }
 
 #[cfg(test)]

@@ -145,6 +145,34 @@ impl Ipv4Header {
     }
 }
 
+/// Writes the header of a datagram of our own, without options and not to be fragmented on its way, in front
+/// of its data. Returns where the data stand; `None` when `datagram` is too short for a header or too long for
+/// IPv4.
+pub(crate) fn write_header(
+    datagram: &mut [u8],
+    protocol: Protocol,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+) -> Option<&mut [u8]> {
+    let total_length = u16::try_from(datagram.len()).ok()?;
+    let (header, data) = Ipv4Header::mut_from_prefix(datagram).ok()?;
+    *header = Ipv4Header {
+        version_and_length: 0x45,
+        type_of_service: 0,
+        total_length: total_length.into(),
+        // Free of meaning in what is not fragmented (RFC 6864 §4.1).
+        identification: U16::ZERO,
+        flags_and_fragment: DONT_FRAGMENT.into(),
+        time_to_live: DEFAULT_TTL,
+        protocol: protocol.0,
+        checksum: Checksum::ZERO,
+        source: source.octets(),
+        destination: destination.octets(),
+    };
+    header.seal(&[]);
+    Some(data)
+}
+
 /// Whether a single host on some network could have this address: not "this network" (0/8), not
 /// loopback (127/8), not multicast (224/4), not reserved (240/4), of which the limited broadcast is
 /// one (RFC 1122 §3.2.1.3; RFC 1812 §5.3.7). Directed broadcasts depend on the network's prefix and

@@ -143,7 +143,7 @@ proptest! {
         let mut cursor = Fragments::new(&original, mtu, 0x1234).expect("a datagram to be sent");
         let mut pieces = Vec::new();
         let mut buffer = vec![0; mtu];
-        while let Some(length) = cursor.write_next(&mut buffer).expect("room") {
+        while let Some(length) = cursor.write_next(&original, &mut buffer).expect("room") {
             pieces.push(buffer[..length].to_vec());
         }
         if pieces.len() == 1 {
@@ -199,6 +199,6 @@ fn receive(reassembly: &mut Reassembly, octets: &[u8]) -> Result<Option<Vec<u8>>
     };
     Ok(match reassembly.insert(&fragment)? {
         Outcome::Incomplete => None,
-        Outcome::Complete(whole) => Some(whole.datagram.to_vec()),
+        Outcome::Complete(whole) => Some(whole.datagram().to_vec()),
     })
 }

@@ -43,6 +43,39 @@ pub(super) fn assert_answers(card: &Interface, request: &[u8], reply: &[u8]) {
     }
 }
 
+/// Checks that `message` is an ICMP error about `request`, and goes to who sent that.
+pub(super) fn assert_reports(request: &[u8], message: &[u8]) {
+    let packet = SlicedPacket::from_ethernet(message).expect("an error that can be parsed");
+    assert_eq!(message[..6], request[at::SOURCE_MAC..at::TAG_PROTOCOL]);
+    assert_eq!(message[at::SOURCE_MAC..at::TAG_PROTOCOL], OWN_MAC.0);
+    assert_eq!(
+        message[at::TAG_PROTOCOL..at::IPV4],
+        request[at::TAG_PROTOCOL..at::IPV4]
+    );
+    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Icmpv4(icmp))) =
+        (&packet.net, &packet.transport)
+    else {
+        panic!("not ICMP: {packet:?}");
+    };
+    let header = ip.header().to_header();
+    assert_eq!(header.header_checksum, header.calc_header_checksum());
+    assert_eq!(header.source, request[at::DESTINATION_IP..at::ICMP]);
+    assert_eq!(
+        header.destination,
+        request[at::SOURCE_IP..at::DESTINATION_IP]
+    );
+    // RFC 1122 §3.2.2: as much of the original as fits, unaltered; RFC 1812 §4.3.2.3: in 576 octets.
+    let total_length = usize::from(u16::from_be_bytes([request[20], request[21]]));
+    let original = &request[at::IPV4..at::IPV4 + total_length];
+    let quoted = original.len().min(576 - 28);
+    assert_eq!(usize::from(header.total_len), 28 + quoted);
+    assert_eq!(icmp.slice()[0], 3, "destination unreachable");
+    assert!([2, 3].contains(&icmp.slice()[1]), "protocol or port");
+    assert_eq!(icmp.payload(), &original[..quoted]);
+    let checksum = icmp.icmp_type().calc_checksum(icmp.payload());
+    assert_eq!(icmp.checksum(), checksum);
+}
+
 fn assert_arp_answers(arp: &ArpPacketSlice, request: &[u8], owns: impl Fn(Ipv4Addr) -> bool) {
     assert_eq!(arp.operation(), ArpOperation::REPLY);
     let arp = arp.to_packet().try_eth_ipv4().expect("IPv4 over Ethernet");

@@ -5,8 +5,7 @@
 
 use super::arp::ARP_REQUEST;
 use super::*;
-use crate::receive::Inbound;
-use crate::receive::ipv4::Ipv4Context;
+use crate::receive::FrontHeader;
 use crate::wire::ipv4_options;
 use crate::wire::vlan::TaggedHeader;
 use proptest::prelude::*;
@@ -168,34 +167,32 @@ proptest! {
 
     #[test]
     fn the_usual_way_and_the_one_step_by_step_agree_to_the_last_octet(
-        mut frame in requests(),
+        request in requests(),
         damages in damages(),
         can_answer in any::<bool>(),
+        broadcast in any::<bool>(),
     ) {
+        let mut frame = request.clone();
         damages.apply(&mut frame);
-        let mut card = appliance();
-        let device = card.vlans.realtime(42).expect("is served");
-        let mut answer = |step_by_step: bool| {
-            let mut frame = frame.clone();
-            let Ok((header, room)) = TaggedHeader::mut_from_prefix(&mut frame) else {
-                return (None, frame);
-            };
-            let inbound = Inbound { header, device };
-            let length = room.len();
-            let context = Ipv4Context {
-                can_answer,
-                broadcast: header.destination == MacAddress::BROADCAST,
-                screen: &card.screen,
-                services: &mut card.services,
-                now: NOW,
-                milliseconds: MILLISECONDS,
-            };
+        prop_assume!((at::ETHER_TYPE..=1518).contains(&frame.len()) && frame.len() >= at::IPV4);
+        // What comes before both is the same for both.
+        frame[..at::IPV4].copy_from_slice(&request[..at::IPV4]);
+        if broadcast {
+            put(&mut frame, at::DESTINATION_MAC, &[0xff; 6]);
+        }
+        let answer = |step_by_step: bool| {
+            let mut card = appliance();
+            let mut buffer = [0; BUFFER_SIZE];
+            buffer[..frame.len()].copy_from_slice(&frame);
+            let mut reception = card.reception(NOW, MILLISECONDS);
             let outcome = if step_by_step {
-                inbound.answer_any(room, length, context)
+                let (header, _) = TaggedHeader::ref_from_prefix(&buffer[..]).expect("18 octets");
+                let header = FrontHeader::tagged(header);
+                reception.answer_any(&mut buffer, &header, frame.len(), can_answer)
             } else {
-                inbound.answer_ipv4(room, length, context)
+                reception.answer(&mut buffer, frame.len(), None, can_answer, false)
             };
-            (Some(outcome), frame)
+            (outcome, buffer)
         };
         prop_assert_eq!(answer(false), answer(true));
     }
