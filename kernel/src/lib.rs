@@ -202,7 +202,8 @@ fn set_up(boot: Boot) -> Kernel {
     // Before any memory is given away, no card may write to it any more.
     let found = nics::Found::search();
     // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
-    let memory = match unsafe { memory::initialize(&boot, found.dma_octets()) } {
+    let memory = match unsafe { memory::initialize(&boot, found.dma_octets(), found.heap_octets()) }
+    {
         Ok(memory) => memory,
         Err(error) => panic!("{error}"),
     };

@@ -1,7 +1,8 @@
 //! The loop: everything that happens after the start happens here.
 //!
-//! Each turn looks for frames on every port, answers a batch and rings the doorbells; then, when the
-//! wire is quiet or it is overdue, it does one bounded slice of housekeeping. Nothing here waits.
+//! Each turn looks for frames on every port, answers a batch and rings the doorbells. What is less
+//! urgent follows in bounded pieces: fragments of long answers; when nothing was answered, one in-band
+//! frame; and, when the wire is quiet or it is overdue, a slice of housekeeping. Nothing here waits.
 
 use crate::Kernel;
 use crate::clock;
@@ -14,6 +15,10 @@ use pollux_net::time::{Instant, Ticks};
 /// At most this many frames of a port are answered before its doorbell rings and the next port has
 /// its turn.
 const BATCH: usize = 64;
+/// At most this many fragments of long answers go out of a port in a turn.
+const FRAGMENTS: usize = 4;
+/// At most this many in-band frames are served in a turn in which nothing was answered.
+const IN_BAND: usize = 1;
 /// Slices of housekeeping follow each other by this much when the wire is quiet, in nanoseconds.
 const QUIET_INTERVAL: u64 = 50_000;
 /// And by this much when it is not: every fifth looks for typed octets, of which the UART holds 1.4 ms.
@@ -38,17 +43,42 @@ pub fn run(kernel: &mut Kernel) -> ! {
     let mut housekeeping = Housekeeping::new(kernel);
     let mut start = clock::now();
     let mut last_slice = start;
+    let mut in_band_turn = 0;
     loop {
-        let mut answered_at = None;
+        let milliseconds = housekeeping.milliseconds();
+        let mut answers = 0;
+        let mut is_busy = false;
+        // When what has been done so far in this turn was done, if that is known.
+        let mut done_at = None;
         for port in &mut kernel.ports {
             let count = port.device.ready(BATCH);
             if count > 0 {
-                answered_at = Some(serve(port, count, start, housekeeping.milliseconds()));
+                let before = port.interface.counters().answered();
+                done_at = Some(serve(port, count, start, milliseconds));
+                is_busy = true;
+                answers += port.interface.counters().answered() - before;
+            }
+            if port.interface.has_large() {
+                port.send_large(FRAGMENTS);
+                done_at = None;
             }
         }
-        let interval = match answered_at {
-            Some(_) => busy_interval,
-            None => quiet_interval,
+        if answers == 0 {
+            in_band_turn += 1;
+            if in_band_turn >= kernel.ports.len() {
+                in_band_turn = 0;
+            }
+            if let Some(port) = kernel.ports.get_mut(in_band_turn)
+                && port.device.deferred() > 0
+            {
+                serve_in_band(port, start, milliseconds);
+                done_at = None;
+            }
+        }
+        let interval = if is_busy {
+            busy_interval
+        } else {
+            quiet_interval
         };
         // A counter that ran backwards, as after a migration, must not put slices off until it has
         // caught up.
@@ -58,10 +88,10 @@ pub fn run(kernel: &mut Kernel) -> ! {
             housekeeping.slice(kernel, start);
             clock::now()
         } else {
-            answered_at.unwrap_or_else(clock::now)
+            done_at.unwrap_or_else(clock::now)
         };
         kernel.turns.count += 1;
-        kernel.turns.busy += u64::from(answered_at.is_some());
+        kernel.turns.busy += u64::from(is_busy);
         kernel.turns.longest = kernel.turns.longest.max(end - start);
         start = end;
     }
@@ -81,4 +111,16 @@ fn serve(port: &mut Port, count: usize, seen: Instant, milliseconds: u32) -> Ins
     let answers = port.interface.counters().answered().wrapping_sub(before);
     port.interface.record_residence(rung - seen, answers);
     rung
+}
+
+/// Serves in-band frames, whose time is nobody's concern.
+#[inline(never)]
+fn serve_in_band(port: &mut Port, now: Instant, milliseconds: u32) {
+    let heap_is_off_limits = FramePath::enter();
+    port.device.process_deferred(
+        IN_BAND,
+        &mut port.interface.deferred_reception(now, milliseconds),
+    );
+    port.device.ring_doorbells();
+    drop(heap_is_off_limits);
 }

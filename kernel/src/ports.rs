@@ -13,6 +13,9 @@ use pollux_net::vlan::VlanSet;
 
 /// The number of the first card, as Linux counts: 1 is the loopback device.
 const FIRST_IFINDEX: u32 = 2;
+/// Octets of the heap for each card: some 800 KiB in which datagrams are put together and taken apart, and room
+/// to configure.
+const HEAP_PER_CARD: u64 = 1 << 20;
 
 /// A network card with its driver and the stack's side of it. It belongs to one poll loop.
 pub struct Port {
@@ -51,6 +54,13 @@ impl Port {
         self.interface.set_link(link.up);
     }
 
+    /// Sends up to `budget` fragments of long answers.
+    pub(crate) fn send_large(&mut self, budget: usize) {
+        if self.interface.send_large(&mut self.device, budget) {
+            self.device.ring_doorbells();
+        }
+    }
+
     /// Sends one piece of what the stack has to say on its own, and reports what it has heard.
     pub(crate) fn send_due(&mut self, now: Instant) {
         if self.interface.send_due(&mut self.device, now) {
@@ -75,6 +85,13 @@ impl Port {
                 .set_vlan_filter(&self.interface.accepted_vlans());
         }
         result
+    }
+}
+
+impl Found {
+    /// Octets of the heap that all of them need.
+    pub fn heap_octets(&self) -> u64 {
+        self.count() as u64 * HEAP_PER_CARD
     }
 }
 

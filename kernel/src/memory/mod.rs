@@ -28,8 +28,8 @@ use x86_64::VirtAddr;
 pub use paging::{MapError, WINDOW};
 
 const MIB: u64 = 1 << 20;
-/// Octets of the heap.
-const HEAP: u64 = 4 * MIB;
+/// Octets of the heap, beside what the network cards need of it.
+const HEAP: u64 = 3 * MIB;
 /// Octets from which page tables are made: 256 of them.
 const TABLES: u64 = MIB;
 /// The DMA region is mapped by pages of this size, and begins on one.
@@ -74,7 +74,8 @@ pub struct Memory {
 /// The tables in use, to map what is found later. `None` until [`initialize`].
 static TABLES_IN_USE: Mutex<Option<paging::Tables>> = Mutex::new(None);
 
-/// Makes page tables, a heap and a DMA region of at least `dma_octets`, and moves over to them.
+/// Makes page tables, a heap with at least `heap_octets` for network cards and a DMA region of at least
+/// `dma_octets`, and moves over to them.
 ///
 /// # Errors
 ///
@@ -84,9 +85,14 @@ static TABLES_IN_USE: Mutex<Option<paging::Tables>> = Mutex::new(None);
 /// # Safety
 ///
 /// Call it once, with what the loader handed over, before anything is allocated.
-pub unsafe fn initialize(boot: &Boot, dma_octets: u64) -> Result<Memory, SetUpError> {
+pub unsafe fn initialize(
+    boot: &Boot,
+    dma_octets: u64,
+    heap_octets: u64,
+) -> Result<Memory, SetUpError> {
+    let heap_octets = HEAP + heap_octets.next_multiple_of(MIB);
     let dma_octets = dma_octets.max(1).next_multiple_of(LARGE_PAGE);
-    let wanted = dma_octets + HEAP + TABLES;
+    let wanted = dma_octets + heap_octets + TABLES;
     let usable = map::usable_octets(&boot.info.memory_regions);
     let old_offset = boot.info.physical_memory_offset.into_option().unwrap_or(0);
     // SAFETY: the loader mapped physical memory at this offset.
@@ -103,7 +109,7 @@ pub unsafe fn initialize(boot: &Boot, dma_octets: u64) -> Result<Memory, SetUpEr
     };
     let heap = PhysicalRange {
         start: dma.end,
-        end: dma.end + HEAP,
+        end: dma.end + heap_octets,
     };
     let tables = PhysicalRange {
         start: heap.end,
