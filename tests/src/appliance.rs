@@ -43,10 +43,14 @@ impl Default for Boot {
 }
 
 impl Boot {
-    /// The defaults, with the means to end QEMU by an exit status.
+    /// The defaults, with the means to end QEMU by an exit status. `POLLUX_NIC` names another card.
     pub fn new() -> Self {
+        let mut options = vec!["--test-exit".to_owned()];
+        if let Ok(nic) = std::env::var("POLLUX_NIC") {
+            options.extend(["--nic".to_owned(), nic]);
+        }
         Self {
-            options: vec!["--test-exit".to_owned()],
+            options,
             words: Vec::new(),
             qemu: Vec::new(),
             has_kernel: true,

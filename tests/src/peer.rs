@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use pollux_issuer::arp::{self, Station};
-use pollux_issuer::frame::{Echo, Link, MacAddress, Tag};
+use pollux_issuer::frame::{BROADCAST, Echo, Link, MacAddress, Tag};
 use pollux_issuer::ping::{self, Report, Settings};
 use pollux_issuer::wire::{self, Dgram, Wire};
 
@@ -86,10 +86,17 @@ impl Peer {
         self.wire.send(frame).expect("the wire carries frames");
     }
 
-    /// Receives the next frame, if it comes within `limit`.
+    /// Receives the next frame, if it comes within `limit`. What the appliance says by itself, about
+    /// its own address, is passed over.
     pub fn receive(&mut self, limit: Duration) -> Option<Vec<u8>> {
         let deadline = Instant::now() + limit;
-        wire::receive_until(&mut self.wire, deadline).expect("the wire carries frames")
+        loop {
+            let frame = wire::receive_until(&mut self.wire, deadline);
+            let frame = frame.expect("the wire carries frames")?;
+            if !is_announcement(&frame) {
+                return Some(frame);
+            }
+        }
     }
 
     /// Sends a frame and returns what comes back first.
@@ -157,6 +164,15 @@ impl Peer {
         let report = self.ping(|settings| settings.count = Some(count));
         assert!(report.all_answered(), "{report}");
     }
+}
+
+/// Whether this is an ARP announcement or probe of the appliance (RFC 5227 §1.1), tagged.
+fn is_announcement(frame: &[u8]) -> bool {
+    const TARGET: usize = 18 + 24;
+    frame.starts_with(&BROADCAST)
+        && frame.get(6..12) == Some(&APPLIANCE_MAC)
+        && frame.get(16..18) == Some(&[8, 6])
+        && frame.get(TARGET..TARGET + 4) == Some(&APPLIANCE.octets())
 }
 
 /// Where a frame that gets no answer may end.

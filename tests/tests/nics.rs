@@ -1,0 +1,291 @@
+//! Every network card that QEMU has and the appliance drives: a slice through everything, on each.
+//!
+//! What is tried here is what can differ from card to card. To run all other tests on another card, name
+//! it in `POLLUX_NIC`.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use pollux_issuer::frame::{Echo, LARGEST_PAYLOAD, Link, Tag};
+use pollux_tests::appliance::{Appliance, Boot, START_LIMIT};
+use pollux_tests::forge;
+use pollux_tests::peer::{APPLIANCE, Fate, PEER, Peer, VLAN, assert_unanswered, hex};
+use pollux_tests::suite::Suite;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+/// The longest that the console may take to say something.
+const SAYING_LIMIT: Duration = Duration::from_secs(20);
+/// The longest that service may be away after a fault's end. A card in QEMU may be deaf for a second of
+/// its own (docs/nics.md), and the machine may be busy.
+const RETURN_LIMIT: Duration = Duration::from_secs(4);
+
+/// A card as QEMU names it, with its options, and what the status page says of it.
+struct Card {
+    name: &'static str,
+    nic: &'static str,
+    driver: &'static str,
+    model: &'static str,
+}
+
+const fn card(
+    name: &'static str,
+    nic: &'static str,
+    driver: &'static str,
+    model: &'static str,
+) -> Card {
+    Card {
+        name,
+        nic,
+        driver,
+        model,
+    }
+}
+
+/// The cards on which the whole slice is run.
+const CARDS: [Card; 3] = [
+    card("e1000", "e1000", "e1000", "82540EM"),
+    card("virtio", "virtio-net-pci", "virtio-net", "virtio-net"),
+    card(
+        "virtio_modern",
+        "virtio-net-pci-non-transitional",
+        "virtio-net",
+        "virtio-net",
+    ),
+];
+
+/// Options that change what a card offers: with each it comes up and serves.
+const OPTIONS: [&str; 12] = [
+    "e1000,init-vet=off",
+    "e1000,autonegotiation=off",
+    "e1000,mitigation=off",
+    "virtio-net-pci,mrg_rxbuf=off",
+    "virtio-net-pci,event_idx=off,indirect_desc=off",
+    "virtio-net-pci,status=off",
+    "virtio-net-pci,ctrl_vq=off",
+    "virtio-net-pci,ctrl_vlan=off",
+    "virtio-net-pci,host_mtu=1400",
+    "virtio-net-pci,rx_queue_size=1024",
+    "virtio-net-pci,page-per-vq=on",
+    "virtio-net-pci,speed=10000,duplex=full",
+];
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new(Boot::new());
+    for card in &CARDS {
+        suite.test_alone(&format!("{}_serves", card.name), || serves(card));
+        suite.test_alone(&format!("{}_survives_its_faults", card.name), || {
+            survives(card);
+        });
+    }
+    for nic in OPTIONS {
+        suite.test_alone(&format!("serves_as_{nic}"), move || {
+            let mut appliance = on(nic).start();
+            appliance.peer.assert_pings(1000);
+            other_vlans_get_no_answer(&mut appliance);
+            appliance.counters().assert_complete();
+        });
+    }
+    suite.test_alone("cards_of_any_mix_are_named_by_their_places", mixed);
+    suite.test_alone("a_ninth_card_is_as_good_as_the_first", nine);
+    suite.run()
+}
+
+/// A boot with `nic` for its card.
+fn on(nic: &str) -> Boot {
+    Boot::new().with(&["--nic", nic])
+}
+
+fn serves(card: &Card) {
+    let mut appliance = on(card.nic).start();
+    let after_ms = appliance.first_arp_reply().as_millis();
+    println!("\n    first ARP reply {after_ms} ms after the start of the process");
+    let status = appliance.status();
+    assert_eq!(status.value("port eth0", "driver"), card.driver);
+    assert_eq!(status.value("port eth0", "model"), card.model);
+    a_ping_of_every_size_is_answered(&mut appliance);
+    other_vlans_get_no_answer(&mut appliance);
+    wrong_checksums_get_no_answer(&mut appliance);
+    giants_get_no_answer(&mut appliance);
+    noise_does_no_harm(&mut appliance);
+    a_flood_is_answered(&mut appliance);
+    appliance.counters().assert_complete();
+}
+
+fn a_ping_of_every_size_is_answered(appliance: &mut Appliance) {
+    for size in 0..=LARGEST_PAYLOAD {
+        let payload: Vec<u8> = (0..size).map(|at| (at * 31 + size) as u8).collect();
+        let echo = Echo {
+            sequence: size as u16,
+            ..Echo::new(PEER, APPLIANCE, &payload)
+        };
+        let answer = Echo {
+            source: echo.destination,
+            destination: echo.source,
+            ttl: 64,
+            ..echo.clone()
+        };
+        let came = appliance.peer.exchange(&echo.request(&Peer::link()));
+        let expected = answer.reply(&Peer::link().reversed());
+        assert_eq!(hex(&came), hex(&expected), "{size} octets");
+    }
+}
+
+/// By the card's filter or by the stack's.
+fn other_vlans_get_no_answer(appliance: &mut Appliance) {
+    let on_vlan = |vid| {
+        let link = Link {
+            tag: Some(Tag::new(vid)),
+            ..Peer::link()
+        };
+        Echo::new(PEER, APPLIANCE, b"wrong VLAN").request(&link)
+    };
+    // The card has had time to set its filter: all of these have the same fate.
+    let frames: Vec<_> = (1..=4094).filter(|&vid| vid != VLAN).map(on_vlan).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_unanswered(
+        appliance,
+        "vlan_not_in_filter",
+        Fate::CountedOrFiltered,
+        &frames,
+    );
+}
+
+fn wrong_checksums_get_no_answer(appliance: &mut Appliance) {
+    let right = Peer::request(b"right, but for one bit");
+    let wrong = (0..64).map(|bit| {
+        let mut frame = right.clone();
+        frame[forge::ICMP + 2 + bit / 8 % 2] ^= 1 << (bit % 8);
+        frame
+    });
+    let frames: Vec<_> = wrong.collect();
+    assert_unanswered(appliance, "icmp_checksum", Fate::Counted, &frames);
+}
+
+fn giants_get_no_answer(appliance: &mut Appliance) {
+    for length in [1_700, 2_047, 2_048, 2_049, 4_096, 9_018, 16_000] {
+        let mut frame = Peer::request(b"giant");
+        frame.resize(length, 0x5a);
+        assert_unanswered(appliance, "oversized", Fate::CountedOrFiltered, &[frame]);
+    }
+}
+
+/// Frames of all lengths and with anything in them.
+fn noise_does_no_harm(appliance: &mut Appliance) {
+    let mut random = Pcg64Mcg::seed_from_u64(4);
+    for _ in 0..300 {
+        for _ in 0..32 {
+            let mut frame = Peer::request(b"noise");
+            frame.resize(random.random_range(14..2100), 0);
+            let from = random.random_range(0..20);
+            random.fill(&mut frame[from.min(13)..]);
+            if random.random_ratio(1, 2) {
+                frame[..6].copy_from_slice(&pollux_tests::peer::APPLIANCE_MAC);
+            }
+            appliance.peer.send(&frame);
+        }
+        appliance.peer.settle();
+    }
+    appliance.counters().assert_complete();
+}
+
+fn a_flood_is_answered(appliance: &mut Appliance) {
+    let before = appliance.counters();
+    let report = appliance.peer.ping(|settings| {
+        settings.count = Some(100_000);
+        settings.window = 64;
+        settings.timeout = Duration::from_secs(5);
+    });
+    println!("\n{report}");
+    assert!(report.all_answered(), "{report}");
+    assert_eq!((report.duplicates, report.reordered), (0, 0), "{report}");
+    let moved = appliance.counters().since(&before);
+    assert_eq!(
+        moved,
+        vec![("received", 100_000), ("answered", 100_000)].into()
+    );
+}
+
+/// Waits until a ping is answered, no longer than a fault's consequences may last.
+fn assert_returns(appliance: &mut Appliance) {
+    let end = Instant::now();
+    let found = appliance.peer.find(end + START_LIMIT);
+    let away = found.expect("an answer") - end;
+    assert!(away < RETURN_LIMIT, "service was away for {away:?}");
+    appliance.peer.assert_pings(500);
+    appliance.counters().assert_complete();
+}
+
+/// The link goes and comes, the machine pauses, frames pile up.
+fn survives(card: &Card) {
+    let mut appliance = on(card.nic).with_monitor().start();
+    for _ in 0..2 {
+        let mark = appliance.console.mark();
+        appliance.monitor("set_link n0 off");
+        appliance
+            .console
+            .wait_for(mark, "eth0: link down", SAYING_LIMIT);
+        appliance.monitor("set_link n0 on");
+        appliance
+            .console
+            .wait_for(mark, "eth0: link up", SAYING_LIMIT);
+        appliance.console.fresh_prompt();
+        assert_returns(&mut appliance);
+    }
+    // More than any ring holds, while nobody looks.
+    appliance.monitor("stop");
+    for _ in 0..2000 {
+        appliance.peer.send(&Peer::request(b"nobody is there"));
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    appliance.monitor("cont");
+    assert_returns(&mut appliance);
+    // With the rings in use.
+    for _ in 0..200 {
+        appliance.peer.send(&Peer::request(b"load"));
+    }
+    let mark = appliance.console.mark();
+    appliance.monitor("system_reset");
+    appliance.console.wait_for(mark, "\nPollux ", START_LIMIT);
+    let found = appliance.peer.find(Instant::now() + START_LIMIT);
+    assert!(found.is_some(), "no ARP reply after the reset");
+    appliance.console.fresh_prompt();
+    assert_returns(&mut appliance);
+}
+
+fn mixed() {
+    let mut appliance = Boot::new()
+        .with(&["--nic", "virtio-net-pci"])
+        .qemu(&["-device", "e1000,romfile=,mac=52:54:00:00:00:01"])
+        .qemu(&["-device", "pcnet,romfile="])
+        .qemu(&[
+            "-device",
+            "virtio-net-pci-non-transitional,romfile=,mac=52:54:00:00:00:02",
+        ])
+        .start();
+    let status = appliance.status();
+    for (port, driver, mac) in [
+        ("port eth0", "virtio-net", "52:54:00:12:34:56"),
+        ("port eth1", "e1000", "52:54:00:00:00:01"),
+        ("port eth2", "virtio-net", "52:54:00:00:00:02"),
+    ] {
+        assert_eq!(status.value(port, "driver"), driver);
+        assert_eq!(status.value(port, "mac"), mac);
+    }
+    assert!(!status.has("port eth3"));
+    appliance.peer.assert_pings(1000);
+    a_flood_is_answered(&mut appliance);
+}
+
+fn nine() {
+    let mut boot = Boot::new().with(&["--memory", "256"]);
+    for _ in 0..8 {
+        boot = boot.qemu(&["-device", "virtio-net-pci,romfile="]);
+    }
+    let mut appliance = boot.start();
+    let status = appliance.status();
+    for port in 0..9 {
+        assert!(status.has(&format!("port eth{port}")), "{status:?}");
+    }
+    appliance.peer.assert_pings(1000);
+}
