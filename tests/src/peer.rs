@@ -10,6 +10,7 @@ use pollux_issuer::ping::{self, Report, Settings};
 use pollux_issuer::wire::{self, Dgram, Wire};
 
 use crate::appliance::Appliance;
+use crate::forge;
 
 /// The VLAN that the appliance serves unless configured otherwise.
 pub const VLAN: u16 = 42;
@@ -35,11 +36,16 @@ const BURST: usize = 32;
 pub struct Peer {
     wire: Dgram,
     settled: u16,
+    announcements: Vec<Vec<u8>>,
 }
 
 impl Peer {
     pub(crate) fn new(wire: Dgram) -> Self {
-        Self { wire, settled: 0 }
+        Self {
+            wire,
+            settled: 0,
+            announcements: Vec::new(),
+        }
     }
 
     /// Who the peer is.
@@ -87,7 +93,7 @@ impl Peer {
     }
 
     /// Receives the next frame, if it comes within `limit`. What the appliance says by itself, about
-    /// its own address, is passed over.
+    /// its own address, is put aside.
     pub fn receive(&mut self, limit: Duration) -> Option<Vec<u8>> {
         let deadline = Instant::now() + limit;
         loop {
@@ -96,7 +102,13 @@ impl Peer {
             if !is_announcement(&frame) {
                 return Some(frame);
             }
+            self.announcements.push(frame);
         }
+    }
+
+    /// What the appliance said by itself about its own address, as far as it was received.
+    pub fn announcements(&self) -> &[Vec<u8>] {
+        &self.announcements
     }
 
     /// Sends a frame and returns what comes back first.
@@ -221,6 +233,14 @@ pub fn assert_unanswered(appliance: &mut Appliance, counter: &str, fate: Fate, f
         expected.extend([(counter, count), ("sum_of_reasons", count)]);
     }
     assert_eq!(moved, expected.into(), "after {count} frames for {counter}");
+}
+
+/// Whether this is the appliance's message that a destination cannot be reached (RFC 792), tagged.
+pub fn is_unreachable(frame: &[u8]) -> bool {
+    frame.get(6..12) == Some(&APPLIANCE_MAC)
+        && frame.get(16..18) == Some(&[8, 0])
+        && frame.get(forge::IPV4 + 9) == Some(&1)
+        && frame.get(forge::ICMP) == Some(&3)
 }
 
 /// The octets of a frame, for messages.
