@@ -8,7 +8,8 @@ use pollux_issuer::frame::{self, BROADCAST, Echo, Link, MacAddress, Tag};
 use pollux_tests::appliance::{Appliance, Boot};
 use pollux_tests::forge::{self, TAG, TYPE, with, with_icmp, with_ipv4};
 use pollux_tests::peer::{
-    APPLIANCE, APPLIANCE_MAC, Fate, PEER, PEER_MAC, Peer, VLAN, assert_unanswered,
+    APPLIANCE, APPLIANCE_MAC, Fate, PEER, PEER_MAC, Peer, VLAN, assert_unanswered, hex,
+    is_unreachable,
 };
 use pollux_tests::suite::Suite;
 use rand::{Rng, RngExt, SeedableRng};
@@ -395,14 +396,28 @@ fn ipv4_tests(suite: &mut Suite) {
     );
     unanswered(
         suite,
-        "fragments_are_not_answered",
-        "ipv4_fragment",
+        "fragments_of_an_uneven_length_or_beyond_the_end_are_not_taken",
+        "fragment_invalid",
         Counted,
         || {
-            let fields = [0x2000_u16, 0x0001, 0x2001, 0x1fff, 0x6000, 0x4001, 0x3fff];
+            let fields = [0x2000_u16, 0x2001, 0x1fff, 0x6000, 0x3fff];
             fields
                 .map(|field| with_ipv4(&right(), 6, &field.to_be_bytes()))
                 .into()
+        },
+    );
+    unanswered(
+        suite,
+        "a_fragment_without_the_others_is_not_answered",
+        "fragment_taken",
+        Counted,
+        || {
+            let fields = [
+                [0x10, 0x01, 0, 1],
+                [0x10, 0x02, 0x40, 1],
+                [0x10, 0x03, 0x1f, 0],
+            ];
+            fields.map(|field| with_ipv4(&right(), 4, &field)).into()
         },
     );
     unanswered(
@@ -493,16 +508,29 @@ fn ipv4_tests(suite: &mut Suite) {
                 .into()
         },
     );
-    unanswered(
-        suite,
-        "other_ip_protocols_are_not_answered",
-        "ipv4_protocol",
-        Counted,
-        || {
-            let protocols = (0..=255).filter(|protocol| ![1, 17].contains(protocol));
-            protocols
-                .map(|protocol| with_ipv4(&right(), 9, &[protocol]))
-                .collect()
+    suite.test(
+        "other_ip_protocols_are_reported_as_often_as_may_be",
+        |appliance| {
+            let before = appliance.counters();
+            let protocols = (0..=255_u8).filter(|protocol| ![1, 17].contains(protocol));
+            let mut errors = 0;
+            for protocol in protocols {
+                let frame = with_ipv4(&right(), 9, &[protocol]);
+                appliance.peer.send(&frame);
+                for error in appliance.peer.settle() {
+                    assert!(is_unreachable(&error), "{}", hex(&error));
+                    assert_eq!(error[forge::ICMP + 1], 2, "protocol unreachable");
+                    let quoted = &error[forge::ICMP + 8..];
+                    assert_eq!(quoted, &frame[forge::IPV4..]);
+                    errors += 1;
+                }
+            }
+            let after = appliance.counters();
+            after.assert_complete();
+            let moved = after.since(&before);
+            assert_eq!(moved.get("ipv4_protocol"), 254);
+            // 20 at once, and 250 a second.
+            assert!((20..=254).contains(&errors), "{errors} errors");
         },
     );
 }
@@ -588,7 +616,9 @@ fn random_and_mutated_frames(appliance: &mut Appliance) {
             appliance.peer.send(&frame);
         }
         // Some mutants are right by chance, and answered; so is the ping that follows.
-        answers += appliance.peer.settle().len() + 1;
+        let answered = appliance.peer.settle();
+        let errors = answered.iter().filter(|frame| is_unreachable(frame));
+        answers += answered.len() - errors.count() + 1;
     }
     appliance.peer.assert_pings(100);
     let after = appliance.counters();

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 /// A row for each: the test's name, the command, and what it must print; it must also succeed.
 /// A service of the appliance gets its rows here.
 fn programs_agree(suite: &mut Suite<Pair>) {
-    let rows: [(&str, &str, &[&str]); 16] = [
+    let rows: [(&str, &str, &[&str]); 19] = [
         (
             "ping_is_answered",
             "ping -c 5 -i 0.2 10.10.10.11",
@@ -55,6 +55,27 @@ fn programs_agree(suite: &mut Suite<Pair>) {
                 "1480 bytes from 10.10.10.11: icmp_seq=5 ttl=64",
                 "5 packets transmitted, 5 received, 0% packet loss",
             ],
+        ),
+        (
+            "ping_in_two_fragments_is_answered",
+            "ping -c 5 -i 0.2 -s 1473 10.10.10.11",
+            &[
+                "1481 bytes from 10.10.10.11: icmp_seq=5 ttl=64",
+                "5 packets transmitted, 5 received, 0% packet loss",
+            ],
+        ),
+        (
+            "the_largest_ping_there_can_be_is_answered",
+            "ping -c 5 -i 0.2 -s 65507 10.10.10.11",
+            &[
+                "65515 bytes from 10.10.10.11: icmp_seq=5 ttl=64",
+                "5 packets transmitted, 5 received, 0% packet loss",
+            ],
+        ),
+        (
+            "a_closed_port_is_reported_to_nping",
+            "nping --udp -p 4711 -c 2 --delay 200ms 10.10.10.11",
+            &["Port unreachable", "Raw packets sent: 2"],
         ),
         (
             "ping_with_ones_only_is_answered",

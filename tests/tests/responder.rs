@@ -1,14 +1,15 @@
 //! What the appliance answers, byte for byte: ARP and ping on its VLAN.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use etherparse::{ArpEthIpv4Packet, ArpOperation};
 use pollux_issuer::frame::{self, Echo, LARGEST_PAYLOAD, Link, Tag};
 use pollux_tests::appliance::{Appliance, Boot};
 use pollux_tests::forge;
 use pollux_tests::peer::{
-    APPLIANCE, APPLIANCE_MAC, Fate, PEER, PEER_MAC, Peer, VLAN, assert_unanswered, hex,
+    ANSWER_LIMIT, APPLIANCE, APPLIANCE_MAC, Fate, PEER, PEER_MAC, Peer, VLAN, assert_unanswered,
+    hex,
 };
 use pollux_tests::suite::Suite;
 
@@ -18,6 +19,10 @@ fn main() -> ExitCode {
         let after_ms = appliance.first_arp_reply().as_millis();
         println!("\n    first ARP reply {after_ms} ms after the start of the process");
     });
+    suite.test(
+        "an_address_is_announced_without_having_been_asked_for",
+        an_address_is_announced_without_having_been_asked_for,
+    );
     suite.test("an_arp_request_is_answered", an_arp_request_is_answered);
     suite.test("an_arp_probe_is_answered", an_arp_probe_is_answered);
     suite.test(
@@ -80,6 +85,15 @@ fn other_vlans_are_not_answered(appliance: &mut Appliance) {
         Fate::CountedOrFiltered,
         &frames,
     );
+}
+
+/// RFC 5227 §2.3. The first of two may be among what a peer hears before it knows the appliance.
+fn an_address_is_announced_without_having_been_asked_for(appliance: &mut Appliance) {
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    while appliance.peer.announcements().is_empty() {
+        assert!(Instant::now() < deadline, "not announced");
+        appliance.peer.settle();
+    }
 }
 
 fn an_arp_request_is_answered(appliance: &mut Appliance) {

@@ -9,7 +9,8 @@ use etherparse::{
     VlanId,
 };
 use pollux_tests::appliance::{self, Appliance, Boot};
-use pollux_tests::peer::{APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, VLAN, hex};
+use pollux_tests::forge;
+use pollux_tests::peer::{APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, VLAN, hex, is_unreachable};
 use pollux_tests::suite::Suite;
 
 /// From where the peer asks.
@@ -25,9 +26,7 @@ fn main() -> ExitCode {
         assert_silent(appliance, &datagram(PORT, 9, b"forget me"), "udp_consumed");
     });
     suite.test("the_sink_prints_what_oob_net_udp_sends", sink);
-    suite.test("a_closed_port_is_counted", |appliance| {
-        assert_silent(appliance, &datagram(PORT, 4711, b"?"), "udp_closed_port");
-    });
+    suite.test("a_closed_port_is_counted_and_reported", closed_port);
     suite.test("a_service_is_not_asked_by_another", |appliance| {
         assert_silent(appliance, &datagram(7, 7, b"loop"), "udp_low_source_port");
         assert_silent(
@@ -102,6 +101,19 @@ fn assert_silent(appliance: &mut Appliance, frame: &[u8], counter: &str) {
         ("sum_of_reasons", 1),
     ];
     assert_eq!(moved, expected.into());
+}
+
+/// RFC 1122 §4.1.3.1: port unreachable, with as much of the datagram as there is.
+fn closed_port(appliance: &mut Appliance) {
+    let before = appliance.counters();
+    let asked = datagram(PORT, 4711, b"?");
+    let error = appliance.peer.exchange(&asked);
+    assert!(is_unreachable(&error), "{}", hex(&error));
+    assert_eq!(error[forge::ICMP + 1], 3, "port unreachable");
+    assert_eq!(error[forge::ICMP + 8..], asked[forge::IPV4..]);
+    let after = appliance.counters();
+    after.assert_complete();
+    assert_eq!(after.since(&before).get("udp_closed_port"), 1);
 }
 
 fn echo_returns_the_data(appliance: &mut Appliance) {
