@@ -1,50 +1,79 @@
 #!/usr/bin/env bash
-# Makes the Linux machine of the end-to-end tests: Debian's kernel with its VLAN and network card
-# drivers, and the programs that independent people wrote to test a network with, as the two files
-# that QEMU boots: cache/linux-guest/vmlinux and cache/linux-guest/initramfs.
+# Makes a Linux machine of Debian's kernel with its VLAN and network card drivers, and of programs that
+# other people wrote, as the two files that QEMU boots: vmlinux and initramfs.
+#
+#   make-guest.sh          that of the end-to-end tests, in cache/linux-guest: programs to test a network with
+#   make-guest.sh bench    that of the measurements, in cache/bench-guest: DPDK's testpmd
 #
 # Run by `./run.sh test` and by tests/src/linux.rs; where the machine is there already, and was made
 # by this script and this init as they stand, it says so and ends. Needs apt with Debian's packages
 # for amd64, and no rights: it unpacks what it fetches and installs nothing. Every error is one line
-# on standard error, exit 1. To have the machine made of newer packages, delete cache/linux-guest.
+# on standard error, exit 1. To have a machine made of newer packages, delete its folder.
 set -euo pipefail
 
 here=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${here%/tests/linux}/cache
-guest=$cache/linux-guest
-readonly here cache guest
+readonly here cache
 
-# To give the machine another program, add its package and its row.
-readonly packages=(busybox-static dash coreutils netbase iproute2 iputils-ping iputils-arping fping nmap hping3 netsniff-ng)
-readonly rival_packages=(arping) # the other arping, which apt would not have beside the first
-readonly programs=(
+# To give a machine another program, add its package and its row.
+packages=(busybox-static dash coreutils iproute2)
+programs=(
     # name in the machine, path in the package
     "sh usr/bin/dash" # busybox's own, and its timeout, would run busybox's own ping
     "timeout usr/bin/timeout"
     "ip usr/bin/ip"
-    "ping usr/bin/ping"
-    "arping-iputils usr/bin/arping"
-    "arping-habets usr/sbin/arping"
-    "fping usr/bin/fping"
-    "nping usr/bin/nping"
-    "hping3 usr/sbin/hping3"
-    "mausezahn usr/sbin/mausezahn"
-    "trafgen usr/sbin/trafgen"
 )
-readonly modules=(8021q e1000 virtio_pci virtio_net)
+rival_packages=() # those that apt would not have beside the others
+lone_packages=()  # those that would bring along much that is not needed
+plugins=()        # libraries that programs load by themselves
+modules=(8021q e1000 virtio_pci virtio_net)
+case ${1-tests} in
+    tests)
+        guest=$cache/linux-guest
+        packages+=(netbase iputils-ping iputils-arping fping nmap hping3 netsniff-ng)
+        rival_packages+=(arping) # the other one
+        programs+=(
+            "ping usr/bin/ping"
+            "arping-iputils usr/bin/arping"
+            "arping-habets usr/sbin/arping"
+            "fping usr/bin/fping"
+            "nping usr/bin/nping"
+            "hping3 usr/sbin/hping3"
+            "mausezahn usr/sbin/mausezahn"
+            "trafgen usr/sbin/trafgen"
+        )
+        ;;
+    bench)
+        guest=$cache/bench-guest
+        # The cards' drivers, and what testpmd is linked with.
+        packages+=(librte-net-e1000-23 librte-net-virtio23 librte-mempool-ring23 librte-net-i40e23
+            librte-net-ixgbe23 librte-net-ice23 librte-net-bnxt23 librte-net-bond23 librte-net-dpaa23
+            librte-net-mlx5-23 librte-crypto-scheduler23 librte-bitratestats23 librte-latencystats23
+            librte-pdump23 librte-pcapng23 librte-cmdline23 librte-gro23 librte-gso23 librte-bpf23 libjansson4)
+        lone_packages+=(dpdk-dev)
+        programs+=("dpdk-testpmd usr/bin/dpdk-testpmd")
+        plugins+=(librte_net_e1000.so.23 librte_net_virtio.so.23 librte_mempool_ring.so.23 libgcc_s.so.1)
+        modules+=(e1000e uio_pci_generic)
+        ;;
+    *)
+        echo "make-guest.sh: no machine '$1'; one of: tests bench" >&2
+        exit 1
+        ;;
+esac
+readonly guest packages programs rival_packages lone_packages plugins modules
 
 main() {
     local made_from lock
     made_from=$(cat "$here/make-guest.sh" "$here/init" | sha256sum)
     mkdir -p "$cache"
-    exec {lock}>"$cache/linux-guest.lock"
+    exec {lock}>"$guest.lock"
     flock "$lock" # whoever comes second finds it made
     if [[ $(cat "$guest/made-from" 2>/dev/null) == "$made_from" ]]; then
         say "there already, in ${guest#"$PWD/"}"
         return
     fi
     check_system
-    work=$(mktemp -d "$cache/linux-guest.XXXXXX")
+    work=$(mktemp -d "$guest.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     mkdir "$work/guest"
     fetch_packages
@@ -86,7 +115,7 @@ fetch_packages() {
     [[ -n $kernel_package ]] || die "no linux-image-amd64 in this system's package sources: Debian's are needed${complaint:+ ($complaint)}"
     fetch install --download-only --yes --no-install-recommends "${packages[@]}"
     fetch install --download-only --yes --no-install-recommends "${rival_packages[@]}"
-    fetch download "$kernel_package"
+    fetch download "$kernel_package" "${lone_packages[@]}"
 }
 
 fetch() { (cd "$work/archives" && run_apt "$@") || die "apt-get $1: $(apt_complaint)"; }
@@ -146,7 +175,9 @@ make_initramfs() {
         # shellcheck disable=SC2086 # two words
         add_program $row
     done
-    cp "$work/unpacked/etc/protocols" "$tree/etc/" # fping looks icmp up
+    for row in "${plugins[@]}"; do add_library "$row"; done
+    # fping looks icmp up.
+    [[ ! -e $work/unpacked/etc/protocols ]] || cp "$work/unpacked/etc/protocols" "$tree/etc/"
     # Everybody is root already.
     printf '#!/bin/sh\nexec "$@"\n' >"$tree/usr/bin/sudo"
     chmod +x "$tree/init" "$tree/usr/bin/sudo"
@@ -160,10 +191,24 @@ make_initramfs() {
 
 # Adds the program at PATH as NAME, with the libraries it needs.
 add_program() {
-    local name=$1 program=$work/unpacked/$2 libraries=$work/unpacked/usr/lib/x86_64-linux-gnu needed library
+    local name=$1 program=$work/unpacked/$2
     [[ -f $program ]] || die "none of the packages has /$2"
     cp "$program" "$tree/usr/bin/$name"
-    needed=$("$loader" --inhibit-cache --library-path "$libraries" --list "$program") || die "$name cannot be loaded"
+    add_needed "$name" "$program"
+}
+
+# Adds the library NAME, with the libraries it needs.
+add_library() {
+    local name=$1 library=$work/unpacked/usr/lib/x86_64-linux-gnu/$1
+    [[ -f $library ]] || die "none of the packages has the library $name"
+    cp --dereference --update "$library" "$tree/usr/lib/x86_64-linux-gnu/"
+    add_needed "$name" "$library"
+}
+
+# Adds the libraries that FILE, called NAME, needs.
+add_needed() {
+    local name=$1 libraries=$work/unpacked/usr/lib/x86_64-linux-gnu needed library
+    needed=$("$loader" --inhibit-cache --library-path "$libraries" --list "$2") || die "$name cannot be loaded"
     while read -r library; do
         [[ $library == "$work/unpacked/"* ]] || die "$name needs $library, which none of the packages has"
         cp --dereference --update "$library" "$tree/usr/lib/x86_64-linux-gnu/"

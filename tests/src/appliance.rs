@@ -4,9 +4,8 @@
 //! The process ends when its [`Appliance`] is dropped, which a panicking test does as well, and
 //! when the test program itself is killed.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 use pollux_issuer::wire::Dgram;
 
 use crate::console::Console;
+use crate::monitor::Monitor;
 use crate::peer::Peer;
 use crate::status::{Counters, Status};
 
@@ -157,11 +157,9 @@ impl Boot {
             command.args(["--append", &self.words.join(" ")]);
         }
         command.arg("--").args(&self.qemu);
-        let name = format!("pollux-tests-{}-{port}", std::process::id());
-        let monitor = std::env::temp_dir().join(name);
+        let monitor = Monitor::new(port);
         if self.has_monitor {
-            let socket = format!("unix:{},server=on,wait=off", monitor.display());
-            command.args(["-monitor", &socket]);
+            command.args(monitor.arguments());
         }
         let started = Instant::now();
         let mut process = command
@@ -192,8 +190,7 @@ pub struct Appliance {
     pub console: Console,
     /// A station on its network.
     pub peer: Peer,
-    /// The monitor's socket.
-    monitor: PathBuf,
+    monitor: Monitor,
     started: Instant,
     first_arp_reply: Option<Duration>,
 }
@@ -223,22 +220,8 @@ impl Appliance {
     /// # Panics
     ///
     /// The appliance was not booted [`Boot::with_monitor`], or the command is wrong.
-    pub fn monitor(&mut self, command: &str) {
-        let mut stream = UnixStream::connect(&self.monitor).expect("the monitor listens");
-        let limit = Some(Duration::from_secs(10));
-        stream
-            .set_read_timeout(limit)
-            .expect("a socket can have a limit");
-        writeln!(stream, "{command}").expect("the monitor takes input");
-        // One prompt before the command, one after it.
-        let mut printed = String::new();
-        while printed.matches("(qemu) ").count() < 2 {
-            let mut chunk = [0; 512];
-            let length = stream.read(&mut chunk).expect("the monitor replies");
-            assert!(length > 0, "the monitor is gone after {printed}");
-            printed += &String::from_utf8_lossy(&chunk[..length]);
-        }
-        assert!(!printed.contains("Error"), "{printed}");
+    pub fn monitor(&self, command: &str) {
+        self.monitor.command(command);
     }
 
     /// Waits for QEMU to end by itself.
@@ -285,8 +268,6 @@ impl Appliance {
         // It may have ended already, which is as good.
         let _ = self.process.kill();
         let _ = self.process.wait();
-        // Most have none.
-        let _ = std::fs::remove_file(&self.monitor);
     }
 }
 
@@ -352,7 +333,11 @@ pub fn run(arguments: &[&str], limit: Duration) -> String {
 }
 
 /// A pair of neighboring UDP ports that nobody uses: the guest's, and ours, already opened.
-pub(crate) fn free_ports() -> (u16, Dgram) {
+///
+/// # Panics
+///
+/// There is none.
+pub fn free_ports() -> (u16, Dgram) {
     /// Below the ports that the system gives out by itself, and above the well-known ones.
     const FIRST: u16 = 20_000;
     const PAIRS: u16 = 5_000;

@@ -10,6 +10,7 @@
 //! - [`status`]: the page that `status` prints, with its counters.
 //! - [`peer`]: sends frames and judges what comes back.
 //! - [`forge`]: frames that are wrong on purpose.
+//! - [`monitor`]: QEMU's own.
 //! - [`linux`]: a real Linux machine in the peer's place.
 //! - [`suite`]: tests that share one boot.
 
@@ -19,6 +20,7 @@ pub mod appliance;
 pub mod console;
 pub mod forge;
 pub mod linux;
+pub mod monitor;
 pub mod peer;
 pub mod status;
 pub mod suite;

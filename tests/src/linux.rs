@@ -1,5 +1,6 @@
-//! A real Linux machine in the peer's place: Debian's kernel with a VLAN device made by its own `ip`,
-//! and the programs with which everybody tests a network. `tests/linux/make-guest.sh` makes it.
+//! A real Linux machine: Debian's kernel with a VLAN device made by its own `ip`, and other people's
+//! programs. `tests/linux/make-guest.sh` makes it. The tests have it in the peer's place, with the
+//! programs with which everybody tests a network.
 //!
 //! Two virtual machines are on one wire, and nobody else; what the tests see is what the Linux
 //! machine's programs say, and the appliance's console.
@@ -7,11 +8,11 @@
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::appliance::{Appliance, Boot, START_LIMIT, free_ports, root};
-use crate::console::Console;
+use crate::console::{Console, Mark};
+use crate::monitor::Monitor;
 use crate::peer::{APPLIANCE, PEER, PEER_MAC, VLAN};
 use crate::suite::Shared;
 
@@ -24,11 +25,140 @@ const SLACK: Duration = Duration::from_secs(20);
 /// The name that the machine's network card gets.
 pub const CARD: &str = "eno2";
 
+/// The machines of `make-guest.sh`.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Tests,
+    Bench,
+}
+
+/// The options of one Linux machine.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    kind: Kind,
+    card: String,
+    qemu: Vec<String>,
+    initramfs: Option<PathBuf>,
+}
+
+impl Machine {
+    /// That of the tests, in the peer's place, with QEMU's `model` of a network card.
+    pub fn instead_of_peer(model: &str) -> Self {
+        let mac: Vec<_> = PEER_MAC
+            .iter()
+            .map(|octet| format!("{octet:02x}"))
+            .collect();
+        Self {
+            kind: Kind::Tests,
+            card: format!("{model},netdev=n0,romfile=,mac={}", mac.join(":")),
+            qemu: ["-accel", "tcg", "-m", "256M"].map(str::to_owned).into(),
+            initramfs: None,
+        }
+    }
+
+    /// That of the measurements, in the appliance's place, with its Ethernet address, and with these
+    /// arguments of QEMU's for the processor and the memory.
+    pub fn instead_of_appliance(model: &str, qemu: &[&str]) -> Self {
+        Self {
+            kind: Kind::Bench,
+            card: format!("{model},netdev=n0,romfile="),
+            qemu: qemu.iter().map(ToString::to_string).collect(),
+            initramfs: None,
+        }
+    }
+
+    /// One with other files than `make-guest.sh` gave it.
+    pub fn with_initramfs(mut self, initramfs: PathBuf) -> Self {
+        self.initramfs = Some(initramfs);
+        self
+    }
+
+    /// The folder of the files that it boots from, made when they are not there.
+    ///
+    /// # Errors
+    ///
+    /// What `make-guest.sh` said.
+    pub fn files(&self) -> Result<PathBuf, String> {
+        let (name, folder) = match self.kind {
+            Kind::Tests => ("tests", "linux-guest"),
+            Kind::Bench => ("bench", "bench-guest"),
+        };
+        let output = Command::new("timeout")
+            .arg(MAKE_LIMIT.as_secs().to_string())
+            .arg(root().join("tests/linux/make-guest.sh"))
+            .arg(name)
+            .stdin(Stdio::null())
+            .output()
+            .expect("timeout (coreutils) starts make-guest.sh");
+        if output.status.success() {
+            Ok(root().join("cache").join(folder))
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    /// Starts one and waits for nothing. Its network card is on the wire between the UDP ports `near`
+    /// and `far` of this machine.
+    ///
+    /// # Panics
+    ///
+    /// There is nothing to boot from.
+    pub fn spawn(&self, near: u16, far: u16) -> Linux {
+        let files = self
+            .files()
+            .unwrap_or_else(|reason| panic!("there is no Linux machine: {reason}"));
+        let wire = format!(
+            "dgram,id=n0,local.type=inet,local.host=127.0.0.1,local.port={near},\
+             remote.type=inet,remote.host=127.0.0.1,remote.port={far}"
+        );
+        let monitor = Monitor::new(near);
+        let mut command = Command::new("setpriv");
+        // QEMU must not outlive this program, however that ends.
+        command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
+        command.args([
+            "-machine",
+            "pc",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+        ]);
+        command.args(&self.qemu);
+        command.arg("-kernel").arg(files.join("vmlinux"));
+        command.arg("-initrd");
+        command.arg(self.initramfs.clone().unwrap_or(files.join("initramfs")));
+        command.args(["-append", "console=ttyS0 quiet panic=-1"]);
+        command.args(["-netdev", &wire, "-device", &self.card]);
+        command.args(["-serial", "file:/dev/stderr", "-serial", "stdio"]);
+        command.args(monitor.arguments());
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("setpriv (util-linux) starts QEMU");
+        let line = Console::new(
+            process.stdin.take().expect("standard input is a pipe"),
+            process.stdout.take().expect("standard output is a pipe"),
+        );
+        let start = line.mark();
+        Linux {
+            process,
+            line,
+            start,
+            monitor,
+            requests: 0,
+        }
+    }
+}
+
 /// A running Linux machine. Dropping it ends it.
 pub struct Linux {
     process: Child,
     /// The serial line on which it takes commands.
     line: Console,
+    start: Mark,
+    monitor: Monitor,
     requests: u64,
 }
 
@@ -42,44 +172,18 @@ pub struct Output {
 }
 
 impl Linux {
-    /// Starts one and waits for nothing. Its network card is QEMU's `model`, on the wire between the
-    /// UDP ports `near` and `far` of this machine.
-    fn spawn(model: &str, near: u16, far: u16) -> Self {
-        let files = files();
-        let wire = format!(
-            "dgram,id=n0,local.type=inet,local.host=127.0.0.1,local.port={near},\
-             remote.type=inet,remote.host=127.0.0.1,remote.port={far}"
-        );
-        let mac: Vec<_> = PEER_MAC
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
-        let card = format!("{model},netdev=n0,romfile=,mac={}", mac.join(":"));
-        let mut command = Command::new("setpriv");
-        // QEMU must not outlive this program, however that ends.
-        command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
-        command.args(["-machine", "pc", "-nodefaults", "-display", "none"]);
-        command.args(["-accel", "tcg", "-m", "256M", "-no-reboot"]);
-        command.arg("-kernel").arg(files.join("vmlinux"));
-        command.arg("-initrd").arg(files.join("initramfs"));
-        command.args(["-append", "console=ttyS0 quiet panic=-1"]);
-        command.args(["-netdev", &wire, "-device", &card]);
-        command.args(["-serial", "file:/dev/stderr", "-serial", "stdio"]);
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("setpriv (util-linux) starts QEMU");
-        let line = Console::new(
-            process.stdin.take().expect("standard input is a pipe"),
-            process.stdout.take().expect("standard output is a pipe"),
-        );
-        Self {
-            process,
-            line,
-            requests: 0,
-        }
+    /// Waits until it takes commands.
+    ///
+    /// # Panics
+    ///
+    /// That took longer than [`START_LIMIT`]; the message holds everything it printed.
+    pub fn wait_until_ready(&mut self) {
+        self.line.wait_for(self.start, "[ready]\n", START_LIMIT);
+    }
+
+    /// QEMU's monitor of it.
+    pub const fn monitor(&self) -> &Monitor {
+        &self.monitor
     }
 
     /// Has its shell carry out `command`, which is ended when it takes longer than `limit`.
@@ -206,11 +310,10 @@ impl Pair {
         let boot = Boot::new().with(&["--net", &format!("dgram:{port}")]);
         let mut pair = Self {
             appliance: boot.spawn(),
-            linux: Linux::spawn(model, port + 1, port),
+            linux: Machine::instead_of_peer(model).spawn(port + 1, port),
         };
-        let start = pair.linux.line.mark();
         pair.appliance.console.wait_for_prompt(START_LIMIT);
-        pair.linux.line.wait_for(start, "[ready]\n", START_LIMIT);
+        pair.linux.wait_until_ready();
         pair.linux.change(&[
             &format!("ip link set eth0 name {CARD}"),
             &format!("ip link set {CARD} up"),
@@ -233,24 +336,4 @@ impl Shared for Pair {
             self.appliance.transcript()
         )
     }
-}
-
-/// The folder of the files that QEMU boots, made when they are not there.
-fn files() -> &'static PathBuf {
-    static FILES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let made = FILES.get_or_init(|| {
-        let output = Command::new("timeout")
-            .arg(MAKE_LIMIT.as_secs().to_string())
-            .arg(root().join("tests/linux/make-guest.sh"))
-            .stdin(Stdio::null())
-            .output()
-            .expect("timeout (coreutils) starts make-guest.sh");
-        if output.status.success() {
-            Ok(root().join("cache/linux-guest"))
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        }
-    });
-    made.as_ref()
-        .unwrap_or_else(|reason| panic!("there is no Linux machine: {reason}"))
 }

@@ -87,6 +87,11 @@ impl Peer {
         Some(at)
     }
 
+    /// The wire, for who sends and receives by themselves.
+    pub const fn wire(&mut self) -> &mut Dgram {
+        &mut self.wire
+    }
+
     /// Sends a frame.
     pub fn send(&mut self, frame: &[u8]) {
         self.wire.send(frame).expect("the wire carries frames");
