@@ -30,6 +30,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh ping ADDRESS ...    ping it by raw frames; `./run.sh ping --help` lists the options
 ./run.sh image [FILE]        write an image for a USB stick, BIOS and UEFI (target/pollux.img)
 ./run.sh picture             draw the first run for the README, at docs/pictures/first-light.svg
+./run.sh bench [--quick]         measure it in QEMU beside Linux, DPDK and a native process: table, page and raw data
 ./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
 ./run.sh bench callgrind         count its instructions per frame
 ./run.sh bench instructions [--update]   count those of the whole appliance, in QEMU; compare with, or write, the table
@@ -309,6 +310,7 @@ picture() {
 
 bench() {
     case ${1-} in
+        '' | --quick | --pictures) bench_everybody "$@" ;;
         stack)
             set_up build
             in_root cargo bench --quiet --package pollux-bench --bench stack -- "${@:2}"
@@ -321,14 +323,40 @@ bench() {
             ;;
         instructions)
             [[ $# == 1 || ($# == 2 && $2 == --update) ]] || die "bench instructions: --update is its only option"
-            set_up build boot
-            kernel=${POLLUX_KERNEL-}
-            find_kernel
-            build_tool pollux-bench
-            POLLUX_KERNEL=$kernel "$target/release/pollux-bench" "$@"
+            prepare_bench
+            "$target/release/pollux-bench" "$@"
             ;;
-        *) die "bench: what to measure is one of: stack callgrind instructions" ;;
+        *) die "bench: '$1' is none of: --quick --pictures stack callgrind instructions" ;;
     esac
+}
+
+# Measures the appliance side by side with Linux, DPDK and a native process.
+bench_everybody() {
+    local options=() pictures=no folder=$target/bench
+    while (($#)); do
+        case $1 in
+            --quick) options+=(--quick) ;;
+            --pictures) pictures=yes ;;
+            *) die "bench: unknown option '$1'; one of: --quick --pictures" ;;
+        esac
+        shift
+    done
+    prepare_bench
+    accel=auto
+    choose_accel
+    # For a machine of which only the kernel is known: all in one file, and so it is linked.
+    in_root cargo rustc --quiet --release --package pollux-udp-echo --target "$triple" -- -C target-feature=+crt-static
+    "$target/release/pollux-bench" compare --accel "$accel" --udp-echo "$target/$triple/release/pollux-udp-echo" \
+        --folder "$folder" "${options[@]}"
+    [[ $pictures == no ]] || cp "$folder"/{latency,rate}-*.svg "$root/docs/pictures/"
+}
+
+prepare_bench() {
+    set_up build boot test
+    kernel=${POLLUX_KERNEL-}
+    find_kernel
+    build_tool pollux-bench
+    export POLLUX_KERNEL=$kernel
 }
 
 # ---- ./run.sh test ------------------------------------------------------------------------------

@@ -61,6 +61,23 @@ pub fn icmp_echo(length: usize, vid: u16) -> Vec<u8> {
     Echo::new(PEER, APPLIANCE, &data(data_length(length))).request(&link(vid))
 }
 
+/// An ICMP echo request with a sequence number.
+pub fn numbered_icmp_echo(length: usize, number: u16) -> Vec<u8> {
+    let data = data(data_length(length));
+    let echo = Echo {
+        sequence: number,
+        ..Echo::new(PEER, APPLIANCE, &data)
+    };
+    echo.request(&link(VLAN))
+}
+
+/// A UDP echo request whose data begin with a number.
+pub fn numbered_udp_echo(length: usize, number: u16) -> Vec<u8> {
+    let mut data = data(data_length(length));
+    data[..2].copy_from_slice(&number.to_be_bytes());
+    udp_with(&data, ECHO_PORT)
+}
+
 /// A UDP datagram to `port`, in a frame of `length` octets.
 pub fn udp(length: usize, port: u16) -> Vec<u8> {
     udp_with(&data(data_length(length)), port)

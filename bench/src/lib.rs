@@ -8,12 +8,21 @@
 //! - [`cases`] is what the two are compared by: `benches/stack.rs` times it, [`callgrind`] counts its
 //!   instructions.
 //! - [`instructions`] counts those of the whole image in the machine, and compares them with a table.
+//! - [`comparison`] measures the appliance, Linux, DPDK and a native process side by side: [`contenders`]
+//!   are these, [`load`] asks them, [`answerer`] is the native one; [`report`] and [`drawing`] show it.
 
 #![forbid(unsafe_code)]
 
+pub mod answerer;
 pub mod callgrind;
 pub mod cases;
+pub mod comparison;
+pub mod contenders;
+pub mod drawing;
 pub mod frames;
+pub mod initramfs;
 pub mod instructions;
+pub mod load;
+pub mod report;
 pub mod smoltcp;
 pub mod stack;

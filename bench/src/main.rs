@@ -5,23 +5,23 @@
 
 #![forbid(unsafe_code)]
 
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use lexopt::prelude::*;
+use pollux_bench::answerer;
 use pollux_bench::callgrind::{self, carry_out};
 use pollux_bench::cases;
+use pollux_bench::comparison::{self, Plan};
+use pollux_bench::contenders::Host;
 use pollux_bench::instructions::{self, CARDS, Change, Table};
+use pollux_bench::report::{self, Circumstances};
+use pollux_tests::appliance;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let done = match words[..] {
-        ["callgrind"] => callgrind().map(|()| true),
-        ["instructions"] => instructions(false),
-        ["instructions", "--update"] => instructions(true),
-        ["counted", name] => carry_out(name).map(|()| true),
-        _ => Err("usage: pollux-bench callgrind | instructions [--update]".to_owned()),
-    };
-    match done {
+    match run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -31,18 +31,74 @@ fn main() -> ExitCode {
     }
 }
 
-fn callgrind() -> Result<(), String> {
+/// Does what the command line says; true if nothing became dearer.
+fn run() -> Result<bool, Box<dyn Error>> {
+    let mut parser = lexopt::Parser::from_env();
+    let command = parser.value()?.string()?;
+    match command.as_str() {
+        "compare" => compare(parser)?,
+        "instructions" => return instructions(parser),
+        "callgrind" => callgrind()?,
+        // These two are started by this program itself.
+        "counted" => carry_out(&parser.value()?.string()?)?,
+        "answer" => answerer::run(parser.value()?.parse()?, parser.value()?.parse()?)?,
+        _ => return Err(format!("unknown command '{command}'").into()),
+    }
+    Ok(true)
+}
+
+/// Measures everybody side by side, and leaves table, page, pictures and raw data in a folder.
+fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
+    let mut plan = Plan::FULL;
+    let mut host = Host {
+        accel: "tcg".to_owned(),
+        udp_echo: PathBuf::new(),
+        folder: PathBuf::new(),
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("quick") => plan = Plan::QUICK,
+            Long("accel") => host.accel = parser.value()?.string()?,
+            Long("udp-echo") => host.udp_echo = parser.value()?.into(),
+            Long("folder") => host.folder = parser.value()?.into(),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    fs::create_dir_all(&host.folder)?;
+    let circumstances = Circumstances::of_this_machine(&host.accel, plan.rounds, appliance::root());
+    let results = comparison::measure(plan, &host);
+    let table = format!("{circumstances}{}", report::table(&results));
+    print!("{table}");
+    fs::write(host.folder.join("table.txt"), &table)?;
+    results.write_csv(&host.folder)?;
+    let pictures = report::pictures(&results)?;
+    for (name, picture) in &pictures {
+        fs::write(host.folder.join(name).with_extension("svg"), picture)?;
+    }
+    let page = host.folder.join("index.html");
+    report::write_page(&page, &results, &circumstances, &pictures)?;
+    println!("pollux: {}", page.display());
+    Ok(())
+}
+
+fn callgrind() -> Result<(), Box<dyn Error>> {
     println!("instructions per frame, stack alone (callgrind)");
     for case in cases::all() {
-        let count = callgrind::count(case.name()).map_err(|error| error.to_string())?;
-        println!("{:44} {count:8.1}", case.name());
+        println!("{:44} {:8.1}", case.name(), callgrind::count(case.name())?);
     }
     Ok(())
 }
 
 /// Counts all kinds of frames on all cards; true if none became dearer, or the table was to be written.
-fn instructions(update: bool) -> Result<bool, String> {
-    let kept = Table::read().map_err(|error| error.to_string())?;
+fn instructions(mut parser: lexopt::Parser) -> Result<bool, Box<dyn Error>> {
+    let mut update = false;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("update") => update = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let kept = Table::read()?;
     let mut table = Table::default();
     let mut cheap = true;
     println!("instructions per answered frame, seen in the ring to doorbell (-icount)");
@@ -54,12 +110,12 @@ fn instructions(update: bool) -> Result<bool, String> {
             };
             let verdict = if change.is_dearer() { "  DEARER" } else { "" };
             cheap &= !change.is_dearer();
-            println!("{card:8} {:16} {change}{verdict}", kind.name);
+            println!("{card:14} {:16} {change}{verdict}", kind.name);
             table.set(card, &kind.name, change.counted);
         }
     }
     if update {
-        table.write().map_err(|error| error.to_string())?;
+        table.write()?;
     }
     Ok(cheap || update)
 }

@@ -1,0 +1,347 @@
+//! The measurement of all side by side: who is asked what, when, and what came of it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::contenders::{Contender, Host, Name};
+use crate::frames::LENGTHS;
+use crate::load::{self, Outcome, Protocol, Workload};
+
+/// The network cards, by QEMU's names.
+pub const CARDS: [&str; 1] = ["e1000"];
+/// The length of frames that the curves are drawn for.
+pub const USUAL_LENGTH: usize = 102;
+/// Requests on their way at once when it is the rate that counts.
+pub const MANY: usize = 32;
+/// The most of long ones: QEMU's socket holds no more.
+const MOST_LONG: usize = 64;
+/// For how long one is asked before it counts, after it stood still.
+const WARM_UP: Duration = Duration::from_millis(30);
+
+/// What is measured, how often and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// The numbers of requests on their way at once.
+    pub outstanding: &'static [usize],
+    /// The same, for frames of other lengths than [`USUAL_LENGTH`].
+    pub outstanding_of_others: &'static [usize],
+    /// How often everything is measured.
+    pub rounds: usize,
+    /// For how long it is asked with one request on its way.
+    pub one: Duration,
+    /// And with more than one.
+    pub more: Duration,
+}
+
+impl Plan {
+    /// Everything.
+    pub const FULL: Self = Self {
+        outstanding: &[1, 2, 4, 8, 16, 32, 64, 128, 256],
+        outstanding_of_others: &[1, 4, 16, 32, 64, 256],
+        rounds: 7,
+        one: Duration::from_millis(1_000),
+        more: Duration::from_millis(300),
+    };
+    /// What is over within five minutes.
+    pub const QUICK: Self = Self {
+        outstanding: &[1, 2, 4, 8, 16, 32, 64, 128, 256],
+        outstanding_of_others: &[1, 32],
+        rounds: 5,
+        one: Duration::from_millis(250),
+        more: Duration::from_millis(80),
+    };
+
+    fn workloads(&self) -> impl Iterator<Item = Workload> + '_ {
+        Protocol::ALL.into_iter().flat_map(move |protocol| {
+            LENGTHS.into_iter().flat_map(move |length| {
+                let outstanding = match length {
+                    USUAL_LENGTH => self.outstanding,
+                    _ => self.outstanding_of_others,
+                };
+                let most = if length > 128 { MOST_LONG } else { usize::MAX };
+                let outstanding = outstanding.iter().filter(move |&&count| count <= most);
+                outstanding.map(move |&outstanding| Workload {
+                    protocol,
+                    length,
+                    outstanding,
+                })
+            })
+        })
+    }
+}
+
+/// What a figure is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The network card.
+    pub card: &'static str,
+    /// What carried the data.
+    pub protocol: &'static str,
+    /// Octets of the frame.
+    pub length: usize,
+    /// Requests on their way at once.
+    pub outstanding: usize,
+    /// Who was asked.
+    pub contender: Name,
+}
+
+/// One measurement: a row of the raw data.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    card: &'static str,
+    contender: Name,
+    protocol: &'static str,
+    length: usize,
+    outstanding: usize,
+    round: usize,
+    seconds: f64,
+    answered: u64,
+    lost: u64,
+    rate_per_s: f64,
+    p50_us: f64,
+    p99_us: f64,
+    p999_us: f64,
+    max_us: f64,
+}
+
+/// The figures of one contender for one workload: medians of the rounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    /// Answers in all rounds.
+    pub answered: u64,
+    /// Requests that nothing came back for, in all rounds.
+    pub lost: u64,
+    /// Answers a second.
+    pub rate: f64,
+    /// Half of the round trips took no longer, in microseconds.
+    pub p50_us: f64,
+    /// 99 % of them.
+    pub p99_us: f64,
+    /// 99.9 % of them.
+    pub p999_us: f64,
+    /// The longest.
+    pub max_us: f64,
+}
+
+/// Everything that was measured.
+#[derive(Default)]
+pub struct Results {
+    rows: Vec<Row>,
+    round_trips: BTreeMap<Key, Histogram<u64>>,
+    /// Who was not measured, and why.
+    pub absent: Vec<(&'static str, Name, String)>,
+}
+
+/// Measures everything.
+pub fn measure(plan: Plan, host: &Host) -> Results {
+    let mut results = Results::default();
+    for card in CARDS {
+        let mut contenders = start(card, host, &mut results);
+        for round in 0..plan.rounds {
+            eprintln!(
+                "pollux-bench: {card}, round {} of {}",
+                round + 1,
+                plan.rounds
+            );
+            for workload in plan.workloads() {
+                // Nobody is always behind the same one.
+                contenders.rotate_left(1);
+                for contender in &mut contenders {
+                    if contender.name().answers(workload.protocol) {
+                        let outcome = measure_one(contender, workload, plan);
+                        results.enter(card, contender.name(), workload, round, &outcome);
+                    }
+                }
+            }
+        }
+    }
+    results
+}
+
+/// Starts all for a card; those that cannot be are left out, and it is noted why.
+fn start(card: &'static str, host: &Host, results: &mut Results) -> Vec<Contender> {
+    eprintln!("pollux-bench: {card}: starting everybody");
+    let started = Name::ALL.map(|name| (name, Contender::start(name, card, host)));
+    let mut contenders = Vec::new();
+    for (name, started) in started {
+        let ready = started.and_then(|mut contender| {
+            contender.wait(card)?;
+            Ok(contender)
+        });
+        match ready {
+            Ok(contender) => contenders.push(contender),
+            Err(reason) => {
+                eprintln!("pollux-bench: {card}: {name} is not measured: {reason}");
+                results.absent.push((card, name, reason));
+            }
+        }
+    }
+    contenders
+}
+
+fn measure_one(contender: &mut Contender, workload: Workload, plan: Plan) -> Outcome {
+    contender.resume();
+    let span = match workload.outstanding {
+        1 => plan.one,
+        _ => plan.more,
+    };
+    let mut asked = |span| {
+        load::ask(contender.wire(), workload, span)
+            .expect("a socket of this machine carries frames")
+    };
+    asked(WARM_UP);
+    let outcome = asked(span);
+    contender.pause();
+    outcome
+}
+
+impl Results {
+    fn enter(
+        &mut self,
+        card: &'static str,
+        contender: Name,
+        workload: Workload,
+        round: usize,
+        outcome: &Outcome,
+    ) {
+        let protocol = workload.protocol.name();
+        self.rows.push(Row {
+            card,
+            contender,
+            protocol,
+            length: workload.length,
+            outstanding: workload.outstanding,
+            round,
+            seconds: outcome.span.as_secs_f64(),
+            answered: outcome.answered,
+            lost: outcome.lost,
+            rate_per_s: outcome.rate(),
+            p50_us: outcome.percentile_us(50.0),
+            p99_us: outcome.percentile_us(99.0),
+            p999_us: outcome.percentile_us(99.9),
+            max_us: outcome.percentile_us(100.0),
+        });
+        let key = Key {
+            card,
+            protocol,
+            length: workload.length,
+            outstanding: workload.outstanding,
+            contender,
+        };
+        let all = self.round_trips.entry(key).or_insert_with(load::histogram);
+        all.add(&outcome.round_trips)
+            .expect("the bounds are the same");
+    }
+
+    /// What figures there are.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.round_trips.keys()
+    }
+
+    /// The round trips of all rounds, in nanoseconds.
+    pub fn round_trips(&self, key: &Key) -> Option<&Histogram<u64>> {
+        self.round_trips.get(key)
+    }
+
+    /// The figures, if there are any.
+    pub fn figures(&self, key: &Key) -> Option<Figures> {
+        let rows: Vec<_> = self.rows.iter().filter(|row| row.is_about(key)).collect();
+        (!rows.is_empty()).then(|| {
+            let median = |figure: fn(&Row) -> f64| median(rows.iter().map(|row| figure(row)));
+            Figures {
+                answered: rows.iter().map(|row| row.answered).sum(),
+                lost: rows.iter().map(|row| row.lost).sum(),
+                rate: median(|row| row.rate_per_s),
+                p50_us: median(|row| row.p50_us),
+                p99_us: median(|row| row.p99_us),
+                p999_us: median(|row| row.p999_us),
+                max_us: median(|row| row.max_us),
+            }
+        })
+    }
+
+    /// Writes the raw data: every measurement, and the round trips of each kind.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be written.
+    pub fn write_csv(&self, folder: &Path) -> io::Result<()> {
+        let mut rows = csv::Writer::from_path(folder.join("measurements.csv"))?;
+        for row in &self.rows {
+            rows.serialize(row)?;
+        }
+        rows.flush()?;
+        let mut trips = csv::Writer::from_path(folder.join("round-trips.csv"))?;
+        let heading = "card,contender,protocol,length,outstanding,at_most_ns,count";
+        trips.write_record(heading.split(','))?;
+        for (key, histogram) in &self.round_trips {
+            for value in histogram.iter_recorded() {
+                trips.serialize((
+                    key.card,
+                    key.contender,
+                    key.protocol,
+                    key.length,
+                    key.outstanding,
+                    value.value_iterated_to(),
+                    value.count_since_last_iteration(),
+                ))?;
+            }
+        }
+        trips.flush()
+    }
+}
+
+impl Row {
+    fn is_about(&self, key: &Key) -> bool {
+        self.card == key.card
+            && self.contender == key.contender
+            && self.protocol == key.protocol
+            && self.length == key.length
+            && self.outstanding == key.outstanding
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    match (
+        values.get(values.len().saturating_sub(1) / 2),
+        values.get(values.len() / 2),
+    ) {
+        (Some(low), Some(high)) => f64::midpoint(*low, *high),
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
+        assert_eq!(median([].into_iter()), 0.0);
+    }
+
+    #[test]
+    fn a_quick_run_has_what_the_tables_show() {
+        for plan in [Plan::QUICK, Plan::FULL] {
+            assert!(plan.rounds >= 5);
+            for length in LENGTHS {
+                for outstanding in [1, MANY] {
+                    let mut workloads = plan.workloads();
+                    assert!(workloads.any(|workload| {
+                        workload.length == length && workload.outstanding == outstanding
+                    }));
+                }
+            }
+        }
+    }
+}
