@@ -17,6 +17,8 @@ pub struct Arrival {
     pub priority: u8,
     /// Drop eligible indicator; `false` without a tag.
     pub drop_eligible: bool,
+    /// Whether the frame had a tag, be it one that names no VLAN.
+    pub is_tagged: bool,
     /// Who sent the frame.
     pub source_mac: MacAddress,
     /// Whether the frame was for all stations or for a group of them (RFC 1122 §2.4, widened by
@@ -42,10 +44,19 @@ impl Arrival {
             vid: (vid != 0).then_some(vid),
             priority: (control >> 13) as u8,
             drop_eligible: control & 0x1000 != 0,
+            is_tagged: tag_control.is_some(),
             source_mac: source,
             link_broadcast: destination.is_multicast(),
             seen,
         }
+    }
+
+    /// The tag control information of the frame, and of its answer; `None` without a tag.
+    pub fn tag_control(&self) -> Option<u16> {
+        let priority = u16::from(self.priority & 7) << 13;
+        let drop_eligible = u16::from(self.drop_eligible) << 12;
+        let control = priority | drop_eligible | self.vid.unwrap_or(0);
+        self.is_tagged.then_some(control)
     }
 }
 
@@ -63,6 +74,7 @@ mod tests {
             vid: Some(42),
             priority: 5,
             drop_eligible: true,
+            is_tagged: true,
             source_mac: SOURCE,
             link_broadcast: false,
             seen: SEEN,
@@ -83,6 +95,14 @@ mod tests {
         assert_eq!((arrival.vid, arrival.priority), (None, 7));
         let arrival = Arrival::new(OWN, SOURCE, None, SEEN);
         assert_eq!((arrival.vid, arrival.priority), (None, 0));
+    }
+
+    #[test]
+    fn every_tag_can_be_had_again() {
+        for tag_control in [None, Some(0), Some(0x1000), Some(0xe000), Some(0xb02a)] {
+            let arrival = Arrival::new(OWN, SOURCE, tag_control, SEEN);
+            assert_eq!(arrival.tag_control(), tag_control);
+        }
     }
 
     #[test]

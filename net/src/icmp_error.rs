@@ -239,24 +239,35 @@ pub fn may_send_now(
 /// Turns a datagram into an error message about itself, for whom [`may_answer_with_error`] was asked.
 ///
 /// `buffer` begins with the datagram's IPv4 header and goes on behind the datagram, whose `length`
-/// octets do not count padding. Returns the octets of the message, which begins where the datagram
-/// did; `None`, and nothing is changed, when the buffer has no room for the least of a message.
-pub fn compose_in_place(buffer: &mut [u8], length: usize, problem: Problem) -> Option<usize> {
-    let quoted = quoted_length(buffer.get(..length)?, buffer.len())?;
+/// octets do not count padding. The message has at most `mtu` octets. Returns how many it has; it begins
+/// where the datagram did; `None`, and nothing is changed, when there is no room for the least of a message.
+pub fn compose_in_place(
+    buffer: &mut [u8],
+    length: usize,
+    mtu: usize,
+    problem: Problem,
+) -> Option<usize> {
+    let room = buffer.len().min(mtu);
+    let quoted = quoted_length(buffer.get(..length)?, room)?;
     buffer.copy_within(..quoted, HEADERS_LENGTH);
     write_headers(buffer, quoted, problem)
 }
 
 /// Writes an error message about `datagram`, for which [`may_answer_with_error`] was asked, from its
-/// IPv4 header on, to the beginning of `buffer`. Returns the message's octets; `None`, and nothing is
-/// changed, when the buffer has no room for the least of a message.
-pub fn compose(buffer: &mut [u8], datagram: &[u8], problem: Problem) -> Option<usize> {
-    let quoted = quoted_length(datagram, buffer.len())?;
+/// IPv4 header on, to the beginning of `buffer`. The message has at most `mtu` octets. Returns how many it
+/// has; `None`, and nothing is changed, when there is no room for the least of a message.
+pub fn compose(buffer: &mut [u8], datagram: &[u8], mtu: usize, problem: Problem) -> Option<usize> {
+    let quoted = quoted_length(datagram, buffer.len().min(mtu))?;
     let (_, place) = buffer.split_at_mut_checked(HEADERS_LENGTH)?;
     place
         .get_mut(..quoted)?
         .copy_from_slice(datagram.get(..quoted)?);
     write_headers(buffer, quoted, problem)
+}
+
+/// Whether the least of a message about `datagram` fits into `mtu` octets.
+pub fn fits(datagram: &[u8], mtu: usize) -> bool {
+    quoted_length(datagram, mtu).is_some()
 }
 
 /// A datagram's header, if it passes the checks of RFC 1812 §5.2.2, and what follows it and its

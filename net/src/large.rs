@@ -141,13 +141,34 @@ impl LargeDatagrams {
         Ok(())
     }
 
+    /// The VLAN of the oldest datagram, 0 for frames that name none; `None` when nothing waits.
+    pub(crate) fn next_vid(&self) -> Option<u16> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let (header, _) = self.places.get(self.first)?.rest.as_ref()?;
+        Some(header.vid())
+    }
+
+    /// Gives up on all of them.
+    pub(crate) const fn clear(&mut self) {
+        self.waiting = 0;
+    }
+
+    /// Gives up on what is left of the oldest datagram.
+    pub(crate) fn drop_next(&mut self) {
+        if self.waiting > 0 {
+            self.first = self.wrapped(1);
+            self.waiting = self.waiting.saturating_sub(1);
+        }
+    }
+
     /// Queues the next fragment of the oldest datagram. Returns the VLAN and the octets of its frame;
     /// `None` when there is none, or no room for it.
     pub(crate) fn send_next(&mut self, device: &mut impl Device) -> Option<(u16, usize)> {
         if self.waiting == 0 {
             return None;
         }
-        let following = self.wrapped(1);
         let place = self.places.get_mut(self.first)?;
         let datagram = place.buffer.get(place.datagram.clone())?;
         let (header, fragments) = place.rest.as_mut()?;
@@ -159,11 +180,10 @@ impl LargeDatagrams {
             length = header.length().saturating_add(octets.unwrap_or(0));
             length
         });
-        let (sent, is_last) = ((header.vid, length), fragments.remaining() == 0);
+        let (sent, is_last) = ((header.vid(), length), fragments.remaining() == 0);
         queued.ok()?;
         if is_last {
-            self.first = following;
-            self.waiting = self.waiting.saturating_sub(1);
+            self.drop_next();
             self.sent = self.sent.wrapping_add(1);
         }
         Some(sent)

@@ -71,6 +71,8 @@ pub mod route;
 pub mod send;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod services;
+#[cfg(any(test, feature = "test-device"))]
+pub mod test_device;
 pub mod time;
 pub mod trace;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

@@ -79,18 +79,19 @@ impl From<Reason> for Exit {
 }
 
 impl Receiver for Reception<'_> {
-    #[inline]
+    // Into the loop of each driver: a call for each frame would cost a tenth of what a frame costs.
+    #[inline(always)]
     fn receive(&mut self, frame: Received<'_>) -> Verdict {
         self.interface.counters.count_received();
-        let Received { buffer, length, .. } = frame;
-        let (damage, can_answer, can_defer) = (frame.damage, frame.can_answer, frame.can_defer);
-        match self.answer(buffer, length, damage, can_answer, can_defer) {
-            Ok(length) => {
-                self.interface.counters.count_answered();
-                Verdict::Answer { length }
-            }
-            Err(exit) => self.leave(exit, buffer),
+        if frame.damage.is_none()
+            && frame.can_answer
+            && let Some(length) = self.answer_usual(frame.buffer, frame.length)
+        {
+            self.interface.counters.count_answered();
+            return Verdict::Answer { length };
         }
+        cold_path();
+        self.receive_any(frame)
     }
 }
 
@@ -99,77 +100,95 @@ impl Receiver for DeferredReception<'_> {
         let Self(reception) = self;
         reception.interface.counters.count_served_in_band();
         let header = FrontHeader::read(frame.buffer);
-        let outcome = reception.answer_any(frame.buffer, &header, frame.length, frame.can_answer);
-        match outcome {
-            Ok(length) => {
-                reception.interface.counters.count_answered();
-                Verdict::Answer { length }
-            }
-            Err(exit) => reception.leave(exit, frame.buffer),
-        }
+        let answered = reception.answer_any(frame.buffer, &header, frame.length, frame.can_answer);
+        reception.conclude(answered, frame.buffer)
     }
 }
 
 impl Reception<'_> {
-    /// Turns a frame into its answer and returns the answer's length, or says how else it leaves.
-    #[inline]
-    fn answer(
+    /// Answers what nearly every frame to an appliance like this is: a whole and sound echo request without
+    /// IP options to one of our addresses, in a frame to us alone, in a VLAN that is served in real time.
+    /// Returns the answer's length. Anything else it leaves as it is, uncounted, to [`Self::receive_any`];
+    /// which of the conditions failed does not matter here, and so neither does their order.
+    #[inline(always)]
+    fn answer_usual(
         &mut self,
         buffer: &mut [u8; BUFFER_SIZE],
         frame_length: usize,
-        damage: Option<Damage>,
+    ) -> Option<usize> {
+        if !(ipv4::SHORTEST_USUAL_FRAME..=MAXIMUM_FRAME).contains(&frame_length) {
+            return None;
+        }
+        let (header, room) = TaggedHeader::mut_from_prefix(&mut buffer[..]).ok()?;
+        let source = header.source.to_bits();
+        let is_usual = header.destination.to_bits() == self.own
+            && header.source.is_station()
+            && source != self.own
+            && header.tag_protocol() == EtherType::VLAN
+            && header.ether_type() == EtherType::IPV4;
+        if !is_usual {
+            return None;
+        }
+        let interface = &mut *self.interface;
+        let device = interface.vlans.realtime(header.vid())?;
+        let payload = room.get_mut(..frame_length.checked_sub(size_of::<TaggedHeader>())?)?;
+        let octets = ipv4::answer_usual(payload, device, &interface.screen)?;
+        header.turn_around(&interface.mac);
+        #[allow(
+            clippy::arithmetic_side_effects,
+            reason = "what was answered is a part of the payload behind the header"
+        )]
+        let length = size_of::<TaggedHeader>() + octets;
+        device.count_received(frame_length);
+        device.count_transmitted(length);
+        if interface.trace.is_enabled() {
+            let (trace, ifindex) = (&mut interface.trace, interface.ifindex);
+            trace_echo(trace, ifindex, room, header.destination);
+        }
+        Some(length)
+    }
+
+    /// Receives any frame that arrived.
+    #[inline(never)]
+    fn receive_any(&mut self, frame: Received<'_>) -> Verdict {
+        let Received { buffer, length, .. } = frame;
+        let answered = match frame.damage {
+            Some(damage) => Err(reason_for(damage).into()),
+            None => self.answer(buffer, length, frame.can_answer, frame.can_defer),
+        };
+        self.conclude(answered, buffer)
+    }
+
+    /// Turns a frame into its answer and returns the answer's length, or says how else it leaves.
+    fn answer(
+        &mut self,
+        buffer: &mut [u8; BUFFER_SIZE],
+        length: usize,
         can_answer: bool,
         can_defer: bool,
     ) -> Result<usize, Exit> {
-        if let Some(damage) = damage {
-            return refuse(reason_for(damage));
+        if length > MAXIMUM_FRAME {
+            return Err(Reason::Oversized.into());
         }
-        if frame_length > MAXIMUM_FRAME {
-            return refuse(Reason::Oversized);
+        if length < size_of::<TaggedHeader>() {
+            return Err(reason_for_short(buffer, length).into());
         }
-        let Some(length) = frame_length.checked_sub(size_of::<TaggedHeader>()) else {
-            return refuse(reason_for_short(buffer, frame_length));
-        };
-        let Ok((header, room)) = TaggedHeader::mut_from_prefix(&mut buffer[..]) else {
-            return refuse(Reason::Runt);
-        };
-        let interface = &mut *self.interface;
-        let broadcast = check_addresses(header, self.own)?;
+        let (header, _) = TaggedHeader::ref_from_prefix(&buffer[..]).map_err(|_| Reason::Runt)?;
+        check_addresses(header, self.own)?;
         if header.tag_protocol() != EtherType::VLAN {
-            cold_path();
-            return Err(interface.without_vlan(header.tag_protocol(), can_defer));
+            return Err(self
+                .interface
+                .without_vlan(header.tag_protocol(), can_defer));
         }
-        let Some(device) = interface.vlans.realtime(header.vid()) else {
-            cold_path();
-            return Err(interface.in_band(header.vid(), can_defer));
+        let Some(device) = self.interface.vlans.realtime(header.vid()) else {
+            return Err(self.interface.in_band(header.vid(), can_defer));
         };
-        device.count_received(frame_length);
-        let is_usual = can_answer && !broadcast && header.ether_type() == EtherType::IPV4;
-        if is_usual
-            && let Some(payload) = room.get_mut(..length)
-            && let Some(octets) = ipv4::answer_usual(payload, device, &interface.screen)
-        {
-            header.turn_around(&interface.mac);
-            #[allow(
-                clippy::arithmetic_side_effects,
-                reason = "what was answered is a part of the payload behind the header"
-            )]
-            let length = size_of::<TaggedHeader>() + octets;
-            device.count_transmitted(length);
-            if interface.trace.is_enabled() {
-                let (trace, ifindex) = (&mut interface.trace, interface.ifindex);
-                trace_echo(trace, ifindex, room, header.destination);
-            }
-            return Ok(length);
-        }
-        cold_path();
+        device.count_received(length);
         let header = FrontHeader::tagged(header);
-        self.answer_any(buffer, &header, frame_length, can_answer)
+        self.answer_any(buffer, &header, length, can_answer)
     }
 
     /// Answers any frame for a device of ours, in either plane, step by step.
-    #[cold]
-    #[inline(never)]
     fn answer_any(
         &mut self,
         buffer: &mut [u8; BUFFER_SIZE],
@@ -185,8 +204,8 @@ impl Reception<'_> {
         let interface = &mut *self.interface;
         let vid = arrival.vid.unwrap_or(0);
         if !interface.vlans.is_up(vid) {
-            // It was put off, and the device taken down meanwhile.
-            return Err(Reason::DeviceDown.into());
+            // It was put off, and the device taken down or away meanwhile.
+            return Err(interface.without_device(vid).into());
         }
         let device = interface.vlans.device_mut(vid);
         let device = device.ok_or(Reason::VlanWithoutDevice)?;
@@ -233,17 +252,23 @@ impl Reception<'_> {
         Ok(length)
     }
 
-    /// Counts a frame that is not answered where it stands, and says what becomes of its buffer.
-    #[cold]
-    #[inline(never)]
-    fn leave(&mut self, exit: Exit, buffer: &mut [u8; BUFFER_SIZE]) -> Verdict {
+    /// Counts what became of a frame, and says what becomes of its buffer.
+    fn conclude(
+        &mut self,
+        answered: Result<usize, Exit>,
+        buffer: &mut [u8; BUFFER_SIZE],
+    ) -> Verdict {
         let counters = &mut self.interface.counters;
-        match exit {
-            Exit::Refused(reason) => {
+        match answered {
+            Ok(length) => {
+                counters.count_answered();
+                Verdict::Answer { length }
+            }
+            Err(Exit::Refused(reason)) => {
                 counters.count_unanswered(reason);
                 Verdict::Release
             }
-            Exit::Reported(reason, octets) => {
+            Err(Exit::Reported(reason, octets)) => {
                 counters.count_unanswered(reason);
                 let header = FrontHeader::read(buffer);
                 let length = header.length.saturating_add(octets);
@@ -251,11 +276,11 @@ impl Reception<'_> {
                 self.interface.count_transmitted(header.vid(), length);
                 Verdict::Answer { length }
             }
-            Exit::AnsweredElsewhere => {
+            Err(Exit::AnsweredElsewhere) => {
                 counters.count_answered();
                 Verdict::Release
             }
-            Exit::Deferred => {
+            Err(Exit::Deferred) => {
                 counters.count_deferred();
                 Verdict::Defer
             }
@@ -285,11 +310,18 @@ impl Interface {
             }
             (4095, _) => Reason::ReservedVlan,
             (_, Some(_)) if self.vlans.is_up(vid) => return wait(can_defer),
-            (_, Some(_)) => Reason::DeviceDown,
-            (_, None) if self.vlan_filter().contains(vid) => Reason::VlanWithoutDevice,
-            (_, None) => Reason::VlanNotInFilter,
+            _ => self.without_device(vid),
         };
         reason.into()
+    }
+
+    /// Why a VLAN is served in neither plane.
+    fn without_device(&self, vid: u16) -> Reason {
+        match self.vlans.device(vid) {
+            Some(_) => Reason::DeviceDown,
+            None if self.vlan_filter().contains(vid) => Reason::VlanWithoutDevice,
+            None => Reason::VlanNotInFilter,
+        }
     }
 }
 
@@ -383,29 +415,18 @@ fn trace_echo(trace: &mut Trace, ifindex: u32, datagram: &[u8], asker: MacAddres
     }
 }
 
-/// A frame is for us when it is addressed to this station, or to all: returns whether to all. One that
-/// claims to come from a group or from ourselves cannot be answered.
-#[inline]
-fn check_addresses(header: &TaggedHeader, own: u64) -> Result<bool, Exit> {
-    let broadcast = header.destination.to_bits() != own;
-    if broadcast && !header.destination.is_broadcast() {
-        return refuse(Reason::ForeignDestination);
+/// A frame is for us when it is addressed to this station, or to all. One that claims to come from a group
+/// or from ourselves cannot be answered.
+fn check_addresses(header: &TaggedHeader, own: u64) -> Result<(), Reason> {
+    if header.destination.to_bits() != own && !header.destination.is_broadcast() {
+        return Err(Reason::ForeignDestination);
     }
     if !header.source.is_station() || header.source.to_bits() == own {
-        return refuse(Reason::InvalidSource);
+        return Err(Reason::InvalidSource);
     }
-    Ok(broadcast)
+    Ok(())
 }
 
-/// Leaves the path of a frame. Every way out but the answer goes through here, so that the compiler
-/// keeps them all out of the way of the answer.
-#[inline]
-const fn refuse<T>(reason: Reason) -> Result<T, Exit> {
-    cold_path();
-    Err(Exit::Refused(reason))
-}
-
-#[cold]
 fn reason_for(damage: Damage) -> Reason {
     match damage {
         Damage::Reported | Damage::ImpossibleLength => Reason::DeviceError,
@@ -415,7 +436,6 @@ fn reason_for(damage: Damage) -> Reason {
 
 /// Why a frame too short for a tagged header gets no answer: one with room for an untagged header
 /// still says whether it was meant to carry a tag.
-#[cold]
 fn reason_for_short(buffer: &[u8], length: usize) -> Reason {
     match EthernetHeader::ref_from_prefix(buffer.get(..length).unwrap_or_default()) {
         Ok((header, _)) if !EtherType(header.ether_type.get()).is_tag() => Reason::Untagged,
@@ -424,4 +444,4 @@ fn reason_for_short(buffer: &[u8], length: usize) -> Reason {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

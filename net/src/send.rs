@@ -23,11 +23,11 @@ use crate::wire::arp::ArpPacket;
 use crate::wire::ethernet::{EtherType, MacAddress};
 use crate::wire::icmpv4;
 use crate::wire::icmpv4_error::Problem;
-use crate::wire::ipv4::{self, Protocol};
+use crate::wire::ipv4::{self, Ipv4Header, Protocol};
 use crate::wire::udp;
 use core::fmt;
 use core::net::Ipv4Addr;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// How many events are kept until somebody takes them.
 pub const EVENTS: usize = 16;
@@ -169,9 +169,20 @@ pub(crate) enum Turn {
 }
 
 impl Interface {
-    /// Notes whether the link is up. When it comes up, our addresses are claimed anew.
+    /// Notes whether the link is up. When it comes up, our addresses are claimed anew: those that are to be
+    /// probed for are not used before that is done. What was on its way out when it went down is given up.
     pub fn set_link(&mut self, up: bool) {
-        self.claims.set_link(up);
+        let lost_addresses = self.claims.set_link(up);
+        if !up {
+            self.large.clear();
+        }
+        if lost_addresses {
+            let mut vid = self.claims.next_vlan(None);
+            while let Some(one) = vid {
+                self.update_addresses(one);
+                vid = self.claims.next_vlan(vid);
+            }
+        }
     }
 
     /// The oldest event that nobody took yet.
@@ -210,10 +221,17 @@ impl Interface {
         !self.large.is_empty()
     }
 
-    /// Queues up to `budget` fragments. Returns whether any was queued, so that doorbells are to be rung.
+    /// Queues up to `budget` fragments. Returns whether any was queued, so that doorbells are to be rung. A
+    /// datagram whose device was taken down or away meanwhile is given up.
     pub fn send_large(&mut self, device: &mut impl Device, budget: usize) -> bool {
         let mut queued = false;
         for _ in 0..budget {
+            if let Some(vid) = self.large.next_vid()
+                && !self.vlans.is_up(vid)
+            {
+                self.large.drop_next();
+                continue;
+            }
             let Some((vid, length)) = self.large.send_next(device) else {
                 break;
             };
@@ -244,14 +262,22 @@ impl Interface {
         let Some(vlan_device) = self.vlans.device_mut(vid) else {
             return false;
         };
-        if !self.icmp_errors.permit(zero.octets, &arrival, vlan_device) {
+        let mtu = usize::from(vlan_device.mtu());
+        let is_ours = Ipv4Header::ref_from_prefix(zero.octets).is_ok_and(|(header, _)| {
+            let destination = header.destination();
+            vlan_device.owns(destination) || vlan_device.is_group(destination)
+        });
+        if !is_ours
+            || !icmp_error::fits(zero.octets, mtu)
+            || !self.icmp_errors.permit(zero.octets, &arrival, vlan_device)
+        {
             return false;
         }
         let header = FrameHeader::answering(&arrival, self.mac, EtherType::IPV4);
         let problem = Problem::ReassemblyTimeExceeded;
         let mut length = 0;
         let queued = device.transmit(|buffer| {
-            let octets = icmp_error::compose(header.write(buffer), zero.octets, problem);
+            let octets = icmp_error::compose(header.write(buffer), zero.octets, mtu, problem);
             length = header.length().saturating_add(octets.unwrap_or(0));
             length
         });
@@ -341,6 +367,7 @@ impl Interface {
                         permanent,
                     });
                 }
+                let frame = frame.filter(|_| self.vlans.is_up(vid));
                 let Some(frame) = frame else { return false };
                 let queued = device.transmit(|buffer| copy(buffer, frame)).is_ok();
                 let length = frame.len();
@@ -377,6 +404,11 @@ impl Interface {
         let Ok(hop) = self.routes.next_hop_in(vid, address) else {
             return false;
         };
+        let mut vlan_device = self.vlans.device(vid).into_iter();
+        let owns_source = vlan_device.any(|device| device.owns(hop.source));
+        if !owns_source || !self.vlans.is_up(vid) {
+            return false;
+        }
         let packet = ArpPacket::request(self.mac, hop.source, address);
         self.send_arp(device, vid, to, &packet)
     }
@@ -392,8 +424,7 @@ impl Interface {
         let header = FrameHeader {
             destination,
             source: self.mac,
-            vid,
-            priority: 0,
+            tag_control: FrameHeader::tag(vid, 0),
             ether_type: EtherType::ARP,
         };
         let length = header.length().saturating_add(size_of::<ArpPacket>());
@@ -492,8 +523,7 @@ impl<D: Device> Sender<'_, D> {
         let header = FrameHeader {
             destination: destination.unwrap_or_default(),
             source: self.mac,
-            vid: hop.vid,
-            priority: to.priority,
+            tag_control: FrameHeader::tag(hop.vid, to.priority),
             ether_type: EtherType::IPV4,
         };
         let compose = |place: &mut [u8]| {

@@ -31,7 +31,7 @@ pub struct Envelope<'a> {
     pub is_group: bool,
     /// With what time to live it arrived.
     pub time_to_live: u8,
-    /// In which frame; for one that came in pieces, the last of them.
+    /// In which frame; for one that came in pieces the first of them, but when the last was seen.
     pub arrival: &'a Arrival,
     /// Whether an answer could be sent.
     pub can_answer: bool,

@@ -252,13 +252,13 @@ fn a_message_is_written_in_place_and_elsewhere_octet_for_octet() {
     let octets = asked().octets();
     let mut frame = [0xee; 100];
     frame[..octets.len()].copy_from_slice(&octets);
-    let length = compose_in_place(&mut frame, octets.len(), Problem::PortUnreachable);
+    let length = compose_in_place(&mut frame, octets.len(), 1500, Problem::PortUnreachable);
     assert_eq!(length, Some(60));
     assert_eq!(frame[..60], PORT_UNREACHABLE);
     assert_eq!(frame[60..], [0xee; 40]);
 
     let mut buffer = [0xee; 100];
-    let length = compose(&mut buffer, &octets, Problem::PortUnreachable);
+    let length = compose(&mut buffer, &octets, 1500, Problem::PortUnreachable);
     assert_eq!(length, Some(60));
     assert_eq!(buffer, frame);
 }
@@ -273,11 +273,11 @@ fn as_much_of_the_datagram_as_fits_in_576_octets_is_returned_rfc_1812_section_4_
         .octets();
         let mut frame = vec![0xee; 2030];
         frame[..octets.len()].copy_from_slice(&octets);
-        let length = compose_in_place(&mut frame, octets.len(), Problem::ProtocolUnreachable);
+        let length = compose_in_place(&mut frame, octets.len(), 1500, Problem::ProtocolUnreachable);
         assert_eq!(length, Some(expected), "{payload} octets of data");
         assert_eq!(frame[28..expected], octets[..expected - 28]);
         let mut buffer = vec![0xee; 2030];
-        let length = compose(&mut buffer, &octets, Problem::ProtocolUnreachable);
+        let length = compose(&mut buffer, &octets, 1500, Problem::ProtocolUnreachable);
         assert_eq!(length, Some(expected));
         assert_eq!(buffer[..expected], frame[..expected]);
     }
@@ -298,12 +298,12 @@ fn the_header_and_eight_octets_are_the_least_rfc_1122_section_3_2_2() {
         (least + 1, Some(97)),
     ] {
         let mut buffer = vec![0xee; room];
-        let length = compose(&mut buffer, &octets, Problem::PortUnreachable);
+        let length = compose(&mut buffer, &octets, 1500, Problem::PortUnreachable);
         assert_eq!(length, expected, "room for {room} octets");
         let mut frame = vec![0xee; room];
         frame[..octets.len()].copy_from_slice(&octets);
         let before = frame.clone();
-        let length = compose_in_place(&mut frame, octets.len(), Problem::PortUnreachable);
+        let length = compose_in_place(&mut frame, octets.len(), 1500, Problem::PortUnreachable);
         assert_eq!(length, expected);
         if expected.is_none() {
             assert_eq!(buffer, vec![0xee; room]);
@@ -317,7 +317,7 @@ fn the_header_and_eight_octets_are_the_least_rfc_1122_section_3_2_2() {
     }
     .octets();
     let mut buffer = [0; 51];
-    let length = compose(&mut buffer, &short, Problem::PortUnreachable);
+    let length = compose(&mut buffer, &short, 1500, Problem::PortUnreachable);
     assert_eq!(length, Some(51));
     assert_eq!(buffer[28..], short);
 }
@@ -357,7 +357,7 @@ proptest! {
         let octets = Asked { options: vec![1; words * 4], payload, ..asked() }.octets();
         let mut frame = vec![0xee; 2030];
         frame[..octets.len()].copy_from_slice(&octets);
-        let length = compose_in_place(&mut frame, octets.len(), problem).expect("room");
+        let length = compose_in_place(&mut frame, octets.len(), 1500, problem).expect("room");
         let ip = Ipv4Slice::from_slice(&frame[..length]).expect("a sound datagram");
         let header = ip.header().to_header();
         prop_assert_eq!(header.calc_header_checksum(), header.header_checksum);
@@ -382,7 +382,7 @@ proptest! {
     fn about_what_we_send_none_is_ever_sent(problem in any_problem()) {
         let octets = asked().octets();
         let mut buffer = [0; 100];
-        let length = compose(&mut buffer, &octets, problem).expect("room");
+        let length = compose(&mut buffer, &octets, 1500, problem).expect("room");
         prop_assert_eq!(gate(&buffer[..length], false), Err(Suppressed::AboutIcmpError));
     }
 
@@ -395,13 +395,13 @@ proptest! {
     ) {
         let _ = gate(&octets, false);
         let mut frame = octets.clone();
-        if let Some(written) = compose_in_place(&mut frame, length, problem) {
+        if let Some(written) = compose_in_place(&mut frame, length, 1500, problem) {
             prop_assert!(written <= frame.len());
         } else {
             prop_assert_eq!(&frame, &octets);
         }
         let mut buffer = vec![0; room];
-        if let Some(written) = compose(&mut buffer, &octets, problem) {
+        if let Some(written) = compose(&mut buffer, &octets, 1500, problem) {
             prop_assert!(written <= room);
         } else {
             prop_assert_eq!(buffer, vec![0; room]);

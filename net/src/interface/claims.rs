@@ -128,18 +128,30 @@ impl Claims {
             .map(|given| given.cidr)
     }
 
-    /// Notes whether the link is up. When it comes up, each address is claimed anew.
-    pub fn set_link(&mut self, up: bool) {
+    /// Notes whether the link is up. When it comes up, each address is claimed anew. Returns whether any is no
+    /// longer usable until that is done.
+    pub fn set_link(&mut self, up: bool) -> bool {
+        let mut any_lost = false;
         if up && !self.link_is_up {
             for given in &mut self.given {
                 given.knows_link = false;
             }
         } else if !up && self.link_is_up {
             for given in &mut self.given {
+                let was_usable = given.claim.is_usable();
                 given.claim.link_down();
+                any_lost |= was_usable != given.claim.is_usable();
             }
         }
         self.link_is_up = up;
+        any_lost
+    }
+
+    /// The first VLAN behind `vid` that was given an address, or the first of all.
+    pub fn next_vlan(&self, vid: Option<u16>) -> Option<u16> {
+        let behind = |given: &Given| vid.is_some_and(|vid| given.vid <= vid);
+        let place = self.given.partition_point(behind);
+        Some(self.given.get(place)?.vid)
     }
 
     /// What one address has to say at `now`, another one each time. `random` is any number that differs

@@ -266,14 +266,13 @@ impl Interface {
         self.claims.set_start(start);
     }
 
-    /// Makes the device of VLAN `vid`, the routes and the screen agree with the claims.
+    /// Makes the device of VLAN `vid`, the routes and the screen agree with the claims. Routes stay while an
+    /// address is probed for; nothing leaves from it before it is usable.
     pub(crate) fn update_addresses(&mut self, vid: u16) {
-        let mut usable = heapless::Vec::new();
-        for cidr in self.claims.usable_of_vlan(vid) {
-            // No more were taken.
-            let _ = usable.push(cidr);
-        }
-        self.routes.connect(vid, &usable);
+        // No more were taken than there is room for.
+        let given: heapless::Vec<_, ADDRESSES_PER_DEVICE> = self.claims.of_vlan(vid).collect();
+        self.routes.connect(vid, &given);
+        let usable = self.claims.usable_of_vlan(vid).collect();
         self.vlans.set_addresses(vid, usable);
         self.update_screen();
     }
@@ -430,7 +429,8 @@ mod tests {
         let set_filter = |card: &mut Interface, on| {
             card.set_vlan_filter(if on { filter.clone() } else { VlanSet::new() });
         };
-        let switches: [&dyn Fn(&mut Interface, bool); 4] = [
+        type Switch<'a> = &'a dyn Fn(&mut Interface, bool);
+        let switches: [Switch<'_>; 4] = [
             &|card, on| card.set_up(42, on).expect("is there"),
             &|card, on| card.set_up(0, on).expect("is there"),
             &|card, on| card.set_oob_port(42, on).expect("is there"),

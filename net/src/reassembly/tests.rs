@@ -80,6 +80,7 @@ impl Sent {
             vid: self.vid,
             priority: 5,
             drop_eligible: false,
+            is_tagged: true,
             source_mac: MacAddress([2, 0, 0, 0, 0, 9]),
             link_broadcast: false,
             seen: at(self.time),

@@ -22,14 +22,19 @@ use crate::wire::icmpv4::{self, EchoHeader};
 use crate::wire::icmpv4_error::Problem;
 use crate::wire::ipv4::{self, Ipv4Header, Protocol};
 use crate::wire::ipv4_options::{self, OptionsError};
+use crate::wire::vlan::TaggedHeader;
 use zerocopy::FromBytes;
+
+/// The shortest frame that [`answer_usual`] can answer: an echo request without data.
+pub(super) const SHORTEST_USUAL_FRAME: usize =
+    size_of::<TaggedHeader>() + ipv4::HEADER_LENGTH + icmpv4::HEADER_LENGTH;
 
 /// Answers what nearly every datagram to an appliance like this is, in a frame to us alone: a sound
 /// echo request, whole, without options, to an address of ours. Anything else it leaves as it is, to
 /// [`Ipv4Context::answer_any`]; which of the conditions failed does not matter here, and so neither does
 /// their order. (This one has been measured: the checksums last, the header's last of all, which the
 /// compiler would otherwise keep in registers that it needs.)
-#[inline]
+#[inline(always)]
 pub(super) fn answer_usual(
     payload: &mut [u8],
     device: &VlanDevice,
@@ -66,7 +71,7 @@ pub(super) struct Ipv4Context<'interface> {
 
 /// What answering a datagram needs when all of it is there.
 pub(super) struct Host<'interface> {
-    /// In which frame it came; for one that came in pieces, the first of them.
+    /// In which frame it came; for one that came in pieces the first of them, but when the last was seen.
     pub arrival: Arrival,
     /// Our station address.
     pub own: MacAddress,
@@ -106,7 +111,7 @@ impl Ipv4Context<'_> {
                 let Some(problem) = host.problem(datagram, reason) else {
                     return Err(reason.into());
                 };
-                let octets = icmp_error::compose_in_place(room, total_length, problem);
+                let octets = icmp_error::compose_in_place(room, total_length, mtu, problem);
                 Err(reported(reason, octets))
             }
         }
@@ -132,11 +137,20 @@ impl Ipv4Context<'_> {
             Ok(Outcome::Incomplete) => return Err(Reason::FragmentTaken.into()),
             Ok(Outcome::Complete(whole)) => whole,
         };
-        host.arrival = whole.arrival;
-        host.can_answer &= large.has_room();
-        let length = whole.datagram().len();
-        match host.answer_whole(whole.room(), length, MAXIMUM_DATAGRAM) {
-            Ok(octets) if octets <= usize::from(host.device.mtu()) => {
+        // It is here since its last fragment is, and what is limited is what is answered now.
+        host.arrival = Arrival {
+            seen: host.arrival.seen,
+            ..whole.arrival
+        };
+        let (length, mtu) = (whole.datagram().len(), usize::from(host.device.mtu()));
+        let largest = if large.has_room() {
+            MAXIMUM_DATAGRAM
+        } else {
+            host.can_answer &= length <= mtu;
+            mtu
+        };
+        match host.answer_whole(whole.room(), length, largest) {
+            Ok(octets) if octets <= mtu => {
                 let answer = whole.room().get(..octets);
                 let (answer, place) = answer
                     .zip(room.get_mut(..octets))
@@ -154,7 +168,7 @@ impl Ipv4Context<'_> {
                 let Some(problem) = host.problem(datagram, reason) else {
                     return Err(reason.into());
                 };
-                let octets = icmp_error::compose(room, datagram, problem);
+                let octets = icmp_error::compose(room, datagram, mtu, problem);
                 Err(reported(reason, octets))
             }
         }
@@ -282,7 +296,9 @@ impl Host<'_> {
             Reason::Ipv4Protocol => Problem::ProtocolUnreachable,
             _ => return None,
         };
-        let may_send = self.can_answer && self.errors.permit(datagram, &self.arrival, self.device);
+        let may_send = self.can_answer
+            && icmp_error::fits(datagram, usize::from(self.device.mtu()))
+            && self.errors.permit(datagram, &self.arrival, self.device);
         may_send.then_some(problem)
     }
 }

@@ -9,6 +9,8 @@ extern crate std;
 mod arp;
 mod datagrams;
 mod oracle;
+pub(crate) mod pieces;
+mod planes;
 mod properties;
 mod reasons;
 mod udp;
@@ -101,6 +103,7 @@ struct Delivery {
     length: usize,
     damage: Option<Damage>,
     can_answer: bool,
+    /// Nothing can wait, unless a test is about that.
     can_defer: bool,
 }
 
@@ -111,7 +114,7 @@ impl Delivery {
             length: octets.len(),
             damage: None,
             can_answer: true,
-            can_defer: true,
+            can_defer: false,
         }
     }
 
@@ -167,7 +170,7 @@ fn tally(card: &Interface) -> (u64, u64, Vec<u64>) {
     (counters.received(), counters.answered(), reasons)
 }
 
-/// Delivers a frame. Returns the answer, or the reason that was counted.
+/// Delivers a frame, and again if it was to wait. Returns the answer, or the reason that was counted.
 fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason> {
     const BEHIND: u8 = 0xee;
     let request = &delivery.octets;
@@ -176,13 +179,26 @@ fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason>
     let delivered = buffer;
     let (received, answered, reasons) = tally(card);
 
-    let verdict = card.reception(NOW, MILLISECONDS).receive(Received {
+    let mut verdict = card.reception(NOW, MILLISECONDS).receive(Received {
         buffer: &mut buffer,
         length: delivery.length,
         damage: delivery.damage,
         can_answer: delivery.can_answer,
         can_defer: delivery.can_defer,
     });
+    if verdict == Verdict::Defer {
+        assert!(delivery.can_defer && delivery.damage.is_none());
+        assert_eq!(buffer, delivered, "a frame that waits was altered");
+        assert_eq!(card.counters().waiting(), 1);
+        let mut reception = card.deferred_reception(NOW, MILLISECONDS);
+        verdict = reception.receive(Received {
+            buffer: &mut buffer,
+            length: delivery.length,
+            damage: None,
+            can_answer: delivery.can_answer,
+            can_defer: false,
+        });
+    }
 
     let (received_now, answered_now, reasons_now) = tally(card);
     assert_eq!(received_now, received + 1);
@@ -217,7 +233,7 @@ fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason>
             assert_eq!(buffer, delivered, "a frame without answer was altered");
             Err(moved_reason(&reasons, &reasons_now))
         }
-        Verdict::Defer => panic!("an in-band frame"),
+        Verdict::Defer => panic!("a frame that waited was deferred again"),
     }
 }
 

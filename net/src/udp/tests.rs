@@ -31,6 +31,7 @@ pub(crate) const ARRIVAL: Arrival = Arrival {
     vid: Some(42),
     priority: 5,
     drop_eligible: true,
+    is_tagged: true,
     source_mac: MacAddress([2, 0, 0, 0, 0, 9]),
     link_broadcast: false,
     seen: Instant::from_ticks(3_500_000_000),

@@ -1,13 +1,7 @@
 //! IPv4 and ICMP, end to end: every size, every length that lies, every address that nobody has.
 
+use super::pieces::counting;
 use super::*;
-
-/// Octets that are no two times the same in a row.
-fn counting(length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|place| (place * 7 + place / 256) as u8)
-        .collect()
-}
 
 #[test]
 fn a_ping_of_every_size_is_answered_to_the_last_octet() {

@@ -39,10 +39,7 @@ const ECHOES: &[(Reason, &str, Spoil)] = &[
     (Reason::ServiceTag, "the tag is an old stacked tag", |frame| frame.put(at::TAG_PROTOCOL, &[0x91, 0x00])),
     (Reason::VlanNotInFilter, "the VLAN is not in the filter and has no device", |frame| frame.put(at::TAG_CONTROL, &[0x00, 41])),
     (Reason::DeviceDown, "the device of the VLAN is down", |frame| frame.put(at::TAG_CONTROL, &[0x00, 46])),
-    (Reason::InBandQueueFull, "the VLAN is in-band and nothing more can wait", |frame| {
-        frame.put(at::TAG_CONTROL, &[0x00, 45]);
-        frame.can_defer = false;
-    }),
+    (Reason::InBandQueueFull, "the VLAN is in-band and nothing more can wait", |frame| frame.put(at::TAG_CONTROL, &[0x00, 45])),
     (Reason::VlanNotInFilter, "the VLAN differs in its highest bit alone", |frame| frame.put(at::TAG_CONTROL, &[0x08, 42])),
     (Reason::VlanWithoutDevice, "the VLAN is in the filter but has no device", |frame| frame.put(at::TAG_CONTROL, &[0x00, 43])),
     (Reason::StackedTag, "a second customer tag follows", |frame| frame.put(at::ETHER_TYPE, &[0x81, 0x00])),
