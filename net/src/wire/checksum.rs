@@ -25,6 +25,16 @@ impl Checksum {
         Self((!fold(sum(octets))).to_ne_bytes())
     }
 
+    /// The checksum after a pair of octets at an even offset of what it covers became less by `amount`
+    /// (RFC 1141). Where nothing but zeros may be left, all ones come out, and zero or all ones can be right.
+    #[inline]
+    #[must_use]
+    pub const fn plus(self, amount: [u8; 2]) -> Self {
+        let (sum, carry) = u16::from_ne_bytes(self.0).overflowing_add(u16::from_ne_bytes(amount));
+        // What has just overflowed can take one more.
+        Self(sum.wrapping_add(carry as u16).to_ne_bytes())
+    }
+
     /// The checksum after pairs of octets, each at an even offset of what it covers, changed from
     /// what stands first to what stands second (RFC 1624, equation 3: the one form that is right when
     /// the result is zero). What it covers must not have become all zeros: [`Checksum::ONES`] would
