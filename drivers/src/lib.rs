@@ -18,4 +18,5 @@ pub mod exchange;
 pub mod mmio;
 pub mod pci;
 pub mod registers;
+pub mod supervision;
 pub mod virtio;

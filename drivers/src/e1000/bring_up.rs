@@ -10,6 +10,8 @@ use pollux_net::device::Link;
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::{EtherType, MacAddress};
 
+use super::cards::{Eeprom, Quirks};
+use super::recovery::Recovery;
 use super::registers::*;
 use super::ring::{Placement, ReceiveRing, TransmitRing};
 use super::statistics::Statistics;
@@ -37,6 +39,8 @@ const RECEIVE_THRESHOLDS: u32 = 1 << 24 | 1 << 16;
 /// The same for sent ones; a write-back threshold other than 0 corrupts descriptors on some cards
 /// (82540EM SDM §13.4.43: GRAN, WTHRESH 0; 82543GC erratum 35).
 const TRANSMIT_THRESHOLDS: u32 = 1 << 24;
+/// On cards with [`Quirks::COMPLETIONS`], a bit next to them that must be set.
+const COUNT_DESCRIPTORS: u32 = 1 << 22;
 /// 0 is not allowed there (82540EM SDM §13.4.41); no descriptor asks for the delay anyway.
 const SHORTEST_TRANSMIT_DELAY: u32 = 1;
 
@@ -73,26 +77,13 @@ impl<R: RegisterAccess> Quiet<R> {
     ) -> Result<Self, E1000Error> {
         let mut registers = Registers(registers);
         refuse_gone(&registers)?;
-
-        registers.write(IMC, u32::MAX);
-        registers.write(RCTL, ReceiveControl::empty());
-        registers.write(TCTL, TransmitControl::PSP);
-        registers.flush();
+        stop(card, &mut registers);
         delay(SETTLE_MICROSECONDS);
-
-        let control = registers.read(CTRL);
-        registers.write(CTRL, control | Control::RST);
+        request_reset(card, &mut registers);
         delay(RELOAD_MICROSECONDS);
         wait_for_reset(&registers, &mut delay)?;
-
-        // The card is not to answer ARP requests itself, nor to keep them from us. Then once more
-        // what the reset may have brought back.
-        let management = registers.read(MANC);
-        registers.write(MANC, management - Management::ARP_EN);
-        registers.write(IMC, u32::MAX);
-        let _ = registers.read(ICR);
-
-        let mac_address = read_mac_address(&mut registers, &mut delay)?;
+        calm(card, &mut registers);
+        let mac_address = read_mac_address(card, &mut registers, &mut delay)?;
         Ok(Self {
             card,
             registers,
@@ -110,43 +101,92 @@ impl<R: RegisterAccess> Quiet<R> {
     ///
     /// [`E1000Error`], when `memory` has no room for [`E1000::MEMORY`] octets, or the card is gone.
     pub fn start(self, memory: &mut DmaRegion, vlans: &VlanSet) -> Result<E1000<R>, E1000Error> {
-        let Self {
-            card,
-            mut registers,
-            mac_address,
-        } = self;
-        let receive = ReceiveRing::new(memory)?;
-        let transmit = TransmitRing::new(memory)?;
-        let exchange = Exchange::new(memory)?;
+        let mut device = E1000 {
+            receive: ReceiveRing::new(memory)?,
+            transmit: TransmitRing::new(memory)?,
+            link: Link::default(),
+            runs: false,
+            exchange: Exchange::new(memory)?,
+            statistics: Statistics::start(&self.registers),
+            registers: self.registers,
+            card: self.card,
+            mac_address: self.mac_address,
+            vlans: vlans.clone(),
+            recovery: Recovery::default(),
+        };
+        device.attach()?;
+        Ok(device)
+    }
+}
 
-        set_link_up(&mut registers);
-        disable_what_is_not_used(&mut registers);
-        set_filters(&mut registers, mac_address, vlans);
-        set_rings(&mut registers, &receive, &transmit);
-        let statistics = Statistics::start(&registers);
-        refuse_gone(&registers)?;
-
+impl<R: RegisterAccess> E1000<R> {
+    /// Brings the card, which has been reset and whose rings begin at their first slots, to work. Done
+    /// again after each reset.
+    ///
+    /// # Errors
+    ///
+    /// [`E1000Error::Gone`], when the card is gone.
+    pub(super) fn attach(&mut self) -> Result<(), E1000Error> {
+        let (card, registers) = (self.card, &mut self.registers);
+        set_link_up(registers);
+        disable_what_is_not_used(card, registers);
+        set_filters(card, registers, self.mac_address, &self.vlans);
+        set_rings(card, registers, &self.receive, &self.transmit);
+        refuse_gone(registers)?;
         registers.write(TIPG, COPPER_GAP);
         registers.write(TCTL, TRANSMIT);
         // Once, and last: QEMU's model receives nothing for a second after any write to it.
         registers.write(RCTL, RECEIVE);
         registers.flush();
-
-        let mut device = E1000 {
-            registers,
-            receive,
-            transmit,
-            link: Link::default(),
-            exchange,
-            gone: false,
-            card,
-            mac_address,
-            vlans: vlans.clone(),
-            statistics,
-        };
-        device.read_link();
-        Ok(device)
+        self.runs = true;
+        self.link = self.registers.read(STATUS).link();
+        Ok(())
     }
+}
+
+/// Keeps the card from receiving, sending and interrupting. What is under way may take
+/// [`SETTLE_MICROSECONDS`] to finish.
+pub(super) fn stop<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
+    registers.write(IMC, u32::MAX);
+    registers.write(RCTL, ReceiveControl::empty());
+    registers.write(TCTL, TransmitControl::PSP);
+    if card.has(Quirks::EXPRESS) {
+        let control = registers.read(CTRL);
+        registers.write(CTRL, control | Control::GIO_MASTER_DISABLE);
+    }
+    if card.has(Quirks::PHY_SEMAPHORE) {
+        // Firmware that does not let go of it within that time has lost it.
+        let control = registers.read(EXTCNF_CTRL);
+        registers.write(EXTCNF_CTRL, control | PHY_IS_OURS);
+    }
+    registers.flush();
+}
+
+/// Resets the card, which has been stopped. It takes [`RELOAD_MICROSECONDS`] and longer.
+pub(super) fn request_reset<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
+    if card.has(Quirks::EXPRESS) && registers.read(STATUS).contains(Status::GIO_MASTER_ENABLE) {
+        log::warn!("{}: it is still reaching for memory when reset", card.name);
+    }
+    let control = registers.read(CTRL);
+    registers.write(CTRL, control | Control::RST);
+}
+
+/// Whether the reset has ended.
+pub(super) fn is_reset<R: RegisterAccess>(registers: &Registers<R>) -> bool {
+    !registers.read(CTRL).contains(Control::RST)
+}
+
+/// What the reset may have brought back is taken away: interrupts, and the card's own answers to ARP
+/// requests, which would be kept from us.
+pub(super) fn calm<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
+    if card.has(Quirks::PHY_SEMAPHORE) {
+        let control = registers.read(EXTCNF_CTRL);
+        registers.write(EXTCNF_CTRL, control & !PHY_IS_OURS);
+    }
+    let management = registers.read(MANC);
+    registers.write(MANC, management - Management::ARP_EN);
+    registers.write(IMC, u32::MAX);
+    let _ = registers.read(ICR);
 }
 
 /// All ones in a register that cannot hold them: nothing answers there.
@@ -162,7 +202,7 @@ fn wait_for_reset<R: RegisterAccess>(
     delay: &mut impl FnMut(u32),
 ) -> Result<(), E1000Error> {
     for _ in 0..RESET_POLLS {
-        if !registers.read(CTRL).contains(Control::RST) {
+        if is_reset(registers) {
             return Ok(());
         }
         delay(RESET_POLL_MICROSECONDS);
@@ -174,6 +214,7 @@ fn wait_for_reset<R: RegisterAccess>(
 /// The address that the card filters by already, or else the one in its EEPROM (words 0 to 2, the
 /// first octet lowest: 82540EM SDM §5.6.1).
 fn read_mac_address<R: RegisterAccess>(
+    card: &Card,
     registers: &mut Registers<R>,
     delay: &mut impl FnMut(u32),
 ) -> Result<MacAddress, E1000Error> {
@@ -185,7 +226,16 @@ fn read_mac_address<R: RegisterAccess>(
     if high & ADDRESS_VALID != 0 && loaded.is_station() {
         return Ok(loaded);
     }
-    let mut read = |word| read_eeprom(registers, word, delay).map(u16::to_le_bytes);
+    let (shift, done) = match card.eeprom {
+        Eeprom::Early => (8, EepromRead::DONE_EARLY),
+        Eeprom::Late => (2, EepromRead::DONE_LATE),
+        Eeprom::None => return Err(E1000Error::InvalidMacAddress(loaded)),
+    };
+    let mut read = |word: u8| {
+        let address = EepromRead::from_bits_retain(u32::from(word) << shift);
+        registers.write(EERD, address | EepromRead::START);
+        read_eeprom(registers, word, done, delay).map(u16::to_le_bytes)
+    };
     let ([a, b], [c, d], [e, f]) = (read(0)?, read(1)?, read(2)?);
     let stored = MacAddress([a, b, c, d, e, f]);
     if stored.is_station() {
@@ -195,16 +245,16 @@ fn read_mac_address<R: RegisterAccess>(
     }
 }
 
+/// Waits for the word that was asked for.
 fn read_eeprom<R: RegisterAccess>(
-    registers: &mut Registers<R>,
+    registers: &Registers<R>,
     word: u8,
+    done: EepromRead,
     delay: &mut impl FnMut(u32),
 ) -> Result<u16, E1000Error> {
-    let address = EepromRead::from_bits_retain(u32::from(word) << 8);
-    registers.write(EERD, address | EepromRead::START);
     for _ in 0..EEPROM_POLLS {
         let answer = registers.read(EERD);
-        if answer.contains(EepromRead::DONE) {
+        if answer.contains(done) {
             return Ok((answer.bits() >> 16) as u16);
         }
         delay(EEPROM_POLL_MICROSECONDS);
@@ -220,17 +270,29 @@ fn set_link_up<R: RegisterAccess>(registers: &mut Registers<R>) {
 }
 
 /// Flow control, interrupts and their delays, throttles, checksums, waking up.
-fn disable_what_is_not_used<R: RegisterAccess>(registers: &mut Registers<R>) {
+fn disable_what_is_not_used<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
     for register in [
         FCAL, FCAH, FCT, FCTTV, FCRTL, FCRTH, ITR, RDTR, RADV, TADV, AIT, RXCSUM, WUC, WUFC,
     ] {
         registers.write(register, 0);
     }
     registers.write(TIDV, SHORTEST_TRANSMIT_DELAY);
+    if card.has(Quirks::EXPRESS) {
+        registers.write(RFCTL, NO_PARSING);
+    }
+    if card.has(Quirks::COMPLETIONS) {
+        let control = registers.read(CTRL_EXT);
+        registers.write(CTRL_EXT, control & !(1 << 23) | 1 << 22);
+        let control = registers.read(GCR);
+        registers.write(GCR, control | 1 << 22);
+        let control = registers.read(GCR2);
+        registers.write(GCR2, control | 1);
+    }
 }
 
 /// Our address, no others, no groups; and the VLANs. VET must be written: only some models preset it.
 fn set_filters<R: RegisterAccess>(
+    card: &Card,
     registers: &mut Registers<R>,
     mac_address: MacAddress,
     vlans: &VlanSet,
@@ -238,19 +300,49 @@ fn set_filters<R: RegisterAccess>(
     let [a, b, c, d, e, f] = mac_address.0;
     let low = u32::from_le_bytes([a, b, c, d]);
     let high = u32::from_le_bytes([e, f, 0, 0]) | ADDRESS_VALID;
-    for (index, (low_register, high_register)) in RAL.iter().zip(RAH.iter()).enumerate() {
+    let addresses = RAL.iter().zip(RAH.iter()).take(card.receive_addresses);
+    for (index, (low_register, high_register)) in addresses.enumerate() {
         let (low, high) = if index == 0 { (low, high) } else { (0, 0) };
         registers.write(low_register, low);
         registers.flush();
         registers.write(high_register, high);
         registers.flush();
     }
-    registers.write_table(&MTA, core::iter::repeat(0));
-    registers.write_table(&VFTA, vlans.words_u32());
+    registers.write_table(&MTA, core::iter::repeat_n(0, card.multicast_words));
+    // In rising order, so that a quirk which changes the word before leaves each as it was written.
+    for (index, word) in vlans.words_u32().enumerate() {
+        write_vlan_word(card, registers, index, word);
+    }
     registers.write(VET, u32::from(EtherType::VLAN.0));
 }
 
+/// Writes one word of the VLAN table.
+pub(super) fn write_vlan_word<R: RegisterAccess>(
+    card: &Card,
+    registers: &mut Registers<R>,
+    index: usize,
+    word: u32,
+) {
+    let write = |registers: &mut Registers<R>, register, word| {
+        registers.write(register, word);
+        registers.flush();
+    };
+    let mut pair = VFTA.iter().skip(index & !1);
+    let (even, odd) = (pair.next(), pair.next());
+    match (even, odd) {
+        (Some(even), _) if index & 1 == 0 => write(registers, even, word),
+        (Some(even), Some(odd)) if card.has(Quirks::VLAN_WORDS_IN_PAIRS) => {
+            let before = registers.0.read(even.offset());
+            write(registers, odd, word);
+            write(registers, even, before);
+        }
+        (_, Some(odd)) => write(registers, odd, word),
+        _ => {}
+    }
+}
+
 fn set_rings<R: RegisterAccess>(
+    card: &Card,
     registers: &mut Registers<R>,
     receive: &ReceiveRing,
     transmit: &TransmitRing,
@@ -269,5 +361,10 @@ fn set_rings<R: RegisterAccess>(
     registers.write(TDLEN, length);
     registers.write(TDH, 0);
     registers.write(TDT, 0);
-    registers.write(TXDCTL, TRANSMIT_THRESHOLDS);
+    let counts = if card.has(Quirks::COMPLETIONS) {
+        COUNT_DESCRIPTORS
+    } else {
+        0
+    };
+    registers.write(TXDCTL, TRANSMIT_THRESHOLDS | counts);
 }

@@ -1,4 +1,9 @@
-//! The cards that this driver drives, by the numbers they have on the PCI bus.
+//! The cards that this driver drives, by the numbers they have on the PCI bus, and what sets each
+//! apart from its relatives.
+//!
+//! All that differs stands here; what is done about it is in `bring_up.rs`, in one place each.
+
+use bitflags::bitflags;
 
 /// A model of network card, and what sets it apart from its relatives.
 #[derive(Debug, PartialEq, Eq)]
@@ -9,16 +14,119 @@ pub struct Card {
     pub device: u16,
     /// Name for people.
     pub name: &'static str,
+    /// How its words are read from its EEPROM.
+    pub eeprom: Eeprom,
+    /// How many addresses it can be told to receive.
+    pub receive_addresses: usize,
+    /// How many words its table of groups has.
+    pub multicast_words: usize,
+    /// What must be done differently.
+    pub quirks: Quirks,
+}
+
+/// How a card's EEPROM is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eeprom {
+    /// The word's number from bit 8 on, done in bit 4 (82540EM SDM §13.4.4).
+    Early,
+    /// The word's number from bit 2 on, done in bit 1 (82574 datasheet §10.2.2.4, EERD).
+    Late,
+    /// There is none behind this register: what it holds is flash, and the address is loaded from it.
+    None,
+}
+
+bitflags! {
+    /// What must be done differently for a card.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Quirks: u8 {
+        /// A write to a word of the VLAN table with an odd number changes the one before, too: that one
+        /// is written again (82544 erratum; as Intel's own driver does).
+        const VLAN_WORDS_IN_PAIRS = 1 << 0;
+        /// On PCI Express: it is told to stop reaching memory before it is reset, or the reset may hang
+        /// the bus (82574 datasheet §10.2.2.1, CTRL.GIO Master Disable); and its filters for IPv6 and
+        /// acknowledgments are off (82574 datasheet §10.2.5.3, RFCTL).
+        const EXPRESS = 1 << 1;
+        /// Bits that Intel's own driver for the 82571 to 82583 sets against what they come up with: the
+        /// descriptor count in the transmit ring's control, and those that keep completions from timing
+        /// out on an idle bus (82574 specification update; PCIe ASPM).
+        const COMPLETIONS = 1 << 2;
+        /// Software and firmware share the PHY by a semaphore, which is held across a reset (82574
+        /// datasheet §10.2.2.5, EXTCNF_CTRL).
+        const PHY_SEMAPHORE = 1 << 3;
+    }
 }
 
 const INTEL: u16 = 0x8086;
 
-/// Every card that is supported.
-pub const CARDS: &[Card] = &[Card {
-    vendor: INTEL,
-    device: 0x100e,
-    name: "82540EM",
-}];
+/// A card of the PCI and PCI-X family (82540EM SDM).
+const fn pci(device: u16, name: &'static str, quirks: Quirks) -> Card {
+    Card {
+        vendor: INTEL,
+        device,
+        name,
+        eeprom: Eeprom::Early,
+        receive_addresses: 16,
+        multicast_words: 128,
+        quirks,
+    }
+}
+
+/// A card on PCI Express with an EEPROM of its own (82574 datasheet).
+const fn express(device: u16, name: &'static str) -> Card {
+    Card {
+        vendor: INTEL,
+        device,
+        name,
+        eeprom: Eeprom::Late,
+        receive_addresses: 16,
+        multicast_words: 128,
+        quirks: Quirks::EXPRESS
+            .union(Quirks::COMPLETIONS)
+            .union(Quirks::PHY_SEMAPHORE),
+    }
+}
+
+/// The part of a chip set that is a network card (I217 and I218 datasheets): the further receive
+/// addresses belong to its firmware, and the table of groups is smaller.
+const fn chip_set(device: u16, name: &'static str) -> Card {
+    Card {
+        vendor: INTEL,
+        device,
+        name,
+        eeprom: Eeprom::None,
+        receive_addresses: 1,
+        multicast_words: 32,
+        quirks: Quirks::EXPRESS.union(Quirks::PHY_SEMAPHORE),
+    }
+}
+
+/// Every card that is supported. `docs/nics.md` says which of them were tried, and on what.
+pub const CARDS: &[Card] = &[
+    pci(0x1008, "82544EI", Quirks::VLAN_WORDS_IN_PAIRS),
+    pci(0x100c, "82544GC", Quirks::VLAN_WORDS_IN_PAIRS),
+    pci(0x100d, "82544GC", Quirks::VLAN_WORDS_IN_PAIRS),
+    pci(0x100e, "82540EM", Quirks::empty()),
+    pci(0x100f, "82545EM", Quirks::empty()),
+    pci(0x1010, "82546EB", Quirks::empty()),
+    pci(0x1015, "82540EM", Quirks::empty()),
+    pci(0x1026, "82545GM", Quirks::empty()),
+    pci(0x1079, "82546GB", Quirks::empty()),
+    express(0x10d3, "82574L"),
+    express(0x10f6, "82574LA"),
+    express(0x150c, "82583V"),
+    chip_set(0x153a, "I217-LM"),
+    chip_set(0x153b, "I217-V"),
+    chip_set(0x155a, "I218-LM"),
+    chip_set(0x1559, "I218-V"),
+    chip_set(0x15a0, "I218-LM"),
+    chip_set(0x15a1, "I218-V"),
+    chip_set(0x15a2, "I218-LM"),
+    chip_set(0x15a3, "I218-V"),
+    chip_set(0x156f, "I219-LM"),
+    chip_set(0x1570, "I219-V"),
+    chip_set(0x15b7, "I219-LM"),
+    chip_set(0x15b8, "I219-V"),
+];
 
 impl Card {
     /// The card with these PCI numbers, if it is supported.
@@ -26,6 +134,11 @@ impl Card {
         CARDS
             .iter()
             .find(|card| (card.vendor, card.device) == (vendor, device))
+    }
+
+    /// Whether it has a quirk.
+    pub const fn has(&self, quirk: Quirks) -> bool {
+        self.quirks.contains(quirk)
     }
 }
 
@@ -36,7 +149,16 @@ mod tests {
     #[test]
     fn cards_are_found_by_both_their_numbers() {
         assert_eq!(Card::find(0x8086, 0x100e).unwrap().name, "82540EM");
-        assert_eq!(Card::find(0x8086, 0x100f), None);
+        assert_eq!(Card::find(0x8086, 0x1004), None);
         assert_eq!(Card::find(0x1af4, 0x100e), None);
+    }
+
+    #[test]
+    fn every_card_is_listed_once() {
+        for (index, card) in CARDS.iter().enumerate() {
+            let same = |other: &Card| (other.vendor, other.device) == (card.vendor, card.device);
+            assert!(!CARDS[index + 1..].iter().any(same), "{:#06x}", card.device);
+            assert!(card.receive_addresses > 0);
+        }
     }
 }

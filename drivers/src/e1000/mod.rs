@@ -15,6 +15,7 @@ mod cards;
 mod error;
 #[cfg(test)]
 mod model;
+mod recovery;
 pub mod registers;
 mod ring;
 mod statistics;
@@ -26,9 +27,10 @@ use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
 pub use bring_up::Quiet;
-pub use cards::{CARDS, Card};
+pub use cards::{CARDS, Card, Eeprom, Quirks};
 pub use error::E1000Error;
-use registers::{RDT, Registers, STATUS, Status, TDT, VFTA};
+use recovery::Recovery;
+use registers::{RDT, Registers, Status, TDT};
 use ring::{ReceiveRing, SLOTS, TransmitRing};
 pub use statistics::COUNTERS;
 use statistics::Statistics;
@@ -43,16 +45,18 @@ pub struct E1000<R> {
     // What the poll loop touches comes first.
     receive: ReceiveRing,
     transmit: TransmitRing,
+    /// Down while the card is gone or being reset.
     link: Link,
+    /// Whether the card may be using the rings.
+    runs: bool,
     exchange: Exchange,
     registers: Registers<R>,
-    /// Whether the registers read as all ones last time.
-    gone: bool,
     card: &'static Card,
     mac_address: MacAddress,
     /// What the card's filter table holds.
     vlans: VlanSet,
     statistics: Statistics,
+    recovery: Recovery,
 }
 
 impl<R> E1000<R> {
@@ -60,22 +64,6 @@ impl<R> E1000<R> {
     /// buffers, what aligning the first may skip, and the backlog.
     pub const MEMORY: usize =
         2 * (TABLE_ALIGNMENT + SLOTS * BUFFER_STRIDE) + TABLE_ALIGNMENT + Exchange::MEMORY;
-}
-
-impl<R: RegisterAccess> E1000<R> {
-    /// Reads the link's state and keeps it. A card that is gone is reported once, and has no link.
-    fn read_link(&mut self) {
-        let status = self.registers.read(STATUS);
-        if status.is_gone() && !self.gone {
-            log::error!(
-                "{} {}: its registers read as all ones, it is gone",
-                self.card.name,
-                self.mac_address
-            );
-        }
-        self.gone = status.is_gone();
-        self.link = status.link();
-    }
 }
 
 impl Status {
@@ -115,7 +103,11 @@ impl<R: RegisterAccess> Device for E1000<R> {
 
     #[inline]
     fn ready(&mut self, budget: usize) -> usize {
-        self.receive.ready(budget)
+        if self.runs {
+            self.receive.ready(budget)
+        } else {
+            0
+        }
     }
 
     #[inline]
@@ -149,6 +141,9 @@ impl<R: RegisterAccess> Device for E1000<R> {
 
     #[inline]
     fn ring_doorbells(&mut self) {
+        if !self.runs {
+            return;
+        }
         if let Some(tail) = self.transmit.take_tail() {
             self.registers.write(TDT, tail);
         }
@@ -157,8 +152,9 @@ impl<R: RegisterAccess> Device for E1000<R> {
         }
     }
 
+    /// Takes one step, too, of what it takes to bring a card back that does not work any more.
     fn refresh_link(&mut self) -> Link {
-        self.read_link();
+        self.supervise();
         self.link
     }
 
@@ -169,16 +165,20 @@ impl<R: RegisterAccess> Device for E1000<R> {
     }
 
     fn statistics(&self) -> impl Iterator<Item = Statistic> + '_ {
-        self.statistics.iter().chain(self.exchange.statistics())
+        let recovery = self.recovery.statistics();
+        self.statistics
+            .iter()
+            .chain(self.exchange.statistics())
+            .chain(recovery)
     }
 
-    /// Writes only what has changed. Neither direction stops meanwhile.
+    /// Writes only what has changed. Neither direction stops meanwhile. A card that is away gets it all
+    /// when it is back.
     fn set_vlan_filter(&mut self, set: &VlanSet) {
-        let changes = VFTA.iter().zip(self.vlans.words_u32().zip(set.words_u32()));
-        for (register, (old, new)) in changes {
-            if old != new {
-                self.registers.write(register, new);
-                self.registers.flush();
+        let words = self.vlans.words_u32().zip(set.words_u32());
+        for (index, (old, new)) in words.enumerate() {
+            if old != new && self.runs {
+                bring_up::write_vlan_word(self.card, &mut self.registers, index, new);
             }
         }
         self.vlans.clone_from(set);

@@ -74,6 +74,12 @@ pub(super) struct Model {
     pub(super) transmit_credit: usize,
     /// The EEPROM; `None` if it does not answer.
     pub(super) eeprom: Option<[u8; 6]>,
+    /// The EEPROM is read as on the 82574.
+    pub(super) late_eeprom: bool,
+    /// The card is on PCI Express: a reset hangs unless it was told to leave memory alone.
+    pub(super) express: bool,
+    /// A write to an odd word of the VLAN table spoils the one before, as on the 82544.
+    pub(super) words_in_pairs: bool,
     /// Descriptors are being overwritten behind the driver's back: it cannot be held to the rules
     /// that rest on what they say, and the model moves no octets to where they point.
     pub(super) lawless: bool,
@@ -117,6 +123,9 @@ impl Model {
             counters_stick: false,
             transmit_credit: usize::MAX,
             eeprom: Some(EEPROM_ADDRESS),
+            late_eeprom: false,
+            express: false,
+            words_in_pairs: false,
             lawless: false,
             queued: std::vec![None; SLOTS],
             offered: std::vec![None; SLOTS],
@@ -125,7 +134,8 @@ impl Model {
         model
     }
 
-    fn reset(&mut self) {
+    /// What a reset brings back.
+    pub(super) fn reset(&mut self) {
         self.registers.fill(0);
         self.set(MANC.offset(), Management::ARP_EN.bits());
         // Wired to a board: two pins are outputs that are high.
@@ -192,18 +202,25 @@ impl Model {
     }
 
     fn status(&self) -> u32 {
+        let left_alone = self.peek(CTRL.offset()) & 1 << 2 != 0;
+        let reaches_memory = u32::from(self.express && !left_alone) << 19;
         // 1,000 Mbit/s, full duplex.
-        0x8000_0081 | u32::from(self.link_up) << 1
+        0x8000_0081 | u32::from(self.link_up) << 1 | reaches_memory
     }
 
     fn eeprom_answer(&self, value: u32) -> u32 {
-        let (start, address) = (value & 1, (value >> 8 & 0xff) as usize);
+        let (shift, done) = if self.late_eeprom {
+            (2, 0x02)
+        } else {
+            (8, 0x10)
+        };
+        let (start, address) = (value & 1, (value >> shift & 0xff) as usize);
         match self.eeprom {
             Some(octets) if start == 1 && address < 3 => {
                 let word = u16::from_le_bytes([octets[2 * address], octets[2 * address + 1]]);
-                u32::from(word) << 16 | value & 0xff00 | 0x10
+                u32::from(word) << 16 | value & 0xff00 | done
             }
-            _ => value & !0x10,
+            _ => value & !done,
         }
     }
 
@@ -240,11 +257,18 @@ impl Model {
                 self.set(offset, value);
                 self.pump();
             }
+            0x5600..0x5800 if self.words_in_pairs && offset & 4 != 0 => {
+                self.set(offset - 4, value);
+                self.set(offset, value);
+            }
             _ => self.set(offset, value),
         }
     }
 
     fn control(&mut self, value: u32) {
+        if value & Control::RST.bits() != 0 && self.express {
+            assert!(value & 1 << 2 != 0, "reset while it may reach memory");
+        }
         if value & Control::RST.bits() == 0 || self.stuck_in_reset {
             self.set(CTRL.offset(), value);
         } else if self.reset_keeps_registers {
@@ -414,6 +438,10 @@ impl Model {
     pub(super) fn scribble(&mut self, receive: bool, index: u32, buffer: u64, fields: u64) {
         self.lawless = true;
         let base = if receive { RDBAL } else { TDBAL };
+        if self.peek(base.offset()) == 0 {
+            // Between a reset and the rings there is nothing to spoil.
+            return;
+        }
         for (half, value) in [(0, buffer), (8, fields)] {
             self.descriptor(&base, index, half)
                 .store(value, Ordering::Release);

@@ -29,6 +29,16 @@ pub const FCT: Register<u32> = Register::at(0x0030);
 pub const VET: Register<u32> = Register::at(0x0038);
 /// Flow control transmit timer value (82540EM SDM §13.4.12).
 pub const FCTTV: Register<u32> = Register::at(0x0170);
+/// Extended device control (82574 datasheet §10.2.2.3; 82540EM SDM §13.4.6).
+pub const CTRL_EXT: Register<u32> = Register::at(0x0018);
+/// Who may use the PHY, software or firmware (82574 datasheet §10.2.2.5).
+pub const EXTCNF_CTRL: Register<u32> = Register::at(0x0f00);
+/// Receive filters of PCI Express cards (82574 datasheet §10.2.5.3).
+pub const RFCTL: Register<u32> = Register::at(0x5008);
+/// PCI Express control (82574 datasheet §10.2.2.16).
+pub const GCR: Register<u32> = Register::at(0x5b00);
+/// More of it.
+pub const GCR2: Register<u32> = Register::at(0x5b64);
 /// Interrupt causes, cleared by reading (82540EM SDM §13.4.17).
 pub const ICR: Register<u32> = Register::at(0x00c0);
 /// Interrupt throttling (82540EM SDM §13.4.18).
@@ -96,6 +106,12 @@ pub const WUFC: Register<u32> = Register::at(0x5808);
 /// Management control (82540EM SDM table 13-2).
 pub const MANC: Register<Management> = Register::at(0x5820);
 
+/// In [`EXTCNF_CTRL`]: the PHY is software's (82574 datasheet §10.2.2.5).
+pub const PHY_IS_OURS: u32 = 1 << 5;
+/// In [`RFCTL`]: look at no acknowledgments of TCP, and at no extension headers of IPv6, over whose
+/// malformed ones the receiver of some cards hangs (82574 datasheet §10.2.5.3; as Intel's own driver).
+pub const NO_PARSING: u32 = 1 << 12 | 1 << 16 | 1 << 17;
+
 /// In [`RAH`]: compare this address with what arrives (82540EM SDM §13.5.3).
 pub const ADDRESS_VALID: u32 = 1 << 31;
 
@@ -105,6 +121,8 @@ bitflags! {
     pub struct Control: u32 {
         /// Full duplex, where it is not negotiated.
         const FD = 1 << 0;
+        /// On PCI Express: reach memory no more.
+        const GIO_MASTER_DISABLE = 1 << 2;
         /// Link reset.
         const LRST = 1 << 3;
         /// Take the speed from the PHY.
@@ -138,19 +156,23 @@ bitflags! {
         const FD = 1 << 0;
         /// Link up.
         const LU = 1 << 1;
+        /// On PCI Express: the card may reach memory, or still does.
+        const GIO_MASTER_ENABLE = 1 << 19;
         /// 100 Mbit/s, unless the next bit says otherwise; 10 Mbit/s where neither is set.
         const SPEED_100 = 1 << 6;
         /// 1,000 Mbit/s, whatever the bit before says.
         const SPEED_1000 = 1 << 7;
     }
 
-    /// What [`EERD`] holds, besides the address in bits 15:8 and the word read in bits 31:16.
+    /// What [`EERD`] holds, besides the address, whose place differs, and the word read in bits 31:16.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct EepromRead: u32 {
         /// Read the word at the address.
         const START = 1 << 0;
-        /// The word is there.
-        const DONE = 1 << 4;
+        /// The word is there, on cards of [`Eeprom::Late`](super::cards::Eeprom::Late).
+        const DONE_LATE = 1 << 1;
+        /// The word is there, on cards of [`Eeprom::Early`](super::cards::Eeprom::Early).
+        const DONE_EARLY = 1 << 4;
     }
 
     /// What [`RCTL`] holds. A buffer of 2,048 octets is the value 0 of BSIZE and BSEX.

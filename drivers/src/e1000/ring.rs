@@ -56,7 +56,11 @@ unsafe impl DeviceShared for Descriptor {}
 
 /// Descriptor done, in the second half of a descriptor of either kind (82540EM SDM §3.2.3.1,
 /// §3.3.3.2).
+///
+/// A transmit slot that was never used looks like one whose frame has gone out.
 const DONE: u64 = 1 << 32;
+/// A receive descriptor's second half before the card has filled it.
+const EMPTY: u64 = 0;
 
 /// Bits of the upper 32 of a receive descriptor's second half (82540EM SDM §3.2.3.1, §3.2.3.2). The
 /// length is in the lowest 16 of all.
@@ -97,6 +101,14 @@ impl Slots {
             buffers: memory.buffers()?,
             next: 0,
         })
+    }
+
+    /// Tells every descriptor's fields to be `fields`, and begins at the first slot.
+    fn restart(&mut self, fields: u64) {
+        self.next = 0;
+        for _ in 0..SLOTS {
+            self.advance(fields);
+        }
     }
 
     const fn placement(&self) -> Placement {
@@ -146,14 +158,20 @@ impl ReceiveRing {
     /// A ring with an empty buffer in every slot.
     pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
         let mut slots = Slots::new(memory)?;
-        for _ in 0..SLOTS {
-            slots.advance(0);
-        }
+        slots.restart(EMPTY);
         Ok(Self {
             slots,
             announced: 0,
             continued: false,
         })
+    }
+
+    /// Starts afresh, with an empty buffer in every slot, for a card that has been reset. What stood in
+    /// the ring is gone.
+    pub fn restart(&mut self) {
+        self.slots.restart(EMPTY);
+        self.announced = 0;
+        self.continued = false;
     }
 
     /// Where the ring lies.
@@ -243,7 +261,7 @@ impl exchange::Arrival for Arrival<'_> {
 
     #[inline]
     fn release(self) {
-        self.ring.slots.advance(0);
+        self.ring.slots.advance(EMPTY);
     }
 }
 
@@ -276,14 +294,24 @@ impl TransmitRing {
     /// A ring with nothing to send.
     pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
         let mut slots = Slots::new(memory)?;
-        // A slot that was never used looks like one whose frame has gone out.
-        for _ in 0..SLOTS {
-            slots.advance(DONE);
-        }
+        slots.restart(DONE);
         Ok(Self {
             slots,
             announced: 0,
         })
+    }
+
+    /// Starts afresh, with nothing to send, for a card that has been reset. What stood in the ring is
+    /// not sent.
+    pub fn restart(&mut self) {
+        self.slots.restart(DONE);
+        self.announced = 0;
+    }
+
+    /// Whether the card has not sent yet all that it was told of: whether the last of it is not done.
+    pub fn is_owed(&self) -> bool {
+        let last = self.slots.descriptors.entry(self.announced.wrapping_sub(1));
+        last.fields.load(Ordering::Relaxed) & DONE == 0
     }
 
     /// Where the ring lies.

@@ -14,15 +14,10 @@ use super::error::VirtioError;
 use super::features::Features;
 use super::split::{Breach, SplitQueue};
 use super::transport::{Status, Transport};
+use crate::supervision::{Faults, Progress};
 
-/// How many looks in a row must find a queue with work and without progress until the device is taken
-/// to hang: with twenty looks a second, two seconds. (A host may keep a device from sending for some
-/// time, as when its own queue is full.)
-const HANG_LOOKS: u32 = 40;
 /// How many looks a reset may take until it is asked for again: five seconds.
 const RESET_LOOKS: u32 = 100;
-/// Of this many faults each is said on the console, and then of as many one.
-const FAULTS_SAID: u64 = 10;
 
 /// Why a device had to be reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,50 +66,24 @@ pub struct Recovery {
     phase: Phase,
     transmit: Progress,
     control: Progress,
-    /// Times that the device was reset.
-    resets: u64,
-    /// Of these, those because it hung.
-    hangs: u64,
+    faults: Faults,
     /// Of these, those because it broke the rules.
     breaches: u64,
 }
 
-/// What a queue's progress was at the last look.
-#[derive(Debug, Default)]
-struct Progress {
-    position: u16,
-    looks: u32,
-}
-
-impl Progress {
-    /// Looks at the queue. Returns whether it hangs.
-    fn look(&mut self, queue: &SplitQueue) -> bool {
-        let position = queue.progress();
-        if !queue.is_owed() || position != self.position {
-            self.position = position;
-            self.looks = 0;
-            return false;
-        }
-        self.looks += 1;
-        self.looks >= HANG_LOOKS
-    }
+/// Whether a queue has work and makes no progress.
+fn hangs(progress: &mut Progress, queue: &SplitQueue) -> bool {
+    progress.hangs(queue.is_owed(), u32::from(queue.progress()))
 }
 
 impl Recovery {
     /// What happened so far.
     pub fn statistics(&self) -> impl Iterator<Item = Statistic> + use<> {
-        [
-            ("resets", self.resets),
-            ("tx_timeout_count", self.hangs),
-            ("protocol_errors", self.breaches),
-        ]
-        .map(|(name, value)| Statistic { name, value })
-        .into_iter()
-    }
-
-    /// Whether the fault that was counted last is to be said.
-    const fn is_said(&self) -> bool {
-        self.resets <= FAULTS_SAID || self.resets.is_multiple_of(FAULTS_SAID)
+        let breaches = Statistic {
+            name: "protocol_errors",
+            value: self.breaches,
+        };
+        self.faults.statistics().chain([breaches])
     }
 }
 
@@ -157,9 +126,9 @@ impl<T: Transport> VirtioNet<T> {
             return Some(Fault::WasReset(status));
         }
         let recovery = &mut self.recovery;
-        let sends_nothing = self.link.up && recovery.transmit.look(self.transmit.queue());
+        let sends_nothing = self.link.up && hangs(&mut recovery.transmit, self.transmit.queue());
         let obeys_nothing = self.features.contains(Features::CTRL_VQ)
-            && recovery.control.look(self.control.queue());
+            && hangs(&mut recovery.control, self.control.queue());
         (sends_nothing || obeys_nothing).then_some(Fault::Hangs)
     }
 
@@ -183,14 +152,11 @@ impl<T: Transport> VirtioNet<T> {
     fn reset(&mut self, fault: Fault) {
         self.stop();
         let recovery = &mut self.recovery;
-        recovery.resets = recovery.resets.saturating_add(1);
-        match fault {
-            Fault::Hangs => recovery.hangs = recovery.hangs.saturating_add(1),
-            Fault::Breach(_) => recovery.breaches = recovery.breaches.saturating_add(1),
-            Fault::NeedsReset | Fault::WasReset(_) | Fault::CameBack => {}
+        if let Fault::Breach(_) = fault {
+            recovery.breaches = recovery.breaches.saturating_add(1);
         }
         recovery.phase = Phase::Resets(0);
-        if recovery.is_said() {
+        if recovery.faults.count(fault == Fault::Hangs) {
             log::warn!("virtio-net {}: {fault}; resetting it", self.mac_address);
         }
         self.transport.write_status(Status::empty());
@@ -218,10 +184,9 @@ impl<T: Transport> VirtioNet<T> {
     fn give_up_for_now(&mut self, error: VirtioError) {
         self.stop();
         self.recovery.phase = Phase::Resets(0);
-        if self.recovery.is_said() {
+        if self.recovery.faults.count(false) {
             log::error!("virtio-net {}: not back at work: {error}", self.mac_address);
         }
-        self.recovery.resets = self.recovery.resets.saturating_add(1);
         self.transport.write_status(Status::empty());
     }
 }

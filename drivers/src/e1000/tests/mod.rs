@@ -2,6 +2,7 @@
 
 mod answers;
 mod bring_up;
+mod cards;
 mod damage;
 mod deferred;
 mod doorbells;
@@ -9,6 +10,7 @@ mod filters;
 mod link;
 mod overload;
 mod random;
+mod recovery;
 mod statistics;
 
 use core::cell::{RefCell, RefMut};
@@ -60,9 +62,20 @@ fn untouched_card() -> (Handle, Rc<TestMemory>) {
 
 /// Brings up a card on which `prepare` has left its traces.
 fn bring_up(prepare: impl FnOnce(&mut Model)) -> Result<Bench, E1000Error> {
+    bring_up_as(card(), prepare)
+}
+
+/// The same for a card of another kind.
+fn bring_up_as(card: &'static Card, prepare: impl FnOnce(&mut Model)) -> Result<Bench, E1000Error> {
     let (model, memory) = untouched_card();
-    prepare(&mut model.0.borrow_mut());
-    let quiet = Quiet::reset(card(), model.clone(), |_| ())?;
+    {
+        let mut model = model.0.borrow_mut();
+        model.late_eeprom = card.eeprom == Eeprom::Late;
+        model.express = card.has(Quirks::EXPRESS);
+        model.words_in_pairs = card.has(Quirks::VLAN_WORDS_IN_PAIRS);
+        prepare(&mut model);
+    }
+    let quiet = Quiet::reset(card, model.clone(), |_| ())?;
     let device = quiet.start(&mut memory.region(), &vlans(&[42]))?;
     let buffers = device.sorted_buffers();
     assert!(buffers.is_sorted_by(|a, b| a < b));
@@ -162,6 +175,14 @@ impl Bench {
 
     fn take_sent(&self) -> Vec<Vec<u8>> {
         core::mem::take(&mut self.model().sent)
+    }
+
+    /// A frame goes in, and comes out again.
+    fn assert_serves(&mut self) {
+        self.take_sent();
+        assert_eq!(self.model().receive(&frame(77)), Outcome::Delivered);
+        self.echo();
+        assert_eq!(self.take_sent(), [frame(77)]);
     }
 
     fn statistic(&mut self, name: &str) -> u64 {

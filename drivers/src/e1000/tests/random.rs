@@ -23,6 +23,8 @@ enum Event {
     Credit(usize),
     Link(bool),
     Gone(bool),
+    Look(u8),
+    SwitchedOff(bool),
     Statistics,
     Filter(u16),
 }
@@ -52,6 +54,8 @@ fn hostile() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => lawful(),
         1 => any::<bool>().prop_map(Event::Gone),
+        1 => (0_u8..60).prop_map(Event::Look),
+        1 => any::<bool>().prop_map(Event::SwitchedOff),
         2 => (any::<bool>(), any::<u8>(), any::<u64>(), any::<u64>())
             .prop_map(|(receive, index, buffer, fields)| {
                 Event::Scribble(receive, index, buffer, fields)
@@ -128,6 +132,20 @@ impl Bench {
             Event::Gone(gone) => {
                 self.model().gone = gone;
                 self.device.refresh_link();
+            }
+            Event::Look(times) => {
+                for _ in 0..times {
+                    self.device.refresh_link();
+                    self.check();
+                }
+            }
+            Event::SwitchedOff(receiver) => {
+                let register = if receiver {
+                    RCTL.offset()
+                } else {
+                    TCTL.offset()
+                };
+                self.model().set(register, 0);
             }
             Event::Statistics => self.device.refresh_statistics(),
             Event::Filter(vid) => self.device.set_vlan_filter(&vlans(&[42, vid])),

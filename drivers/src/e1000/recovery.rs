@@ -1,0 +1,155 @@
+//! Bringing back a card that does not work any more, a step for each look of housekeeping.
+//!
+//! A card is reset when it has frames to send and sends none, when it stopped receiving or sending
+//! without having been told to, and when it comes back after nothing had answered at its registers.
+//! While it is away its link is down: nothing is answered, and nothing is queued that would be sent,
+//! stale, when it comes back. Which buffers there are does not change.
+//!
+//! The steps are those of `bring_up.rs`; the looks between them take longer than the waits there.
+
+use core::fmt;
+
+use pollux_net::device::{Link, Statistic};
+
+use super::E1000;
+use super::bring_up::{calm, is_reset, request_reset, stop};
+use super::registers::{RCTL, ReceiveControl, STATUS, TCTL, TDH, TransmitControl};
+use crate::registers::RegisterAccess;
+use crate::supervision::{Faults, Progress};
+
+/// How many looks a reset may take until it is asked for again.
+const RESET_LOOKS: u32 = 20;
+
+/// Why a card had to be reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It has frames to send and makes no progress.
+    Hangs,
+    /// It does not receive, or does not send, though it was told to.
+    Stopped,
+    /// It came back after nothing had answered.
+    CameBack,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hangs => "it has frames to send and sends none",
+            Self::Stopped => "it was switched off, and not by us",
+            Self::CameBack => "it is there again",
+        })
+    }
+}
+
+/// Where the card stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// At work.
+    #[default]
+    Runs,
+    /// Told to stop.
+    Stops,
+    /// Told to reset, so many looks ago.
+    Resets(u32),
+    /// Nothing answers.
+    Gone,
+}
+
+/// How far the recovery of a card is, and what happened so far.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    phase: Phase,
+    transmit: Progress,
+    faults: Faults,
+}
+
+impl Recovery {
+    /// What happened so far.
+    pub fn statistics(&self) -> impl Iterator<Item = Statistic> + use<> {
+        self.faults.statistics()
+    }
+}
+
+impl<R: RegisterAccess> E1000<R> {
+    /// Looks after the card: one step.
+    pub(super) fn supervise(&mut self) {
+        let status = self.registers.read(STATUS);
+        match self.recovery.phase {
+            Phase::Gone if status.is_gone() => {}
+            _ if status.is_gone() => self.lose(),
+            Phase::Gone => self.stop_for(Fault::CameBack),
+            Phase::Runs => match self.find_fault() {
+                Some(fault) => self.stop_for(fault),
+                None => self.link = status.link(),
+            },
+            Phase::Stops => {
+                request_reset(self.card, &mut self.registers);
+                self.recovery.phase = Phase::Resets(0);
+            }
+            Phase::Resets(_) if is_reset(&self.registers) => self.resume(),
+            Phase::Resets(looks) if looks < RESET_LOOKS => {
+                self.recovery.phase = Phase::Resets(looks + 1);
+            }
+            Phase::Resets(_) => self.recovery.phase = Phase::Stops,
+        }
+    }
+
+    fn find_fault(&mut self) -> Option<Fault> {
+        let receives = self.registers.read(RCTL).contains(ReceiveControl::EN);
+        let sends = self.registers.read(TCTL).contains(TransmitControl::EN);
+        if !receives || !sends {
+            return Some(Fault::Stopped);
+        }
+        // The head is read only when it matters.
+        let has_work = self.link.up && self.transmit.is_owed();
+        let head = if has_work {
+            self.registers.read(TDH)
+        } else {
+            0
+        };
+        let hangs = self.recovery.transmit.hangs(has_work, head);
+        hangs.then_some(Fault::Hangs)
+    }
+
+    fn lose(&mut self) {
+        self.leave_alone();
+        self.recovery.phase = Phase::Gone;
+        log::error!(
+            "{} {}: its registers read as all ones, it is gone",
+            self.card.name,
+            self.mac_address
+        );
+    }
+
+    /// Uses the card no more, whatever it does from now on.
+    fn leave_alone(&mut self) {
+        self.runs = false;
+        self.link = Link::default();
+    }
+
+    fn stop_for(&mut self, fault: Fault) {
+        self.leave_alone();
+        if self.recovery.faults.count(fault == Fault::Hangs) {
+            log::warn!(
+                "{} {}: {fault}; resetting it",
+                self.card.name,
+                self.mac_address
+            );
+        }
+        stop(self.card, &mut self.registers);
+        self.recovery.phase = Phase::Stops;
+    }
+
+    /// The card has been reset, and uses the rings no more: they begin anew.
+    fn resume(&mut self) {
+        calm(self.card, &mut self.registers);
+        self.receive.restart();
+        self.transmit.restart();
+        self.recovery.transmit = Progress::default();
+        // That it is gone is found by the next look.
+        self.recovery.phase = Phase::Runs;
+        if self.attach().is_err() {
+            self.leave_alone();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Cards that stop working, and come back.
+
+use super::*;
+
+impl Bench {
+    fn look(&mut self, times: usize) {
+        for _ in 0..times {
+            self.device.refresh_link();
+            self.check();
+        }
+    }
+
+    /// After a fault's end, service is back within a second, which is twenty looks, and everything is
+    /// configured as before.
+    fn assert_recovers(&mut self, resets: u64) {
+        self.look(20);
+        assert_eq!(self.statistic("resets"), resets);
+        self.assert_serves();
+        assert_eq!(
+            self.model().receive(&frame_on(43, 98, 1)),
+            Outcome::Filtered
+        );
+        for _ in 0..300 {
+            self.assert_serves();
+        }
+    }
+}
+
+#[test]
+fn a_transmitter_that_hangs_is_reset_after_two_seconds() {
+    let mut bench = bench();
+    bench.look(100);
+    bench.model().transmit_credit = 0;
+    bench.model().receive(&frame(1));
+    bench.echo();
+    bench.look(38);
+    assert_eq!(bench.statistic("resets"), 0);
+    bench.look(3);
+    assert_eq!(bench.statistic("tx_timeout_count"), 1);
+    bench.model().transmit_credit = usize::MAX;
+    bench.assert_recovers(1);
+}
+
+#[test]
+fn a_transmitter_that_is_slow_does_not_hang() {
+    let mut bench = bench();
+    bench.model().transmit_credit = 0;
+    for _ in 0..50 {
+        for _ in 0..10 {
+            bench.model().receive(&frame(1));
+        }
+        bench.echo();
+        bench.look(30);
+        bench.model().transmit_credit = 1;
+        bench.model().pump();
+    }
+    assert_eq!(bench.statistic("resets"), 0);
+}
+
+#[test]
+fn a_card_that_vanishes_and_returns_knowing_nothing_is_brought_back() {
+    for card in cards::kinds() {
+        let mut bench = bring_up_as(card, |_| ()).unwrap();
+        bench.model().receive(&frame(1));
+        bench.model().gone = true;
+        bench.look(100);
+        assert_eq!(bench.echo(), 0);
+        // What is configured meanwhile is not forgotten.
+        bench.device.set_vlan_filter(&vlans(&[42, 7]));
+        bench.model().gone = false;
+        bench.model().reset();
+        bench.assert_recovers(1);
+        assert_eq!(
+            bench.model().receive(&frame_on(7, 98, 1)),
+            Outcome::Delivered
+        );
+    }
+}
+
+#[test]
+fn a_card_that_is_switched_off_behind_our_back_is_brought_back() {
+    for register in [RCTL.offset(), TCTL.offset()] {
+        let mut bench = bench();
+        bench.model().set(register, 0);
+        bench.assert_recovers(1);
+    }
+    let mut bench = bench();
+    bench.model().reset();
+    bench.assert_recovers(1);
+}
+
+#[test]
+fn a_card_that_stays_in_its_reset_is_asked_again() {
+    let mut bench = bench();
+    bench.model().stuck_in_reset = true;
+    bench.model().set(TCTL.offset(), 0);
+    bench.look(100);
+    assert!(!bench.device.link.up);
+    bench.model().stuck_in_reset = false;
+    bench.look(25);
+    bench.assert_recovers(1);
+}
+
+#[test]
+fn while_the_card_is_away_nothing_is_written_to_its_tails() {
+    let mut bench = bench();
+    for _ in 0..40 {
+        bench.model().receive(&frame(1));
+    }
+    bench.turn(40, |_| Verdict::Release);
+    bench.model().set(RCTL.offset(), 0);
+    bench.look(1);
+    bench.take_accesses();
+    bench.device.ring_doorbells();
+    assert_eq!(bench.take_accesses(), []);
+}
