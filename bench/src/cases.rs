@@ -53,17 +53,20 @@ impl Case {
         black_box(self.subject.work())
     }
 
-    /// Goes through it twice, so that what happens once only has happened.
+    /// Goes through it a few times, so that what happens once only has happened, and what is limited
+    /// is at its limit.
     ///
     /// # Panics
     ///
     /// Not every frame was answered, or not every one went unanswered: it would be something else
     /// that is measured.
     pub fn warm_up(&mut self) {
-        for _ in 0..2 {
+        for _ in 0..3 {
             self.subject.restore();
-            assert_eq!(self.subject.work(), self.answers, "{}", self.name);
+            self.subject.work();
         }
+        self.subject.restore();
+        assert_eq!(self.subject.work(), self.answers, "{}", self.name);
     }
 }
 
@@ -177,7 +180,7 @@ fn drops() -> impl Iterator<Item = Case> {
         ("drop-foreign-destination", wrong(5)),
         ("drop-ipv4-checksum", wrong(ETHERNET + 10)),
         ("drop-icmp-checksum", wrong(ETHERNET + 22)),
-        ("drop-udp-closed-port", udp(102, 4711)),
+        ("drop-udp-closed-port-at-the-limit", udp(102, 4711)),
     ]
     .into_iter()
     .map(|(name, frame)| ours(name, false, frame))

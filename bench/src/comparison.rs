@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::contenders::{Contender, Host, Name};
 use crate::frames::LENGTHS;
 use crate::load::{self, Outcome, Protocol, Workload};
+use crate::quiet::Quiet;
 
 /// The network cards, by QEMU's names.
 pub const CARDS: [&str; 1] = ["e1000"];
@@ -36,6 +37,8 @@ pub struct Plan {
     pub one: Duration,
     /// And with more than one.
     pub more: Duration,
+    /// For how long, in all, what other programs disturbed is measured again.
+    pub patience: Duration,
 }
 
 impl Plan {
@@ -46,6 +49,7 @@ impl Plan {
         rounds: 7,
         one: Duration::from_millis(1_000),
         more: Duration::from_millis(300),
+        patience: Duration::from_secs(600),
     };
     /// What is over within five minutes.
     pub const QUICK: Self = Self {
@@ -53,7 +57,8 @@ impl Plan {
         outstanding_of_others: &[1, 32],
         rounds: 5,
         one: Duration::from_millis(250),
-        more: Duration::from_millis(80),
+        more: Duration::from_millis(100),
+        patience: Duration::from_secs(100),
     };
 
     fn workloads(&self) -> impl Iterator<Item = Workload> + '_ {
@@ -107,6 +112,7 @@ struct Row {
     p99_us: f64,
     p999_us: f64,
     max_us: f64,
+    others_share: f64,
 }
 
 /// The figures of one contender for one workload: medians of the rounds.
@@ -133,6 +139,8 @@ pub struct Figures {
 pub struct Results {
     rows: Vec<Row>,
     round_trips: BTreeMap<Key, Histogram<u64>>,
+    /// Measurements that others disturbed, and that were kept for want of patience.
+    pub disturbed: u64,
     /// Who was not measured, and why.
     pub absent: Vec<(&'static str, Name, String)>,
 }
@@ -140,6 +148,7 @@ pub struct Results {
 /// Measures everything.
 pub fn measure(plan: Plan, host: &Host) -> Results {
     let mut results = Results::default();
+    let mut quiet = Quiet::new(plan.patience);
     for card in CARDS {
         let mut contenders = start(card, host, &mut results);
         for round in 0..plan.rounds {
@@ -153,13 +162,14 @@ pub fn measure(plan: Plan, host: &Host) -> Results {
                 contenders.rotate_left(1);
                 for contender in &mut contenders {
                     if contender.name().answers(workload.protocol) {
-                        let outcome = measure_one(contender, workload, plan);
-                        results.enter(card, contender.name(), workload, round, &outcome);
+                        let (outcome, others) = measure_one(contender, workload, plan, &mut quiet);
+                        results.enter(card, contender.name(), workload, round, &outcome, others);
                     }
                 }
             }
         }
     }
+    results.disturbed = quiet.disturbed;
     results
 }
 
@@ -184,20 +194,27 @@ fn start(card: &'static str, host: &Host, results: &mut Results) -> Vec<Contende
     contenders
 }
 
-fn measure_one(contender: &mut Contender, workload: Workload, plan: Plan) -> Outcome {
+/// Measures one, and the share of a processor that others took meanwhile.
+fn measure_one(
+    contender: &mut Contender,
+    workload: Workload,
+    plan: Plan,
+    quiet: &mut Quiet,
+) -> (Outcome, f64) {
     contender.resume();
     let span = match workload.outstanding {
         1 => plan.one,
         _ => plan.more,
     };
+    let processes = [contender.process()];
     let mut asked = |span| {
         load::ask(contender.wire(), workload, span)
             .expect("a socket of this machine carries frames")
     };
     asked(WARM_UP);
-    let outcome = asked(span);
+    let measured = quiet.measure(&processes, || asked(span));
     contender.pause();
-    outcome
+    measured
 }
 
 impl Results {
@@ -208,6 +225,7 @@ impl Results {
         workload: Workload,
         round: usize,
         outcome: &Outcome,
+        others_share: f64,
     ) {
         let protocol = workload.protocol.name();
         self.rows.push(Row {
@@ -225,6 +243,7 @@ impl Results {
             p99_us: outcome.percentile_us(99.0),
             p999_us: outcome.percentile_us(99.9),
             max_us: outcome.percentile_us(100.0),
+            others_share,
         });
         let key = Key {
             card,
@@ -236,6 +255,11 @@ impl Results {
         let all = self.round_trips.entry(key).or_insert_with(load::histogram);
         all.add(&outcome.round_trips)
             .expect("the bounds are the same");
+    }
+
+    /// How many measurements there are.
+    pub const fn count(&self) -> usize {
+        self.rows.len()
     }
 
     /// What figures there are.

@@ -159,6 +159,15 @@ impl Contender {
         }
     }
 
+    /// The number of its process on this machine.
+    pub fn process(&self) -> u32 {
+        match &self.body {
+            Body::Appliance(appliance) => appliance.process(),
+            Body::Linux(linux, _) => linux.process(),
+            Body::Process(process, _) => process.id(),
+        }
+    }
+
     /// Has it stand still, its time included.
     pub fn pause(&mut self) {
         self.monitor("stop");

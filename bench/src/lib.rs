@@ -9,7 +9,8 @@
 //!   instructions.
 //! - [`instructions`] counts those of the whole image in the machine, and compares them with a table.
 //! - [`comparison`] measures the appliance, Linux, DPDK and a native process side by side: [`contenders`]
-//!   are these, [`load`] asks them, [`answerer`] is the native one; [`report`] and [`drawing`] show it.
+//!   are these, [`load`] asks them, [`quiet`] repeats what was disturbed, [`answerer`] is the
+//!   native one; [`report`] and [`drawing`] show it.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ pub mod frames;
 pub mod initramfs;
 pub mod instructions;
 pub mod load;
+pub mod quiet;
 pub mod report;
 pub mod smoltcp;
 pub mod stack;

@@ -10,6 +10,7 @@ use crate::contenders::Name;
 use crate::drawing;
 use crate::frames::LENGTHS;
 use crate::load::Protocol;
+use crate::quiet::TOLERATED;
 
 /// On what was measured.
 #[derive(Clone, Debug)]
@@ -151,6 +152,7 @@ pub fn table(results: &Results) -> String {
             }
         }
     }
+    let _ = writeln!(text, "\n{}", disturbance(results));
     for (card, name, reason) in &results.absent {
         let _ = writeln!(text, "{card}: {name} was not measured: {}", reason.trim());
     }
@@ -167,6 +169,16 @@ pub fn table(results: &Results) -> String {
         );
     }
     text
+}
+
+/// How far the machine was in use otherwise.
+fn disturbance(results: &Results) -> String {
+    format!(
+        "{} of {} measurements were disturbed: other programs took more than {:.0} % of a processor.",
+        results.disturbed,
+        results.count(),
+        TOLERATED * 100.0
+    )
 }
 
 /// The pictures, each with its name.

@@ -181,6 +181,11 @@ impl Linux {
         self.line.wait_for(self.start, "[ready]\n", START_LIMIT);
     }
 
+    /// The number of QEMU's process.
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// QEMU's monitor of it.
     pub const fn monitor(&self) -> &Monitor {
         &self.monitor
