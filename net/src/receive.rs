@@ -152,9 +152,13 @@ impl Reception<'_> {
     #[inline(never)]
     fn receive_any(&mut self, frame: Received<'_>) -> Verdict {
         let Received { buffer, length, .. } = frame;
+        let (can_answer, can_defer) = (frame.can_answer, frame.can_defer);
         let answered = match frame.damage {
             Some(damage) => Err(reason_for(damage).into()),
-            None => self.answer(buffer, length, frame.can_answer, frame.can_defer),
+            None => match self.serve_usual(buffer, length, can_answer) {
+                Some(served) => served,
+                None => self.answer(buffer, length, can_answer, can_defer),
+            },
         };
         self.conclude(answered, buffer)
     }

@@ -1,9 +1,19 @@
 //! UDP, on the path of a frame: from a checked IPv4 datagram to the services, and back.
+//!
+//! [`Reception::serve_usual`] is for UDP what [`super::ipv4::answer_usual`] is for ICMP: it asks in one go
+//! what nearly every datagram needs, and does the same with it as the way step by step, which a test holds
+//! them to.
 
 use super::ipv4::Host;
+use super::{Exit, Reception};
+use crate::arrival::Arrival;
 use crate::counters::Reason;
-use crate::udp::Envelope;
-use crate::wire::ipv4::Ipv4Header;
+use crate::device::{BUFFER_SIZE, MAXIMUM_FRAME};
+use crate::udp::{Envelope, Unanswered};
+use crate::wire::ethernet::EtherType;
+use crate::wire::ipv4::{self, Ipv4Header, Protocol};
+use crate::wire::vlan::TaggedHeader;
+use zerocopy::FromBytes;
 
 /// Does nothing, in the place of an option (RFC 791 §3.1).
 const NO_OPERATION: u8 = 1;
@@ -18,6 +28,78 @@ pub(super) struct Datagram<'frame> {
     pub length: usize,
     /// Whether it is for a group rather than for this host alone.
     pub is_group: bool,
+}
+
+impl Reception<'_> {
+    /// Serves what nearly every UDP datagram is: whole, without IP options, to one of our addresses, in a
+    /// real-time frame to us alone, and to a port that a service has. `None` when it is anything else, and
+    /// then nothing has happened.
+    #[inline]
+    pub(super) fn serve_usual(
+        &mut self,
+        buffer: &mut [u8; BUFFER_SIZE],
+        frame_length: usize,
+        can_answer: bool,
+    ) -> Option<Result<usize, Exit>> {
+        if frame_length > MAXIMUM_FRAME {
+            return None;
+        }
+        let (front, room) = TaggedHeader::mut_from_prefix(&mut buffer[..]).ok()?;
+        let length = frame_length.checked_sub(size_of::<TaggedHeader>())?;
+        let (header, room) = Ipv4Header::mut_from_prefix(room).ok()?;
+        let interface = &mut *self.interface;
+        let device = interface.vlans.realtime(front.vid())?;
+        let total_length = header.total_length();
+        let message_length = total_length.checked_sub(ipv4::HEADER_LENGTH)?;
+        let mtu = usize::from(device.mtu());
+        let is_usual = front.tag_protocol() == EtherType::VLAN
+            && front.ether_type() == EtherType::IPV4
+            && header.protocol() == Protocol::UDP
+            && header.is_plain()
+            && !header.is_fragment()
+            && total_length <= length.min(mtu)
+            && front.destination.to_bits() == self.own
+            && front.source.is_station()
+            && front.source.to_bits() != self.own
+            && device.owns(header.destination())
+            && !interface.screen.rejects(header.source(), device)
+            && header.is_checksum_valid();
+        if !is_usual {
+            return None;
+        }
+        let tag_control = Some(front.tag_control.get());
+        let arrival = Arrival::new(front.destination, front.source, tag_control, self.now);
+        let envelope = Envelope {
+            source: header.source(),
+            destination: header.destination(),
+            is_group: false,
+            time_to_live: header.time_to_live(),
+            arrival: &arrival,
+            can_answer,
+        };
+        let room = room.get_mut(..mtu.checked_sub(ipv4::HEADER_LENGTH)?)?;
+        let answered = interface.services.answer(&envelope, room, message_length);
+        if answered == Err(Unanswered::ClosedPort) {
+            return None;
+        }
+        device.count_received(frame_length);
+        Some(
+            answered
+                .map_err(|reason| Reason::from(reason).into())
+                .and_then(|answer| {
+                    let total_length = ipv4::HEADER_LENGTH.saturating_add(answer.length);
+                    let total_length_field =
+                        u16::try_from(total_length).map_err(|_| Reason::UdpNoRoom)?;
+                    header.turn_around();
+                    header.set_answer(total_length_field, answer.maximum_time_to_live);
+                    header.seal(&[]);
+                    front.turn_around(&interface.mac);
+                    let length = size_of::<TaggedHeader>().saturating_add(total_length);
+                    device.count_transmitted(length);
+                    Ok(length)
+                }),
+        )
+    }
 }
 
 impl Host<'_> {

@@ -25,6 +25,13 @@ impl Checksum {
         Self((!fold(sum(octets))).to_ne_bytes())
     }
 
+    /// [`Self::of`] for a few octets whose number is known beforehand, a multiple of four.
+    #[inline]
+    pub fn of_block<const OCTETS: usize>(block: &[u8; OCTETS]) -> Self {
+        const { assert!(OCTETS.is_multiple_of(4)) };
+        Self((!fold_u32(sum_of_block(block))).to_ne_bytes())
+    }
+
     /// The checksum after a pair of octets at an even offset of what it covers became less by `amount`
     /// (RFC 1141). Where nothing but zeros may be left, all ones come out, and zero or all ones can be right.
     #[inline]

@@ -133,8 +133,14 @@ impl Ipv4Header {
     }
 
     /// Computes the checksum of this header and its `options` anew.
+    #[inline]
     pub(crate) fn seal(&mut self, options: &[u8]) {
         self.checksum = Checksum::ZERO;
+        if options.is_empty() {
+            let octets: &[u8; HEADER_LENGTH] = transmute_ref!(self);
+            self.checksum = Checksum::of_block(octets);
+            return;
+        }
         let mut octets = [0; 60];
         let (header, rest) = octets.split_at_mut(HEADER_LENGTH);
         header.copy_from_slice(self.as_bytes());

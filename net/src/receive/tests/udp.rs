@@ -9,6 +9,7 @@ use crate::services::stamp::{self, Stamp};
 use crate::time::TickRate;
 use crate::udp::Unanswered;
 use etherparse::{Ethernet2Header, Ipv4Header, PacketBuilder, SingleVlanHeader, UdpHeader, VlanId};
+use proptest::prelude::*;
 use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
@@ -192,4 +193,56 @@ fn every_reason_of_udp_has_a_counter_of_its_name() {
     let counters = Reason::ALL.iter().map(|reason| reason.name());
     let counters: Vec<_> = counters.filter(|name| name.starts_with("udp_")).collect();
     assert_eq!(names, counters);
+}
+
+/// UDP requests, and what can happen to them: octets changed, most of them among the headers.
+fn requests() -> impl Strategy<Value = Vec<u8>> {
+    let ports = vec![echo::PORT, stamp::PORT, sink::PORT, 4711];
+    let data = prop::collection::vec(any::<u8>(), 0..1473);
+    let changes = prop::collection::vec((0..46_usize, any::<u8>()), 0..4);
+    let port = prop::sample::select(ports);
+    (port, data, changes, any::<bool>()).prop_map(|(port, data, changes, sealed)| {
+        let mut frame = request(port, &data);
+        for (place, octet) in changes {
+            frame[place] = octet;
+        }
+        if sealed {
+            seal(&mut frame);
+        }
+        frame
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_usual_way_of_a_datagram_and_the_one_step_by_step_agree(
+        frame in requests(),
+        can_answer in any::<bool>(),
+    ) {
+        let outcome = |step_by_step: bool| {
+            let mut card = serving();
+            let mut buffer = [0; BUFFER_SIZE];
+            buffer[..frame.len()].copy_from_slice(&frame);
+            let mut reception = card.reception(NOW, MILLISECONDS);
+            reception.interface.counters.count_received();
+            let verdict = if step_by_step {
+                let answered = reception.answer(&mut buffer, frame.len(), can_answer, false);
+                reception.conclude(answered, &mut buffer)
+            } else {
+                reception.receive_any(Received {
+                    buffer: &mut buffer,
+                    length: frame.len(),
+                    damage: None,
+                    can_answer,
+                    can_defer: false,
+                })
+            };
+            let device = card.device(42).expect("is there");
+            let traffic = (device.received(), device.transmitted());
+            let counters = card.services().iter().map(|entry| entry.counters().clone());
+            let counters: Vec<_> = counters.collect();
+            (verdict, buffer, tally(&card), traffic, std::format!("{counters:?}"))
+        };
+        prop_assert_eq!(outcome(false), outcome(true));
+    }
 }
