@@ -8,6 +8,8 @@ extern crate std;
 
 mod arp;
 mod datagrams;
+mod errors;
+mod fragments;
 mod oracle;
 pub(crate) mod pieces;
 mod planes;

@@ -98,3 +98,13 @@ pub(crate) fn put_together(frames: &[Vec<u8>]) -> Vec<u8> {
     frame.extend(data);
     frame
 }
+
+/// `frame` with the identification of `other`, which nobody can foretell, and its header's checksum right.
+pub(crate) fn identified_like(frame: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let front = front_length(&frame);
+    put(&mut frame, front + 4, &other[front + 4..front + 6]);
+    let header_length = usize::from(frame[front] & 15) * 4;
+    checksum::tests::seal(&mut frame[front..front + header_length], 10);
+    frame
+}

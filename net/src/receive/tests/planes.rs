@@ -13,7 +13,7 @@ use std::boxed::Box;
 use std::vec;
 
 /// The ways in which a frame can come that are not served in real time: its tag, and what is configured.
-const IN_BAND: [(&str, Option<u16>); 6] = [
+pub(super) const IN_BAND: [(&str, Option<u16>); 6] = [
     ("without a tag", None),
     ("with a priority and no VLAN", Some(0xa000)),
     ("eligible to be dropped, and no VLAN", Some(0x1000)),
@@ -22,10 +22,10 @@ const IN_BAND: [(&str, Option<u16>); 6] = [
     ("in a VLAN with neither", Some(0xefff - 1)),
 ];
 /// VLAN 42, as the fixtures have it.
-const REALTIME: Option<u16> = Some(0xb02a);
+pub(super) const REALTIME: Option<u16> = Some(0xb02a);
 
 /// A card that has [`OWN_IP`] where frames with this tag come in, and echoes UDP.
-fn card_for(tag_control: Option<u16>) -> Interface {
+pub(super) fn card_for(tag_control: Option<u16>) -> Interface {
     let rate = crate::time::TickRate::from_hertz(1_000_000_000);
     let mut card = Interface::new("eth0", OWN_MAC, 2, rate);
     let vid = tag_control.unwrap_or(0) & 0x0fff;
@@ -48,7 +48,7 @@ fn card_for(tag_control: Option<u16>) -> Interface {
     card
 }
 
-fn station(tag_control: Option<u16>) -> Station {
+pub(super) fn station(tag_control: Option<u16>) -> Station {
     Station::new(card_for(tag_control), NOW)
 }
 
@@ -341,7 +341,7 @@ fn steps() -> impl Strategy<Value = Step> {
 }
 
 /// A card with addresses in VLANs 42 and 45 and without a tag.
-fn card_everywhere() -> Interface {
+pub(super) fn card_everywhere() -> Interface {
     let mut card = card_for(None);
     for (vid, name) in [(42, "eth0.42"), (45, "eth0.45")] {
         card.add_vlan_device(name, vid).expect("is free");
