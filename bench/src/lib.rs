@@ -28,3 +28,6 @@ pub mod quiet;
 pub mod report;
 pub mod smoltcp;
 pub mod stack;
+
+/// The network cards that the appliance is measured on, by QEMU's names. The first is the usual one.
+pub const CARDS: [&str; 3] = ["e1000", "e1000e", "virtio-net-pci"];

@@ -11,12 +11,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
+use pollux_bench::CARDS;
 use pollux_bench::answerer;
 use pollux_bench::callgrind::{self, carry_out};
 use pollux_bench::cases;
 use pollux_bench::comparison::{self, Plan};
 use pollux_bench::contenders::Host;
-use pollux_bench::instructions::{self, CARDS, Change, Table};
+use pollux_bench::instructions::{self, Change, Table};
 use pollux_bench::report::{self, Circumstances};
 use pollux_tests::appliance;
 
@@ -108,7 +109,11 @@ fn instructions(mut parser: lexopt::Parser) -> Result<bool, Box<dyn Error>> {
                 kept: kept.get(card, &kind.name),
                 counted: instructions::count(card, &kind),
             };
-            let verdict = if change.is_dearer() { "  DEARER" } else { "" };
+            let verdict = match change.kept {
+                None => "  NEW",
+                Some(_) if change.is_dearer() => "  DEARER",
+                Some(_) => "",
+            };
             cheap &= !change.is_dearer();
             println!("{card:14} {:16} {change}{verdict}", kind.name);
             table.set(card, &kind.name, change.counted);

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-use crate::comparison::{CARDS, Figures, Key, MANY, Results};
+use crate::CARDS;
+use crate::comparison::{Figures, Key, MANY, Results};
 use crate::contenders::Name;
 use crate::drawing;
 use crate::frames::LENGTHS;

@@ -1,7 +1,8 @@
 //! No frame may become dearer unnoticed. The counts are exact and the same on every machine, so that
 //! this is a test, and not a measurement of how busy the machine is.
 
-use pollux_bench::instructions::{self, CARDS, Change, Table};
+use pollux_bench::CARDS;
+use pollux_bench::instructions::{self, Change, Table};
 
 /// A frame of every way through the stack; `./run.sh bench instructions` counts all kinds.
 const SLICE: [&str; 3] = ["arp", "icmp-echo-102", "udp-echo-102"];
