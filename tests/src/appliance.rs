@@ -16,6 +16,7 @@ use pollux_issuer::wire::Dgram;
 use crate::console::Console;
 use crate::monitor::Monitor;
 use crate::peer::Peer;
+use crate::pokes::Pokes;
 use crate::status::{Counters, Status};
 
 /// The longest that an appliance may take to come up: a USB stick under UEFI needs some 5 s of it
@@ -34,6 +35,7 @@ pub struct Boot {
     has_console: bool,
     has_network: bool,
     has_monitor: bool,
+    has_pokes: bool,
 }
 
 impl Default for Boot {
@@ -57,6 +59,7 @@ impl Boot {
             has_console: true,
             has_network: true,
             has_monitor: false,
+            has_pokes: false,
         }
     }
 
@@ -98,6 +101,13 @@ impl Boot {
     pub fn with_monitor(mut self) -> Self {
         self.has_monitor = true;
         self
+    }
+
+    /// A machine with QEMU's monitor, and with a way to change its devices' registers, for
+    /// [`Appliance::poke`].
+    pub fn with_pokes(mut self) -> Self {
+        self.has_pokes = true;
+        self.with_monitor()
     }
 
     /// A boot that ends as it would without the test device: `poweroff` switches the machine off.
@@ -161,6 +171,10 @@ impl Boot {
         if self.has_monitor {
             command.args(monitor.arguments());
         }
+        let pokes = Pokes::new(port);
+        if self.has_pokes {
+            command.args(pokes.arguments());
+        }
         let started = Instant::now();
         let mut process = command
             .stdin(Stdio::piped())
@@ -177,6 +191,7 @@ impl Boot {
             console,
             peer: Peer::new(wire),
             monitor,
+            pokes,
             started,
             first_arp_reply: None,
         }
@@ -191,6 +206,7 @@ pub struct Appliance {
     /// A station on its network.
     pub peer: Peer,
     monitor: Monitor,
+    pokes: Pokes,
     started: Instant,
     first_arp_reply: Option<Duration>,
 }
@@ -224,6 +240,24 @@ impl Appliance {
         self.monitor.command(command);
     }
 
+    /// Writes to a register of the first network card behind the appliance's back: how
+    /// ([`Pokes::write`]), behind which base address register, and where.
+    ///
+    /// # Panics
+    ///
+    /// The appliance was not booted [`Boot::with_pokes`], or there is no such register.
+    pub fn poke(&self, kind: &str, bar: u8, offset: u64, value: u32) {
+        let printed = self.monitor.command("info pci");
+        let card = printed.split("Ethernet controller").nth(1);
+        let bar = format!("BAR{bar}: ");
+        let place = card.and_then(|card| card.split(bar.as_str()).nth(1));
+        let address = place.and_then(|place| place.split("memory at 0x").nth(1));
+        let digits = address.and_then(|address| address.split(' ').next());
+        let start = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let start = start.unwrap_or_else(|| panic!("no {bar}in {printed}"));
+        self.pokes.write(kind, start + offset, value);
+    }
+
     /// Waits for QEMU to end by itself.
     ///
     /// # Panics
@@ -246,11 +280,6 @@ impl Appliance {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    /// The number of QEMU's process.
-    pub fn process(&self) -> u32 {
-        self.process.id()
     }
 
     /// Whether QEMU still runs.

@@ -11,6 +11,7 @@
 //! - [`peer`]: sends frames and judges what comes back.
 //! - [`forge`]: frames that are wrong on purpose.
 //! - [`monitor`]: QEMU's own.
+//! - [`pokes`]: registers changed behind the appliance's back.
 //! - [`linux`]: a real Linux machine in the peer's place.
 //! - [`suite`]: tests that share one boot.
 
@@ -22,5 +23,6 @@ pub mod forge;
 pub mod linux;
 pub mod monitor;
 pub mod peer;
+pub mod pokes;
 pub mod status;
 pub mod suite;

@@ -24,12 +24,12 @@ impl Monitor {
         ["-monitor".to_owned(), socket]
     }
 
-    /// Has a command carried out.
+    /// Has a command carried out, and returns what it prints.
     ///
     /// # Panics
     ///
     /// The machine has no monitor, or the command is wrong.
-    pub fn command(&self, command: &str) {
+    pub fn command(&self, command: &str) -> String {
         let mut stream = UnixStream::connect(&self.0).expect("the monitor listens");
         stream
             .set_read_timeout(Some(LIMIT))
@@ -44,6 +44,7 @@ impl Monitor {
             printed += &String::from_utf8_lossy(&chunk[..length]);
         }
         assert!(!printed.contains("Error"), "{printed}");
+        printed
     }
 }
 

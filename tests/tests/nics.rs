@@ -3,6 +3,7 @@
 //! What is tried here is what can differ from card to card. To run all other tests on another card, name
 //! it in `POLLUX_NIC`.
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -26,37 +27,48 @@ struct Card {
     nic: &'static str,
     driver: &'static str,
     model: &'static str,
+    /// A write to a register that switches the card off: how, behind which base address register,
+    /// where.
+    switch: (&'static str, u8, u64),
 }
 
-const fn card(
-    name: &'static str,
-    nic: &'static str,
-    driver: &'static str,
-    model: &'static str,
-) -> Card {
+/// One of Intel's cards: its receive control register.
+const fn intel(name: &'static str, nic: &'static str, model: &'static str) -> Card {
     Card {
         name,
         nic,
-        driver,
+        driver: "e1000",
         model,
+        switch: ("writel", 0, 0x100),
+    }
+}
+
+/// A virtio device over PCI: its status, as QEMU places it.
+const fn virtio(name: &'static str, nic: &'static str) -> Card {
+    Card {
+        name,
+        nic,
+        driver: "virtio-net",
+        model: "virtio-net",
+        switch: ("writeb", 4, 20),
     }
 }
 
 /// The cards on which the whole slice is run.
-const CARDS: [Card; 3] = [
-    card("e1000", "e1000", "e1000", "82540EM"),
-    card("virtio", "virtio-net-pci", "virtio-net", "virtio-net"),
-    card(
-        "virtio_modern",
-        "virtio-net-pci-non-transitional",
-        "virtio-net",
-        "virtio-net",
-    ),
+const CARDS: [Card; 6] = [
+    intel("e1000", "e1000", "82540EM"),
+    intel("82544gc", "e1000-82544gc", "82544GC"),
+    intel("82545em", "e1000-82545em", "82545EM"),
+    intel("82574l", "e1000e", "82574L"),
+    virtio("virtio", "virtio-net-pci"),
+    virtio("virtio_modern", "virtio-net-pci-non-transitional"),
 ];
 
 /// Options that change what a card offers: with each it comes up and serves.
-const OPTIONS: [&str; 12] = [
+const OPTIONS: [&str; 14] = [
     "e1000,init-vet=off",
+    "e1000-82544gc,init-vet=off",
+    "e1000e,init-vet=off",
     "e1000,autonegotiation=off",
     "e1000,mitigation=off",
     "virtio-net-pci,mrg_rxbuf=off",
@@ -133,6 +145,10 @@ fn a_ping_of_every_size_is_answered(appliance: &mut Appliance) {
 
 /// By the card's filter or by the stack's.
 fn other_vlans_get_no_answer(appliance: &mut Appliance) {
+    vlans_get_no_answer(appliance, 1..=4094);
+}
+
+fn vlans_get_no_answer(appliance: &mut Appliance, vids: RangeInclusive<u16>) {
     let on_vlan = |vid| {
         let link = Link {
             tag: Some(Tag::new(vid)),
@@ -141,7 +157,7 @@ fn other_vlans_get_no_answer(appliance: &mut Appliance) {
         Echo::new(PEER, APPLIANCE, b"wrong VLAN").request(&link)
     };
     // The card has had time to set its filter: all of these have the same fate.
-    let frames: Vec<_> = (1..=4094).filter(|&vid| vid != VLAN).map(on_vlan).collect();
+    let frames: Vec<_> = vids.filter(|&vid| vid != VLAN).map(on_vlan).collect();
     std::thread::sleep(Duration::from_millis(500));
     assert_unanswered(
         appliance,
@@ -216,9 +232,28 @@ fn assert_returns(appliance: &mut Appliance) {
     appliance.counters().assert_complete();
 }
 
-/// The link goes and comes, the machine pauses, frames pile up.
+/// The card is switched off behind the appliance's back, the link goes and comes, the machine pauses,
+/// frames pile up, and somebody presses the reset button.
 fn survives(card: &Card) {
-    let mut appliance = on(card.nic).with_monitor().start();
+    let mut appliance = on(card.nic).with_pokes().start();
+    let (kind, bar, offset) = card.switch;
+    for resets in 1..=2_u64 {
+        let mark = appliance.console.mark();
+        appliance.peer.send(&Peer::request(b"the last one"));
+        appliance.poke(kind, bar, offset, 0);
+        appliance
+            .console
+            .wait_for(mark, "resetting it", SAYING_LIMIT);
+        appliance
+            .console
+            .wait_for(mark, "eth0: link up", SAYING_LIMIT);
+        appliance.console.fresh_prompt();
+        assert_returns(&mut appliance);
+        let counted = appliance.status();
+        let counted = counted.value("statistics eth0", "resets");
+        assert_eq!(counted, resets.to_string());
+        vlans_get_no_answer(&mut appliance, VLAN - 2..=VLAN + 2);
+    }
     for _ in 0..2 {
         let mark = appliance.console.mark();
         appliance.monitor("set_link n0 off");
@@ -237,7 +272,7 @@ fn survives(card: &Card) {
     for _ in 0..2000 {
         appliance.peer.send(&Peer::request(b"nobody is there"));
     }
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(2));
     appliance.monitor("cont");
     assert_returns(&mut appliance);
     // With the rings in use.
