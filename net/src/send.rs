@@ -594,3 +594,6 @@ fn copy(buffer: &mut [u8; BUFFER_SIZE], frame: &[u8]) -> usize {
     }
     frame.len().min(BUFFER_SIZE)
 }
+
+#[cfg(test)]
+mod tests;

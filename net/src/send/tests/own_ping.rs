@@ -1,0 +1,196 @@
+//! The appliance's own ping, from its first question to its last reply.
+
+use super::*;
+use crate::counters::Reason;
+use crate::own_ping::PingError;
+use crate::ping::{MAXIMUM_SIZE, PingSettings, Verdict};
+use crate::receive::tests::pieces::{fragments_of, put_together};
+use std::vec;
+
+fn settings(size: u16) -> PingSettings {
+    PingSettings {
+        destination: PEER_IP,
+        identifier: 0xbeef,
+        count: 3,
+        interval_ns: SECOND,
+        timeout_ns: SECOND,
+        size,
+    }
+}
+
+/// A station that pings a peer that it knows, or not.
+fn pinging(size: u16, vid: Option<u16>, knows_peer: bool) -> Station {
+    let mut station = station();
+    if knows_peer {
+        let now = station.now;
+        let added = station.card.add_neighbor(42, PEER_IP, PEER_MAC, now);
+        added.expect("there is room");
+    }
+    let now = station.now;
+    let hop = station.card.start_ping(settings(size), vid, now);
+    assert_eq!(hop.map(|hop| (hop.vid, hop.source)), Ok((42, OWN_IP)));
+    station
+}
+
+/// What is sent in 10 ms.
+fn next(station: &mut Station) -> Vec<Vec<u8>> {
+    let mut sent = frames(run(station, 10 * MILLISECOND));
+    sent.extend(station.send_large(usize::MAX));
+    sent
+}
+
+/// What the peer answers.
+fn echo_reply(request: &[u8]) -> Vec<u8> {
+    let mut reply = request.to_vec();
+    reply[..12].copy_from_slice(&[OWN_MAC.0, PEER_MAC.0].concat());
+    reply[30..34].copy_from_slice(&request[34..38]);
+    reply[34..38].copy_from_slice(&request[30..34]);
+    reply[38] = 0;
+    crate::wire::checksum::tests::seal(&mut reply[18..38], 10);
+    crate::wire::checksum::tests::seal(&mut reply[38..], 2);
+    reply
+}
+
+#[test]
+fn an_echo_request_goes_out_octet_by_octet_and_its_reply_is_judged() {
+    for vid in [None, Some(42)] {
+        let mut station = pinging(4, vid, true);
+        #[rustfmt::skip]
+        let request = [
+            0x02, 0x00, 0x00, 0x00, 0x00, 0x09, 0x52, 0x54, 0x00, 0x12, 0x34, 0x56, // to the peer
+            0x81, 0x00, 0x00, 0x2a, 0x08, 0x00, // VID 42, IPv4
+            0x45, 0x00, 0x00, 0x20, 0x00, 0x00, 0x40, 0x00, 0x40, 0x01, 0x12, 0xb5, // TTL 64, ICMP
+            10, 10, 10, 11, 10, 10, 10, 10, // from us
+            0x08, 0x00, 0x37, 0x0b, 0xbe, 0xef, 0x00, 0x01, // echo request
+            0, 1, 2, 3,
+        ];
+        assert_eq!(next(&mut station), [request]);
+        assert_eq!(station.receive(&echo_reply(&request)), [[]; 0]);
+        assert_eq!(station.card.counters().reason(Reason::IcmpReplyTaken), 1);
+        let reply = station.card.take_ping_reply().expect("a reply");
+        assert_eq!(
+            (reply.sequence, reply.octets, reply.verdict),
+            (1, 4, Verdict::InTime)
+        );
+        assert_eq!(reply.round_trip_ns, 10 * MILLISECOND);
+    }
+}
+
+#[test]
+fn the_first_request_waits_until_the_peer_is_known() {
+    let mut station = pinging(56, None, false);
+    assert_eq!(next(&mut station), [question(42, OWN_IP, PEER_IP)]);
+    station.receive(&reply(42, (PEER_MAC, PEER_IP), OWN_IP));
+    let sent = next(&mut station);
+    assert_eq!(sent.len(), 1);
+    station.receive(&echo_reply(&sent[0]));
+    let (summary, _) = station.card.ping_progress().expect("a session");
+    assert_eq!((summary.sent, summary.in_time, summary.lost), (1, 1, 0));
+}
+
+#[test]
+fn requests_without_a_reply_are_lost_and_the_session_ends() {
+    let mut station = pinging(56, None, true);
+    let sent = run(&mut station, 5 * SECOND);
+    let times: Vec<u64> = sent.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    assert_eq!(times, [SECOND, SECOND]);
+    let (summary, is_over) = station.card.ping_progress().expect("a session");
+    assert_eq!((summary.sent, summary.lost, is_over), (3, 3, true));
+    assert_eq!(station.card.stop_ping().expect("a session"), summary);
+    assert_eq!(station.card.ping_progress(), None);
+}
+
+#[test]
+fn the_longest_ping_goes_out_and_its_reply_comes_back_in_45_fragments() {
+    for size in [1473, MAXIMUM_SIZE] {
+        let mut station = pinging(size, None, true);
+        let sent = next(&mut station);
+        assert_eq!(sent.len(), (usize::from(size) + 8).div_ceil(1480));
+        let request = put_together(&sent);
+        assert_eq!(request.len(), 18 + 28 + usize::from(size));
+        let mut fragments = fragments_of(&echo_reply(&request), 1500, 99);
+        fragments.reverse();
+        for fragment in fragments {
+            assert_eq!(station.receive(&fragment), [[]; 0]);
+        }
+        assert!(!station.card.has_large());
+        let reply = station.card.take_ping_reply().expect("a reply");
+        assert_eq!(
+            (reply.octets, reply.verdict),
+            (size.into(), Verdict::InTime)
+        );
+        assert_eq!(station.card.counters().reason(Reason::IcmpReplyTaken), 1);
+    }
+}
+
+#[test]
+fn a_reply_in_fragments_is_here_when_its_last_fragment_is() {
+    let mut station = pinging(2000, None, true);
+    let request = put_together(&next(&mut station));
+    for fragment in fragments_of(&echo_reply(&request), 1500, 99) {
+        station.receive(&fragment);
+        station.pass(Ticks(100 * MILLISECOND));
+    }
+    let reply = station.card.take_ping_reply().expect("a reply");
+    assert_eq!(reply.round_trip_ns, 110 * MILLISECOND);
+}
+
+#[test]
+fn a_reply_that_is_not_for_the_session_is_a_message_like_any_other() {
+    let mut station = pinging(4, None, true);
+    let request = next(&mut station).remove(0);
+    let mut other = echo_reply(&request);
+    other[42] ^= 1;
+    crate::wire::checksum::tests::seal(&mut other[38..], 2);
+    station.receive(&other);
+    let mut damaged = echo_reply(&request);
+    damaged[46] ^= 1;
+    station.receive(&damaged);
+    let counters = station.card.counters();
+    assert_eq!(counters.reason(Reason::IcmpType), 1);
+    assert_eq!(counters.reason(Reason::IcmpChecksum), 1);
+    assert_eq!(station.card.take_ping_reply(), None);
+    // Twice, and with other data, it is one, and told apart.
+    let reply = echo_reply(&request);
+    station.receive(&reply);
+    station.receive(&reply);
+    let verdicts = core::iter::from_fn(|| station.card.take_ping_reply());
+    let verdicts: Vec<_> = verdicts.map(|reply| reply.verdict).collect();
+    assert_eq!(verdicts, vec![Verdict::InTime, Verdict::Duplicate]);
+}
+
+#[test]
+fn a_ping_that_leads_nowhere_is_not_begun() {
+    let mut station = station();
+    let now = station.now;
+    let mut start = |destination, vid| {
+        let settings = PingSettings {
+            destination,
+            ..settings(56)
+        };
+        station.card.start_ping(settings, vid, now).err()
+    };
+    assert_eq!(start(OWN_IP, None), Some(PingError::OwnAddress));
+    assert_eq!(start(UNTAGGED_IP, Some(42)), Some(PingError::OwnAddress));
+    for (destination, vid) in [
+        (Ipv4Addr::new(8, 8, 8, 8), None),
+        (PEER_IP, Some(45)),
+        (Ipv4Addr::new(10, 10, 10, 255), None),
+        (Ipv4Addr::new(224, 0, 0, 1), None),
+    ] {
+        assert!(matches!(
+            start(destination, vid),
+            Some(PingError::NoRoute(_))
+        ));
+    }
+    assert_eq!(station.card.ping_progress(), None);
+}
+
+#[test]
+fn nothing_is_asked_while_the_link_is_down_and_what_was_due_counts_as_lost() {
+    let mut station = pinging(56, None, true);
+    station.set_link(false);
+    assert_eq!(run(&mut station, 10 * SECOND), []);
+    let (summary, _) = station.card.ping_progress().expect("a session");
+    assert_eq!((summary.sent, summary.lost), (3, 3));
+}
