@@ -361,6 +361,13 @@ prepare_bench() {
 
 # ---- ./run.sh test ------------------------------------------------------------------------------
 
+# A Session-Sender by somebody else, for tests/tests/stamp.rs.
+stamp_suite() {
+    local version=1.0.0 folder=$root/cache/stamp-suite
+    grep -q "\"stamp-suite $version " "$folder/.crates2.json" 2>/dev/null ||
+        in_root cargo install --quiet --locked --root "$folder" "stamp-suite@$version"
+}
+
 # Runs every step even when an earlier one failed, and closes with the count over all of them.
 run_tests() {
     local all=no filter='' arguments=()
@@ -386,6 +393,7 @@ run_tests() {
     if [[ -z $filter ]]; then check_sources; fi
     cargo_tests "unit and property tests" --workspace --exclude pollux-tests --exclude pollux-bench -- "${arguments[@]}"
     if [[ -z $filter ]]; then check "Linux machine of the end-to-end tests" "$root/tests/linux/make-guest.sh" || true; fi
+    if [[ -z $filter || stamp == *"$filter"* ]]; then check "stamp-suite, another's STAMP sender" stamp_suite || true; fi
     check "host tools" in_root cargo build --release --package pollux-issuer --package pollux-boot || true
     if check "kernel" build_kernel pollux-kernel --bin pollux; then
         POLLUX_KERNEL=$(kernel_path --bin pollux)
