@@ -77,11 +77,12 @@ impl Histogram {
     /// never beyond the exact maximum.
     pub fn percentile(&self, per_100_000: u32) -> Option<u64> {
         let maximum = self.maximum()?;
-        let wanted = (u128::from(self.count) * u128::from(per_100_000)).div_ceil(100_000);
+        let wanted = u128::from(self.count).saturating_mul(per_100_000.into());
+        let wanted = wanted.div_ceil(100_000);
         let wanted = wanted.max(1);
         let mut seen = 0_u128;
         for (index, &bucket) in self.buckets.iter().enumerate() {
-            seen += u128::from(bucket);
+            seen = seen.saturating_add(bucket.into());
             if seen >= wanted {
                 let end = upper_bound(index).unwrap_or(maximum);
                 return Some(end.min(maximum));
@@ -103,6 +104,10 @@ impl Histogram {
 
 /// The bucket of a value.
 #[inline]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a value of so many bits has a bucket below the last"
+)]
 const fn index_of(value: u64) -> usize {
     if value < LINEAR as u64 {
         return value as usize;
@@ -116,6 +121,10 @@ const fn index_of(value: u64) -> usize {
 }
 
 /// The largest value of a bucket; `None` for the last one, which has no end.
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a bucket between the linear ones and the last ends within 64 bits"
+)]
 const fn upper_bound(index: usize) -> Option<u64> {
     if index < LINEAR {
         return Some(index as u64);

@@ -19,6 +19,7 @@
 #![cfg_attr(
     not(test),
     deny(
+        clippy::arithmetic_side_effects,
         clippy::expect_used,
         clippy::indexing_slicing,
         clippy::panic,
@@ -31,52 +32,32 @@
 
 extern crate alloc;
 
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod address_conflict;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod arrival;
 pub mod counters;
 pub mod device;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod ethernet;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod fragmentation;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 mod frame_header;
 pub mod histogram;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod icmp_error;
 pub mod interface;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod large;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod loop_rules;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod neighbor;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod own_ping;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod ping;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod rate;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod reassembly;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod receive;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod respond;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod route;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod send;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod services;
 #[cfg(any(test, feature = "test-device"))]
 pub mod test_device;
 pub mod time;
 pub mod trace;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod udp;
 pub mod vlan;
-#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 pub mod wire;

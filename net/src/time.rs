@@ -60,6 +60,7 @@ impl TickRate {
     pub const MAXIMUM_HERTZ: u64 = 100_000_000_000;
 
     /// A counter that advances `hertz` times a second, brought into the range that is believed.
+    #[allow(clippy::arithmetic_side_effects, reason = "never a division by zero")]
     pub const fn from_hertz(hertz: u64) -> Self {
         let hertz = if hertz < Self::MINIMUM_HERTZ {
             Self::MINIMUM_HERTZ
@@ -92,7 +93,7 @@ impl TickRate {
 }
 
 const fn scale(value: u64, factor_q32: u64) -> u64 {
-    let wide = (value as u128 * factor_q32 as u128) >> 32;
+    let wide = (value as u128).saturating_mul(factor_q32 as u128) >> 32;
     if wide > u64::MAX as u128 {
         u64::MAX
     } else {

@@ -76,9 +76,9 @@ impl VlanSet {
             .flat_map(move |(&word, index)| {
                 // Each time without the lowest bit of the time before.
                 let rests = successors(unless_empty(word), move |rest| {
-                    unless_empty(rest & (rest - 1))
+                    unless_empty(rest & rest.wrapping_sub(1))
                 });
-                rests.map(move |rest| index * 64 + rest.trailing_zeros() as u16)
+                rests.map(move |rest| index << 6 | rest.trailing_zeros() as u16)
             })
     }
 
@@ -97,7 +97,7 @@ impl fmt::Display for VlanSet {
         let mut separator = "";
         while let Some(first) = vids.next() {
             let mut last = first;
-            while let Some(next) = vids.next_if(|&next| next == last + 1) {
+            while let Some(next) = vids.next_if(|&next| Some(next) == last.checked_add(1)) {
                 last = next;
             }
             write!(f, "{separator}{first}")?;

@@ -35,9 +35,9 @@ impl Ipv4Cidr {
 
     /// The bits below the prefix.
     const fn host_mask(self) -> u32 {
-        match self.prefix_length {
-            0 => u32::MAX,
-            length => ((1_u64 << (32 - length)) - 1) as u32,
+        match u32::MAX.checked_shr(self.prefix_length as u32) {
+            Some(mask) => mask,
+            None => 0,
         }
     }
 

@@ -9,6 +9,7 @@ extern crate std;
 mod arp;
 mod datagrams;
 mod errors;
+mod ethernet;
 mod fragments;
 mod oracle;
 pub(crate) mod pieces;
