@@ -47,7 +47,8 @@ fn stamp_suite(appliance: &mut Appliance) {
 
 fn scapy(appliance: &mut Appliance) {
     let (printed, exchanged) = carry(appliance, |port| {
-        let mut command = Command::new("python3");
+        // The one for which the system has scapy.
+        let mut command = Command::new("/usr/bin/python3");
         let script = root().join("tests/scapy/stamp.py");
         command.arg(script).arg(port.to_string());
         command
