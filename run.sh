@@ -53,6 +53,11 @@ boot:
   --test-exit          let the appliance end QEMU with an exit status
   -- QEMU ARGS         the rest goes to QEMU as it is
 
+bench:
+  --quick              within five minutes, of less; half an hour else
+  --patience SECONDS   how long, in all, to measure again what other programs of this machine disturbed
+  --pictures           put the pictures into docs/pictures as well
+
 image:
   --config FILE, --file PATH, --append "WORDS", --kernel ELF: as for boot, but put on the stick
 END
@@ -310,7 +315,7 @@ picture() {
 
 bench() {
     case ${1-} in
-        '' | --quick | --pictures) bench_everybody "$@" ;;
+        '' | --quick | --patience | --pictures) bench_everybody "$@" ;;
         stack)
             set_up build
             in_root cargo bench --quiet --package pollux-bench --bench stack -- "${@:2}"
@@ -326,20 +331,26 @@ bench() {
             prepare_bench
             "$target/release/pollux-bench" "$@"
             ;;
-        *) die "bench: '$1' is none of: --quick --pictures stack callgrind instructions" ;;
+        *) die "bench: '$1' is none of: --quick --patience --pictures stack callgrind instructions" ;;
     esac
 }
 
 # Measures the appliance side by side with Linux, DPDK and a native process.
 bench_everybody() {
-    local options=() pictures=no folder=$target/bench
+    local options=() pictures=no folder=$target/bench count seconds
     while (($#)); do
+        count=1
         case $1 in
-            --quick) options+=(--quick) ;;
+            --quick) options=(--quick "${options[@]}") ;;
+            --patience)
+                seconds=$(value "$@") count=2
+                [[ $seconds =~ ^[0-9]+$ ]] || die "--patience '$seconds' is no number of seconds"
+                options+=(--patience "$seconds")
+                ;;
             --pictures) pictures=yes ;;
-            *) die "bench: unknown option '$1'; one of: --quick --pictures" ;;
+            *) die "bench: unknown option '$1'; one of: --quick --patience --pictures" ;;
         esac
-        shift
+        shift "$count"
     done
     prepare_bench
     accel=auto
@@ -348,7 +359,7 @@ bench_everybody() {
     in_root cargo rustc --quiet --release --package pollux-udp-echo --target "$triple" -- -C target-feature=+crt-static
     "$target/release/pollux-bench" compare --accel "$accel" --udp-echo "$target/$triple/release/pollux-udp-echo" \
         --folder "$folder" "${options[@]}"
-    [[ $pictures == no ]] || cp "$folder"/{latency,rate}-*.svg "$root/docs/pictures/"
+    [[ $pictures == no ]] || cp "$folder"/{latency,rate}-icmp-*.svg "$root/docs/pictures/"
 }
 
 prepare_bench() {

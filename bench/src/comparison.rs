@@ -12,7 +12,7 @@ use crate::CARDS;
 use crate::contenders::{Contender, Host, Name};
 use crate::frames::LENGTHS;
 use crate::load::{self, Outcome, Protocol, Workload};
-use crate::quiet::Quiet;
+use crate::quiet::{Quiet, TOLERATED};
 
 /// The length of frames that the curves are drawn for.
 pub const USUAL_LENGTH: usize = 102;
@@ -22,6 +22,8 @@ const LONGEST: usize = 1518;
 pub const MANY: usize = 32;
 /// The most of long ones: QEMU's socket holds no more.
 const MOST_LONG: usize = 64;
+/// So many rounds that nobody disturbed are enough for the others not to count.
+const ENOUGH: usize = 3;
 /// For how long one is asked before it counts, after it stood still.
 const WARM_UP: Duration = Duration::from_millis(30);
 
@@ -41,7 +43,7 @@ pub struct Plan {
     /// And with more than one.
     more: Duration,
     /// For how long, in all, what other programs disturbed is measured again.
-    patience: Duration,
+    pub patience: Duration,
 }
 
 impl Plan {
@@ -150,7 +152,7 @@ pub struct Figures {
 #[derive(Default)]
 pub struct Results {
     rows: Vec<Row>,
-    round_trips: BTreeMap<Key, Histogram<u64>>,
+    round_trips: BTreeMap<Key, RoundTrips>,
     /// Measurements that others disturbed, and that were kept for want of patience.
     pub disturbed: u64,
     /// Who was not measured, and why.
@@ -264,9 +266,8 @@ impl Results {
             outstanding: workload.outstanding,
             contender,
         };
-        let all = self.round_trips.entry(key).or_insert_with(load::histogram);
-        all.add(&outcome.round_trips)
-            .expect("the bounds are the same");
+        let all = self.round_trips.entry(key).or_default();
+        all.enter(&outcome.round_trips, others_share <= TOLERATED);
     }
 
     /// How many measurements there are.
@@ -279,25 +280,27 @@ impl Results {
         self.round_trips.keys()
     }
 
-    /// The round trips of all rounds, in nanoseconds.
+    /// The round trips of the rounds that count, in nanoseconds.
     pub fn round_trips(&self, key: &Key) -> Option<&Histogram<u64>> {
-        self.round_trips.get(key)
+        self.round_trips.get(key).map(RoundTrips::that_count)
     }
 
     /// The figures, if there are any.
     pub fn figures(&self, key: &Key) -> Option<Figures> {
-        let rows: Vec<_> = self.rows.iter().filter(|row| row.is_about(key)).collect();
-        (!rows.is_empty()).then(|| {
-            let median = |figure: fn(&Row) -> f64| median(rows.iter().map(|row| figure(row)));
-            Figures {
-                answered: rows.iter().map(|row| row.answered).sum(),
-                lost: rows.iter().map(|row| row.lost).sum(),
-                rate: median(|row| row.rate_per_s),
-                p50_us: median(|row| row.p50_us),
-                p99_us: median(|row| row.p99_us),
-                p999_us: median(|row| row.p999_us),
-                max_us: median(|row| row.max_us),
-            }
+        let all = self.round_trips.get(key)?;
+        let rows = self.rows.iter().filter(|row| row.is_about(key));
+        let rows: Vec<_> = rows
+            .filter(|row| !all.are_quiet_ones_enough() || row.others_share <= TOLERATED)
+            .collect();
+        let median = |figure: fn(&Row) -> f64| median(rows.iter().map(|row| figure(row)));
+        Some(Figures {
+            answered: rows.iter().map(|row| row.answered).sum(),
+            lost: rows.iter().map(|row| row.lost).sum(),
+            rate: median(|row| row.rate_per_s),
+            p50_us: median(|row| row.p50_us),
+            p99_us: median(|row| row.p99_us),
+            p999_us: median(|row| row.p999_us),
+            max_us: median(|row| row.max_us),
         })
     }
 
@@ -315,8 +318,8 @@ impl Results {
         let mut trips = csv::Writer::from_path(folder.join("round-trips.csv"))?;
         let heading = "card,contender,protocol,length,outstanding,at_most_ns,count";
         trips.write_record(heading.split(','))?;
-        for (key, histogram) in &self.round_trips {
-            for value in histogram.iter_recorded() {
+        for (key, all) in &self.round_trips {
+            for value in all.that_count().iter_recorded() {
                 trips.serialize((
                     key.card,
                     key.contender,
@@ -329,6 +332,47 @@ impl Results {
             }
         }
         trips.flush()
+    }
+}
+
+/// Round trips of all rounds, and of those that nobody disturbed. The latter alone count where there
+/// are enough of them.
+struct RoundTrips {
+    all: Histogram<u64>,
+    quiet: Histogram<u64>,
+    quiet_rounds: usize,
+}
+
+impl Default for RoundTrips {
+    fn default() -> Self {
+        Self {
+            all: load::histogram(),
+            quiet: load::histogram(),
+            quiet_rounds: 0,
+        }
+    }
+}
+
+impl RoundTrips {
+    fn enter(&mut self, round_trips: &Histogram<u64>, is_quiet: bool) {
+        const ALIKE: &str = "the bounds are the same";
+        self.all.add(round_trips).expect(ALIKE);
+        if is_quiet {
+            self.quiet.add(round_trips).expect(ALIKE);
+            self.quiet_rounds += 1;
+        }
+    }
+
+    const fn are_quiet_ones_enough(&self) -> bool {
+        self.quiet_rounds >= ENOUGH
+    }
+
+    const fn that_count(&self) -> &Histogram<u64> {
+        if self.are_quiet_ones_enough() {
+            &self.quiet
+        } else {
+            &self.all
+        }
     }
 }
 

@@ -181,7 +181,9 @@ impl Contender {
     fn monitor(&self, command: &str) {
         match &self.body {
             Body::Appliance(appliance) => appliance.monitor(command),
-            Body::Linux(linux, _) => linux.monitor().command(command),
+            Body::Linux(linux, _) => {
+                linux.monitor().command(command);
+            }
             // It sleeps when it has nothing to do.
             Body::Process(..) => {}
         }

@@ -54,6 +54,7 @@ pub fn latency(results: &Results, card: &str, protocol: &str) -> Result<String, 
         |value| format!("{value}"),
         |share| format!("{} %", share * 100.0),
         &lines,
+        SeriesLabelPosition::UpperRight,
     )
 }
 
@@ -98,6 +99,7 @@ pub fn rate(results: &Results, card: &str, protocol: &str) -> Result<String, Fai
         |value| format!("{value}"),
         |value| format!("{value}"),
         &lines,
+        SeriesLabelPosition::UpperLeft,
     )
 }
 
@@ -139,6 +141,7 @@ fn draw<X, Y>(
     x_label: impl Fn(&f64) -> String,
     y_label: impl Fn(&f64) -> String,
     lines: &Lines,
+    legend: SeriesLabelPosition,
 ) -> Result<String, Failed>
 where
     X: AsRangedCoord<Value = f64>,
@@ -173,6 +176,7 @@ where
         }
         chart
             .configure_series_labels()
+            .position(legend)
             .background_style(WHITE.mix(0.8))
             .border_style(BLACK.mix(0.3))
             .draw()?;

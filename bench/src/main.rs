@@ -9,6 +9,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use lexopt::prelude::*;
 use pollux_bench::CARDS;
@@ -59,6 +60,9 @@ fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     while let Some(argument) = parser.next()? {
         match argument {
             Long("quick") => plan = Plan::QUICK,
+            Long("patience") => {
+                plan.patience = Duration::from_secs(parser.value()?.parse()?);
+            }
             Long("accel") => host.accel = parser.value()?.string()?,
             Long("udp-echo") => host.udp_echo = parser.value()?.into(),
             Long("folder") => host.folder = parser.value()?.into(),

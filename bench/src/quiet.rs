@@ -47,7 +47,12 @@ impl Quiet {
                 && let Some(least) = least.take()
             {
                 self.disturbed += u64::from(!is_quiet);
-                return least;
+                // What cannot be told from none is none.
+                return if is_quiet {
+                    (least.0, least.1.min(TOLERATED))
+                } else {
+                    least
+                };
             }
             thread::sleep(PAUSE);
             self.patience = self.patience.saturating_sub(start.elapsed());

@@ -175,7 +175,8 @@ pub fn table(results: &Results) -> String {
 /// How far the machine was in use otherwise.
 fn disturbance(results: &Results) -> String {
     format!(
-        "{} of {} measurements were disturbed: other programs took more than {:.0} % of a processor.",
+        "{} of {} measurements were disturbed: other programs took more than {:.0} % of a processor. \
+         Where three rounds and more were not, the others do not count.",
         results.disturbed,
         results.count(),
         TOLERATED * 100.0

@@ -282,6 +282,11 @@ impl Appliance {
         }
     }
 
+    /// The number of QEMU's process.
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Whether QEMU still runs.
     pub fn is_running(&self) -> bool {
         self.console.is_open()
