@@ -343,6 +343,13 @@ pub fn enable_registers(access: &impl ConfigRegionAccess, address: PciAddress) {
     });
 }
 
+/// Lets the function at `address` answer at its I/O ports as well. Firmware must have given it some.
+pub fn enable_ports(access: &impl ConfigRegionAccess, address: PciAddress) {
+    PciHeader::new(address).update_command(access, |command| {
+        command | CommandRegister::IO_ENABLE | CommandRegister::INTERRUPT_DISABLE
+    });
+}
+
 /// Lets the function at `address` reach memory. Its driver must have stopped it first: what firmware
 /// left running would go on writing to where firmware's buffers were.
 pub fn enable_bus_master(access: &impl ConfigRegionAccess, address: PciAddress) {

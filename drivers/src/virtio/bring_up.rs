@@ -174,6 +174,10 @@ impl<T: Transport> VirtioNet<T> {
         if limit < 2 {
             return Err(VirtioError::NoQueue { queue });
         }
+        // Where the parts of a legacy device's queue lie follows from its size.
+        if self.transport.is_legacy() && usize::from(limit) != SLOTS {
+            return Err(VirtioError::QueueSize { size: limit });
+        }
         Ok(limit)
     }
 

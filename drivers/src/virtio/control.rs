@@ -2,8 +2,10 @@
 //!
 //! Nothing waits here. What is wanted of the filter and what the device was told are two sets; each call
 //! of [`Control::advance`] takes note of what the device has carried out, and sends commands for a few of
-//! the differences. Until the device has confirmed the whole of the first set, it stays promiscuous; when
-//! it refuses a command, it becomes so again for good, and the stack's own filter decides alone.
+//! the differences. Until the device has confirmed the whole of the first set, it stays promiscuous, and
+//! while it is told more new VLANs than one call can tell, it is so again: what it is to pass, it never
+//! keeps away. When it refuses a command, it becomes so for good, and the stack's own filter decides
+//! alone.
 
 use core::mem;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -153,7 +155,10 @@ impl Control {
         if self.refused {
             self.open();
         } else if self.abilities.receive_mode {
-            if self.abilities.vlans {
+            if self.abilities.vlans && self.told != self.wanted {
+                if self.additions() > COMMANDS as u32 / 2 {
+                    self.open();
+                }
                 self.send_differences();
             }
             let settled = self.queue.outstanding() == 0;
@@ -162,6 +167,14 @@ impl Control {
             }
         }
         self.queue.publish()
+    }
+
+    /// How many VLANs the device is to pass and was not told of.
+    fn additions(&self) -> u32 {
+        let words = self.wanted.iter().zip(&self.told);
+        words
+            .map(|(wanted, told)| (wanted & !told).count_ones())
+            .sum()
     }
 
     /// Has the device pass everything.
@@ -186,9 +199,6 @@ impl Control {
 
     /// Sends commands for what the device was not told yet: first what it must pass from now on.
     fn send_differences(&mut self) {
-        if self.told == self.wanted {
-            return;
-        }
         for pass in [true, false] {
             for index in 0..WORDS {
                 if !self.send_difference(index, pass) {

@@ -63,8 +63,8 @@ impl Features {
         }
         let mut chosen = offered.difference(other);
         // Each of these is good for nothing without the other, and not permitted then
-        // (virtio 1.2 §5.1.3.1).
-        if !chosen.contains(Self::CTRL_VQ.union(Self::CTRL_RX)) {
+        // (virtio 1.2 §5.1.3.1). For legacy devices `legacy.rs` says why.
+        if is_legacy || !chosen.contains(Self::CTRL_VQ.union(Self::CTRL_RX)) {
             let both = Self::CTRL_VQ.union(Self::CTRL_RX).union(Self::CTRL_VLAN);
             chosen = chosen.difference(both);
         }
@@ -112,5 +112,6 @@ mod tests {
         );
         let legacy = lacks(Features::VERSION_1, true).unwrap();
         assert!(legacy.contains(Features::ANY_LAYOUT));
+        assert!(!legacy.intersects(Features::CTRL_VQ | Features::CTRL_VLAN));
     }
 }

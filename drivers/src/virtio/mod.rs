@@ -10,10 +10,12 @@
 //! still is reset, in steps that housekeeping takes ([`VirtioNet::refresh_link`]), and goes on with the
 //! same configuration.
 
+mod attachment;
 mod bring_up;
 mod control;
 mod error;
 mod features;
+pub mod legacy;
 #[cfg(test)]
 mod model;
 pub mod pci;
@@ -32,6 +34,7 @@ use pollux_net::wire::ethernet::MacAddress;
 
 use crate::exchange::{self, Exchange};
 
+pub use attachment::Attachment;
 pub use bring_up::Quiet;
 use control::Control;
 pub use error::VirtioError;

@@ -78,7 +78,18 @@ fn a_device_from_before_version_1_has_a_shorter_header() {
     })
     .unwrap();
     assert_eq!(bench.device.model(), "virtio-net (legacy)");
+    assert!(bench.model().promiscuous);
     for _ in 0..1000 {
         bench.assert_serves();
     }
+}
+
+#[test]
+fn a_legacy_device_with_queues_of_another_size_is_refused() {
+    let result = bring_up(|model| {
+        model.is_legacy = true;
+        model.offered = OFFERED_LEGACY;
+        model.limits = [256, 1024, 64];
+    });
+    assert_eq!(result.err(), Some(VirtioError::QueueSize { size: 1024 }));
 }

@@ -72,6 +72,20 @@ fn one_call_sends_a_bounded_number_of_commands() {
 }
 
 #[test]
+fn a_vlan_that_is_to_pass_passes_while_many_others_are_told() {
+    let mut bench = bench();
+    bench.settle();
+    assert!(!bench.passed().0);
+    bench.device.set_vlan_filter(&VlanSet::full());
+    for vid in [0, 42, 2000, 4095] {
+        let frame = frame_on(vid, 98, 1);
+        assert_eq!(bench.model().receive(&frame), Outcome::Delivered);
+    }
+    bench.settle();
+    assert_eq!(bench.passed(), (false, (0..4096).collect()));
+}
+
+#[test]
 fn a_device_that_refuses_passes_everything_instead() {
     let mut bench = bench();
     bench.settle();
