@@ -13,8 +13,9 @@ use pollux_drivers::dma::DmaRegion;
 use pollux_drivers::e1000::{self, Card, E1000, E1000Error};
 use pollux_drivers::mmio::Mmio;
 use pollux_drivers::pci::{self, Bar, Class, ConfigPorts, Function};
+use pollux_drivers::virtio::legacy::LegacyTransport;
 use pollux_drivers::virtio::pci::{Location, Mapped, PciTransport, Structures};
-use pollux_drivers::virtio::{self, VirtioError, VirtioNet};
+use pollux_drivers::virtio::{self, Attachment, VirtioError, VirtioNet};
 use pollux_net::device::{BUFFER_SIZE, Device, Link, Receiver, Statistic, TransmitError};
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
@@ -23,11 +24,15 @@ use pollux_net::wire::ethernet::MacAddress;
 const MAXIMUM_CARDS: usize = 32;
 
 /// A card at work.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each port, for good; a box would put another load into the path of a frame"
+)]
 pub enum Nic {
     /// One of Intel's.
     E1000(E1000<Mmio>),
     /// A hypervisor's.
-    Virtio(VirtioNet<PciTransport>),
+    Virtio(VirtioNet<Attachment>),
 }
 
 /// Does the same with whichever card it is.
@@ -139,7 +144,7 @@ impl Kind {
     const fn memory(self) -> usize {
         match self {
             Self::E1000(_) => E1000::<Mmio>::MEMORY,
-            Self::Virtio => VirtioNet::<PciTransport>::MEMORY,
+            Self::Virtio => VirtioNet::<Attachment>::MEMORY,
         }
     }
 }
@@ -223,7 +228,6 @@ impl Found {
 /// Why a card did not come up.
 enum Failure {
     NoRegisters,
-    NoStructures,
     CannotMap(memory::MapError),
     E1000(E1000Error),
     Virtio(VirtioError),
@@ -233,7 +237,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRegisters => write!(f, "firmware gave its registers no address"),
-            Self::NoStructures => write!(f, "it does not speak version 1 of the protocol"),
             Self::CannotMap(error) => write!(f, "its registers cannot be mapped: {error}"),
             Self::E1000(error) => write!(f, "{error}"),
             Self::Virtio(error) => write!(f, "{error}"),
@@ -275,9 +278,16 @@ impl Start<'_> {
         self.reach_memory(|dma| quiet.start(dma, &VlanSet::new()))
     }
 
-    fn virtio(&mut self) -> Result<VirtioNet<PciTransport>, Failure> {
-        let structures =
-            Structures::find(self.access, self.address).ok_or(Failure::NoStructures)?;
+    fn virtio(&mut self) -> Result<VirtioNet<Attachment>, Failure> {
+        let attachment = match Structures::find(self.access, self.address) {
+            Some(structures) => Attachment::Pci(self.virtio_pci(&structures)?),
+            None => Attachment::Legacy(self.virtio_legacy()?),
+        };
+        let quiet = virtio::Quiet::reset(attachment, |microseconds| self.clock.wait(microseconds))?;
+        self.reach_memory(|dma| quiet.start(dma, &VlanSet::new()))
+    }
+
+    fn virtio_pci(&self, structures: &Structures) -> Result<PciTransport, Failure> {
         let mapped = Mapped {
             common: self.map_structure(&structures.common)?,
             notification: self.map_structure(&structures.notification)?,
@@ -286,9 +296,20 @@ impl Start<'_> {
         pci::enable_registers(self.access, self.address);
         // SAFETY: the structures are mapped there, uncached, for good, and are this device's alone;
         // pages and their offsets are multiples of four.
-        let transport = unsafe { PciTransport::new(&structures, &mapped) };
-        let quiet = virtio::Quiet::reset(transport, |microseconds| self.clock.wait(microseconds))?;
-        self.reach_memory(|dma| quiet.start(dma, &VlanSet::new()))
+        Ok(unsafe { PciTransport::new(structures, &mapped) })
+    }
+
+    fn virtio_legacy(&self) -> Result<LegacyTransport, Failure> {
+        let Some(Bar::Io { port, length }) = pci::bar(self.access, self.address, 0) else {
+            return Err(Failure::NoRegisters);
+        };
+        if length < LegacyTransport::PORTS {
+            return Err(Failure::NoRegisters);
+        }
+        pci::enable_ports(self.access, self.address);
+        // SAFETY: a transitional device without the structures of version 1.0 has its legacy registers
+        // there (virtio 1.2 §4.1.4.10), and they are this device's alone.
+        Ok(unsafe { LegacyTransport::new(port) })
     }
 
     /// The range in memory of a base address register: its beginning and its length.
