@@ -1,24 +1,57 @@
-//! The grammar: from a line of text to a command.
+//! The grammar: from a line of text to a request.
 //!
-//! The same grammar serves the serial console and, later, the start-up file and the boot command
-//! line. What each command looks like is in its own file under [`crate::commands`]; here is only what
-//! all have in common: words, comments, a leading `sudo`, and nothing left over at the end.
+//! The same grammar serves the serial console, the start-up file and the boot command line. What each
+//! command looks like is in its own file under [`crate::commands`]; here is only what all have in
+//! common: comments, what stands before a command out of habit, and nothing left over at the end.
 
+use crate::commands::config::Config;
+use crate::commands::ethtool::Ethtool;
+use crate::commands::evl::Evl;
 use crate::commands::fault::Fault;
+use crate::commands::file::Access;
 use crate::commands::help::Topic;
+use crate::commands::icmp::Responder;
+use crate::commands::ip::Ip;
+use crate::commands::latency::Latency;
+use crate::commands::solicit::Solicitation;
 use crate::commands::trace::Switch;
 use crate::commands::{COMMANDS, Specification};
-use crate::error::ParseError;
+use crate::error::{Mistake, ParseError};
 use crate::suggest::nearest;
 use crate::text::clipped;
+use crate::words::Words;
 
 /// What the appliance is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// List the commands, or explain one.
     Help(Topic),
     /// Show the status page.
     Status,
+    /// Show or change devices, addresses, routes or neighbors.
+    Ip(Ip),
+    /// Out-of-band ports and the filter list.
+    Evl(Evl),
+    /// Read or write one of EVL's pseudo-files, or say something.
+    File(Access),
+    /// Print a line for each answered echo request until Ctrl-C.
+    Responder(Responder),
+    /// Show why frames were not answered.
+    Drops,
+    /// Show or forget the residence times.
+    Latency(Latency),
+    /// Show a card as `ethtool` does.
+    Ethtool(Ethtool),
+    /// Ask for a neighbor.
+    Solicit(Solicitation),
+    /// The configuration as commands.
+    Config(Config),
+    /// List the files that were given with the kernel.
+    List,
+    /// Tell the time since the start.
+    Date,
+    /// Tell the version.
+    Version,
     /// Turn the trace on or off, or only tell (`None`).
     Trace(Option<Switch>),
     /// Restart the machine, after the reply is printed.
@@ -27,6 +60,15 @@ pub enum Command {
     Poweroff,
     /// Provoke a fault, after the reply is printed. Parsed in test mode only.
     Fault(Fault),
+}
+
+/// A command, and how it is to be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What is to be done.
+    pub command: Command,
+    /// Whether a program is asking: then the answer is one JSON value, possibly over several lines.
+    pub json: bool,
 }
 
 /// Which commands there are.
@@ -44,67 +86,77 @@ impl Grammar {
             .filter(move |command| self.test_mode || !command.test_only)
     }
 
-    /// The command that `line` spells, or `None` if it is empty or a comment.
+    /// The request that `line` spells, or `None` if it is empty or a comment.
     ///
-    /// Words are separated by white space; a word that begins with `#` begins a comment; `sudo`
-    /// before the command is ignored, because fingers type it.
+    /// Words are separated by white space; a word that begins with `#` begins a comment. A shell's
+    /// prompt and `sudo` before the command are ignored, because fingers type them and manuals have
+    /// them; so is the folder of a program.
     ///
     /// # Errors
     ///
     /// [`ParseError`] says which word is wrong and what would have been right.
-    pub fn parse(self, line: &str) -> Result<Option<Command>, ParseError> {
+    pub fn parse(self, line: &str) -> Result<Option<Request>, ParseError> {
         let mut words = Words::new(line);
-        let mut first = words.next();
-        if first == Some("sudo") {
-            first = words.next();
+        while matches!(words.peek(), Some("$" | "~#" | "~$")) {
+            words.next();
         }
-        let Some(name) = first else {
+        if words.take_if("sudo") {
+            let is_shell = matches!(words.peek(), Some("sh" | "bash"));
+            if is_shell {
+                words.next();
+            }
+            // One word holds the whole command: that of somebody who needs root to write a file.
+            if words.take_if("-c") {
+                let inner = words.next().unwrap_or("");
+                return self.parse_words(Words::new(inner));
+            }
+        }
+        self.parse_words(words)
+    }
+
+    fn parse_words(self, mut words: Words<'_>) -> Result<Option<Request>, ParseError> {
+        let Some(name) = words.next() else {
             return Ok(None);
         };
+        match self.read(name, &mut words) {
+            Ok(command) => Ok(Some(Request {
+                command,
+                json: words.json,
+            })),
+            Err(mistake) => Err(ParseError {
+                column: words.column(),
+                json: words.json,
+                mistake,
+            }),
+        }
+    }
+
+    fn read(self, name: &str, words: &mut Words<'_>) -> Result<Command, Mistake> {
         let specification = self.find(name)?;
-        let command = (specification.parse)(self, &mut words)?;
+        if words.help {
+            return Ok(Command::Help(Topic::Command(specification)));
+        }
+        let command = (specification.parse)(self, words)?;
         match words.next() {
-            None => Ok(Some(command)),
-            Some(word) => Err(ParseError::ExtraWord {
+            None => Ok(command),
+            Some(word) => Err(Mistake::ExtraWord {
                 word: clipped(word),
                 synopsis: specification.synopsis,
             }),
         }
     }
 
-    /// The command called `name`.
-    pub(crate) fn find(self, name: &str) -> Result<&'static Specification, ParseError> {
+    /// The command called `name`, in whatever folder.
+    pub(crate) fn find(self, name: &str) -> Result<&'static Specification, Mistake> {
+        let base = match name.strip_prefix('/') {
+            Some(path) => path.rsplit('/').next().unwrap_or(path),
+            None => name,
+        };
         self.commands()
-            .find(|command| command.name == name)
-            .ok_or_else(|| ParseError::UnknownCommand {
+            .find(|command| command.name == base)
+            .ok_or_else(|| Mistake::UnknownCommand {
                 word: clipped(name),
-                near: nearest(name, self.commands().map(|command| command.name)),
+                near: nearest(base, self.commands().map(|command| command.name)),
             })
-    }
-}
-
-/// The words of a line, up to a comment.
-pub(crate) struct Words<'line> {
-    rest: core::str::SplitWhitespace<'line>,
-}
-
-impl<'line> Words<'line> {
-    fn new(line: &'line str) -> Self {
-        Self {
-            rest: line.split_whitespace(),
-        }
-    }
-}
-
-impl<'line> Iterator for Words<'line> {
-    type Item = &'line str;
-
-    fn next(&mut self) -> Option<&'line str> {
-        let word = self.rest.next()?;
-        if word.starts_with('#') {
-            self.rest = "".split_whitespace();
-            return None;
-        }
-        Some(word)
     }
 }

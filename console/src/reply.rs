@@ -4,25 +4,39 @@
 //! that no reply, however long, holds up a frame. What a line says is as of the call that wrote it,
 //! except for figures that must agree with each other: those are taken together.
 
-use crate::command::Command;
+use crate::command::{Command, Request};
+use crate::commands::config;
+use crate::commands::ethtool::{self, Ethtool};
 use crate::commands::fault::{self, Fault};
+use crate::commands::file::{self, Access};
 use crate::commands::help::{self, Topic};
-use crate::commands::{poweroff, reboot, status, trace};
-use crate::error::ParseError;
+use crate::commands::icmp::{self, Responder};
+use crate::commands::ip::{self, Ip};
+use crate::commands::latency::{self, Latency};
+use crate::commands::solicit::{self, Solicitation};
+use crate::commands::{about, evl, poweroff, reboot, show, status, trace};
+use crate::error::{ParseError, Refusal};
+use crate::json::Quoted;
+use crate::listing::Cursor;
 use crate::text::clipped;
 use crate::view::StatusView;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 /// What stands at the start of a line that can be typed.
 pub const PROMPT: &str = "pollux> ";
 /// No line of a reply has more characters than this.
-pub const MAXIMUM_LINE: usize = 120;
+pub const MAXIMUM_LINE: usize = 250;
 
 /// How far a reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// One line was written, and there may be more.
     Line,
+    /// Nothing was written, and there may be more.
+    Waiting,
     /// Nothing was written: the reply is over.
     Done,
 }
@@ -31,20 +45,32 @@ pub enum Progress {
 #[derive(Clone, Debug)]
 pub struct Reply {
     content: Content,
-    /// Which line comes next; the status page counts for itself.
+    json: bool,
+    /// Which line comes next, where the content does not count for itself.
     row: usize,
 }
 
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one reply at a time, and no heap to put its larger part on"
-)]
 enum Content {
     Banner,
     Error(ParseError),
-    Help(Topic),
-    Status(status::Page),
+    Refusal(Refusal),
+    Help(Topic, Cursor),
+    Status(Box<status::Page>),
+    Ip(Ip, Cursor),
+    Evl(evl::Page),
+    /// With how much of a file was shown.
+    File(Access, usize),
+    Responder(Responder),
+    Drops(Box<show::Page>),
+    Latency(Box<latency::Page>),
+    LatencyForgotten,
+    Ethtool(Ethtool),
+    Solicit(Solicitation),
+    Config(config::Page),
+    List(Cursor),
+    Date,
+    Version,
     Trace,
     Reboot,
     Poweroff,
@@ -53,29 +79,74 @@ enum Content {
 
 impl Reply {
     /// The reply to a command that was carried out, or will be as soon as the reply is over.
-    pub fn to(command: Command) -> Self {
-        Self::of(match command {
-            Command::Help(topic) => Content::Help(topic),
-            Command::Status => Content::Status(status::Page::default()),
+    pub fn to(request: Request) -> Self {
+        let content = match request.command {
+            Command::Help(topic) => Content::Help(topic, Cursor::default()),
+            Command::Status => Content::Status(Box::default()),
+            Command::Ip(ip) => Content::Ip(ip, Cursor::default()),
+            Command::Evl(evl) => Content::Evl(evl::Page::new(evl)),
+            Command::File(access) if access.shows_vlans() => Content::Evl(evl::Page::of_vlans()),
+            Command::File(access) => Content::File(access, 0),
+            Command::Responder(responder) => Content::Responder(responder),
+            Command::Drops => Content::Drops(Box::default()),
+            Command::Latency(Latency::Show) => Content::Latency(Box::default()),
+            Command::Latency(Latency::Reset) => Content::LatencyForgotten,
+            Command::Ethtool(ethtool) => Content::Ethtool(ethtool),
+            Command::Solicit(solicitation) => Content::Solicit(solicitation),
+            Command::Config(config) => Content::Config(config::Page::new(config)),
+            Command::List => Content::List(Cursor::default()),
+            Command::Date => Content::Date,
+            Command::Version => Content::Version,
             Command::Trace(_) => Content::Trace,
             Command::Reboot => Content::Reboot,
             Command::Poweroff => Content::Poweroff,
             Command::Fault(fault) => Content::Fault(fault),
-        })
+        };
+        Self {
+            content,
+            json: request.json,
+            row: 0,
+        }
     }
 
     /// The reply to a line that was refused.
     pub const fn refusal(error: ParseError) -> Self {
-        Self::of(Content::Error(error))
+        Self {
+            json: error.json,
+            content: Content::Error(error),
+            row: 0,
+        }
+    }
+
+    /// The reply to a command that could not be carried out.
+    pub const fn not_done(refusal: Refusal, json: bool) -> Self {
+        Self {
+            json,
+            content: Content::Refusal(refusal),
+            row: 0,
+        }
     }
 
     /// What is said when the appliance has started.
     pub const fn banner() -> Self {
-        Self::of(Content::Banner)
+        Self {
+            content: Content::Banner,
+            json: false,
+            row: 0,
+        }
     }
 
-    const fn of(content: Content) -> Self {
-        Self { content, row: 0 }
+    /// Whether it goes on until somebody ends it, and whatever else is printed meanwhile is part of it.
+    pub const fn is_endless(&self) -> bool {
+        matches!(self.content, Content::Responder(_))
+    }
+
+    /// The configuration that was to be kept, when all of it was printed.
+    pub fn take_kept(&mut self) -> Option<Vec<String>> {
+        match &mut self.content {
+            Content::Config(page) => page.take_kept(),
+            _ => None,
+        }
     }
 
     /// Writes the next line to `out`, without line ending and at most [`MAXIMUM_LINE`] characters
@@ -83,13 +154,13 @@ impl Reply {
     ///
     /// # Errors
     ///
-    /// [`fmt::Error`] when `out` refused it; the next call writes the same line again.
+    /// [`fmt::Error`] when `out` refused it.
     pub fn next_line(
         &mut self,
         view: &StatusView<'_>,
         out: &mut dyn Write,
     ) -> Result<Progress, fmt::Error> {
-        let row = self.row;
+        let (row, json) = (self.row, self.json);
         let progress = match &mut self.content {
             Content::Banner => match row {
                 0 => {
@@ -98,18 +169,58 @@ impl Reply {
                 }
                 row => single_line(row - 1, "type 'help' for the list of commands", out),
             },
-            Content::Error(error) => single_line(row, error, out),
-            Content::Help(topic) => help::line(*topic, row, out),
-            Content::Status(page) => page.next_line(view, out),
-            Content::Trace => trace::line(row, view, out),
-            Content::Reboot => single_line(row, reboot::REPLY, out),
-            Content::Poweroff => single_line(row, poweroff::REPLY, out),
+            Content::Error(error) => error_line(row, error, json, out),
+            Content::Refusal(refusal) => error_line(row, refusal, json, out),
+            Content::Help(topic, cursor) => help::line(*topic, cursor, json, out),
+            Content::Status(page) => page.next_line(json, view, out),
+            Content::Ip(ip, cursor) => ip::line(ip, cursor, json, view, out),
+            Content::Evl(page) => page.next_line(json, view, out),
+            Content::File(access, offset) => file::line(access, row, offset, json, view, out),
+            Content::Responder(responder) => icmp::line(responder, row, out),
+            Content::Drops(page) => page.next_line(json, view, out),
+            Content::Latency(page) => page.next_line(json, view, out),
+            Content::LatencyForgotten => latency::forgotten(row, json, out),
+            Content::Ethtool(ethtool) => ethtool::line(ethtool, row, json, view, out),
+            Content::Solicit(solicitation) => solicit::line(solicitation, row, json, out),
+            Content::Config(page) => page.next_line(json, view, out),
+            Content::List(cursor) => about::list(cursor, json, view, out),
+            Content::Date => about::date(row, json, view, out),
+            Content::Version => about::version(row, json, view, out),
+            Content::Trace => trace::line(row, json, view, out),
+            Content::Reboot => said(row, reboot::REPLY, json, out),
+            Content::Poweroff => said(row, poweroff::REPLY, json, out),
             Content::Fault(fault) => fault::line(*fault, row, out),
         }?;
         if progress == Progress::Line {
             self.row += 1;
         }
         Ok(progress)
+    }
+}
+
+/// Writes line `row` of what is said about an error.
+fn error_line(
+    row: usize,
+    error: &dyn fmt::Display,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<Progress, fmt::Error> {
+    match json {
+        true => single_line(row, format_args!("{{\"error\":{}}}", Quoted(error)), out),
+        false => single_line(row, error, out),
+    }
+}
+
+/// Writes line `row` of a reply that is one sentence.
+fn said(
+    row: usize,
+    sentence: &str,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<Progress, fmt::Error> {
+    match json {
+        true => single_line(row, format_args!("{{\"said\":{}}}", Quoted(sentence)), out),
+        false => single_line(row, sentence, out),
     }
 }
 

@@ -4,8 +4,10 @@
 //! swaps of neighboring characters (Damerau-Levenshtein with non-overlapping swaps), because those
 //! are the slips of ten fingers.
 
+use crate::error::Word;
+use crate::text::clipped;
+use alloc::vec::Vec;
 use core::mem::swap;
-use heapless::Vec;
 
 /// How many words are offered at most.
 const MOST: usize = 3;
@@ -13,11 +15,11 @@ const MOST: usize = 3;
 const LONGEST: usize = 24;
 
 /// The words to offer, possibly none.
-pub(crate) type Near = Vec<&'static str, MOST>;
+pub type Near = Vec<Word>;
 
 /// The candidates nearest to `word`: those that it begins, else those at the smallest distance, if
 /// that is at most a third of the longer word, or 1.
-pub(crate) fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Near {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Near {
     let mut near = Near::new();
     let mut best = usize::MAX;
     for candidate in candidates {
@@ -28,9 +30,9 @@ pub(crate) fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>
             best = distance;
             near.clear();
         }
-        if distance == best {
-            // When there are more that are equally near, the first ones will do.
-            let _ = near.push(candidate);
+        // When there are more that are equally near, the first ones will do.
+        if distance == best && near.len() < MOST {
+            near.push(clipped(candidate));
         }
     }
     near
@@ -130,7 +132,7 @@ mod tests {
     #[test]
     fn nothing_is_offered_for_a_word_like_no_other() {
         for word in ["", "xyzzy", "x", "stqrst", "statusstatusstatusstatusstatus"] {
-            assert_eq!(near(word), [""; 0], "{word}");
+            assert!(near(word).is_empty(), "{word}");
         }
     }
 

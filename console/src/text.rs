@@ -21,6 +21,23 @@ pub(crate) fn clipped<const N: usize>(value: impl fmt::Display) -> String<N> {
     clip.0
 }
 
+/// `format!` for a kernel: that macro's function comes ready-made from the standard library's build, which
+/// unwinds, and what unwinds cannot be linked into a kernel that aborts.
+macro_rules! text {
+    ($($argument:tt)*) => {
+        $crate::text::text_of(format_args!($($argument)*))
+    };
+}
+pub(crate) use text;
+
+/// What `arguments` say.
+pub(crate) fn text_of(arguments: fmt::Arguments<'_>) -> alloc::string::String {
+    let mut text = alloc::string::String::new();
+    // A string takes everything.
+    let _ = text.write_fmt(arguments);
+    text
+}
+
 /// Takes text until it is full, then fails, which ends the formatting early.
 struct Clip<const N: usize>(String<N>);
 

@@ -3,15 +3,18 @@
 //! The kernel builds a [`StatusView`] on its stack for each line of a reply: it is made of borrowed
 //! parts, and building it costs a few copied pointers. Nothing in it can change anything.
 
+use alloc::string::String;
 use pollux_net::device::{Link, Statistic};
-use pollux_net::interface::Interface;
-use pollux_net::time::TickRate;
+use pollux_net::interface::{Interface, VlanDevice};
+use pollux_net::time::{Instant, TickRate};
 
 /// The state of the appliance at one moment.
 #[derive(Clone, Copy)]
 pub struct StatusView<'a> {
     /// The version of the appliance, such as `0.1.0`.
     pub version: &'a str,
+    /// Now, in the stack's time.
+    pub now: Instant,
     /// Nanoseconds since the kernel was entered.
     pub uptime_ns: u64,
     /// How it was started.
@@ -26,6 +29,30 @@ pub struct StatusView<'a> {
     pub poll: PollView,
     /// Its serial console.
     pub console: ConsoleView,
+    /// The files that were given with the kernel.
+    pub files: &'a [FileView<'a>],
+    /// The configuration that was saved last, a command a line.
+    pub saved: &'a [String],
+}
+
+/// A file that was given with the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct FileView<'a> {
+    /// Its base name.
+    pub name: &'a str,
+    /// What is in it.
+    pub octets: &'a [u8],
+}
+
+/// A device of whichever card.
+#[derive(Clone, Copy)]
+pub(crate) struct DeviceView<'a> {
+    /// Its number: the cards come first, then the VLAN devices in the order in which they were added.
+    pub ifindex: u32,
+    /// The card.
+    pub port: &'a PortView<'a>,
+    /// The device: the card's own, or that of a VLAN.
+    pub device: &'a VlanDevice,
 }
 
 /// How the appliance was started.
@@ -99,7 +126,45 @@ pub struct ConsoleView {
     pub dropped_lines: u64,
 }
 
-impl StatusView<'_> {
+impl<'a> StatusView<'a> {
+    /// The device at `index`: the cards' own first, then those of VLANs, card by card.
+    pub(crate) fn device(&self, index: usize) -> Option<DeviceView<'a>> {
+        if let Some(port) = self.ports.get(index) {
+            return Some(DeviceView {
+                ifindex: port.interface.ifindex(),
+                port,
+                device: port.interface.card_device(),
+            });
+        }
+        let mut index = index - self.ports.len();
+        let last = self.ports.iter().map(|port| port.interface.ifindex()).max();
+        let mut ifindex = last? + 1;
+        for port in self.ports {
+            let devices = port.interface.devices();
+            if let Some(device) = devices.get(index) {
+                ifindex += index as u32;
+                return Some(DeviceView {
+                    ifindex,
+                    port,
+                    device,
+                });
+            }
+            index -= devices.len();
+            ifindex += devices.len() as u32;
+        }
+        None
+    }
+
+    /// All devices, in this order.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = DeviceView<'a>> + '_ {
+        (0..).map_while(|index| self.device(index))
+    }
+
+    /// The device called `name`.
+    pub(crate) fn device_named(&self, name: &str) -> Option<DeviceView<'a>> {
+        self.devices().find(|found| found.device.name() == name)
+    }
+
     /// Whether a line is printed for each answered echo request, on at least one port.
     pub(crate) fn trace_is_on(&self) -> bool {
         self.ports

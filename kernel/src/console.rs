@@ -7,17 +7,17 @@ use crate::boot::options::Options;
 use crate::serial::{self, LINE};
 use crate::{Kernel, VERSION, fault, memory, power};
 use alloc::vec::Vec;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 use heapless::{Deque, String};
-use pollux_console::command::{Command, Grammar};
+use pollux_console::cards::Cards;
+use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::fault::Fault;
-use pollux_console::commands::trace::Switch;
-use pollux_console::error::ParseError;
+use pollux_console::error::{ParseError, Refusal};
 use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
 use pollux_console::reply::{PROMPT, Progress, Reply};
 use pollux_console::trace::TraceLine;
 use pollux_console::view::{
-    BootView, ClockView, ConsoleView, MemoryView, PollView, PortView, StatusView,
+    BootView, ClockView, ConsoleView, FileView, MemoryView, PollView, PortView, StatusView,
 };
 use pollux_net::device::Device;
 use pollux_net::services::sink::{self, Message, Sink};
@@ -27,6 +27,7 @@ use pollux_net::time::Instant;
 const TYPED_AHEAD: usize = 512;
 /// Octets that one slice takes from the UART: what its FIFO holds.
 const INPUT: usize = 16;
+const CTRL_C: u8 = 0x03;
 /// The exit status of QEMU after `poweroff` under test is `2 * POWEROFF_VALUE + 1`.
 const POWEROFF_VALUE: u8 = 0x10;
 
@@ -35,9 +36,11 @@ pub struct Session {
     grammar: Grammar,
     editor: LineEditor,
     typed: Deque<u8, TYPED_AHEAD>,
-    /// Lines of the start-up file that were not executed yet.
-    script: Option<core::str::Lines<'static>>,
+    /// What is executed at the start: the start-up file, then the commands on the boot command line.
+    scripts: [Option<Script>; 2],
     reply: Option<Reply>,
+    /// The configuration that was kept last, or the one after the start, as commands.
+    saved: Vec<alloc::string::String>,
     /// Whether a trace line may be printed next. Every other turn is for what was typed, lest a flood of
     /// trace lines keeps anybody from turning them off.
     trace_has_turn: bool,
@@ -62,8 +65,9 @@ impl Session {
             },
             editor: LineEditor::new(),
             typed: Deque::new(),
-            script: script(kernel),
+            scripts: scripts(kernel),
             reply: Some(Reply::banner()),
+            saved: Vec::new(),
             trace_has_turn: false,
             then: None,
         }
@@ -92,37 +96,69 @@ impl Session {
         }
         self.trace_has_turn = !self.trace_has_turn;
         if self.reply.is_some() {
-            self.print_reply(kernel, now);
-        } else if self.trace_has_turn
-            && let Some(record) = take_trace(kernel)
-        {
-            serial::line(format_args!("{}", TraceLine(&record)));
-        } else if self.trace_has_turn
-            && let Some(message) = take_message(kernel)
-        {
-            serial::line(format_args!("{}: {message}", message.source));
-        } else if let Some(script) = &mut self.script {
-            match script.next() {
-                Some(line) => {
-                    serial::line(format_args!("{PROMPT}{line}"));
-                    self.execute(kernel, self.grammar.parse(line));
-                }
-                None => self.script = None,
+            if self.is_interrupted() {
+                self.interrupt(kernel);
+            } else if self.print_reply(kernel, now) == Progress::Waiting {
+                print_trace(kernel);
             }
+        } else if self.trace_has_turn && print_trace(kernel) {
+        } else if let Some((script, line)) = self.next_of_a_script() {
+            serial::line(format_args!("{PROMPT}{line}"));
+            let parsed = self.grammar.parse(line);
+            self.execute(kernel, now, parsed, Some((script, line)));
+        } else if kernel.defaults_are_due {
+            kernel.configure_defaults();
         } else {
-            self.edit(kernel);
+            self.edit(kernel, now);
         }
     }
 
-    fn print_reply(&mut self, kernel: &Kernel, now: Instant) {
+    /// The next line of what is executed at the start.
+    fn next_of_a_script(&mut self) -> Option<(Place, &'static str)> {
+        self.scripts.iter_mut().flatten().find_map(|script| {
+            let line = script.lines.next()?.trim();
+            script.number += 1;
+            let Script { name, number, .. } = *script;
+            Some((Place { name, number }, line))
+        })
+    }
+
+    /// Takes what was typed up to Ctrl-C, if that was typed: it ends the reply under way, unless the
+    /// appliance ends with it.
+    fn is_interrupted(&mut self) -> bool {
+        if self.then.is_some() || !self.typed.iter().any(|&octet| octet == CTRL_C) {
+            return false;
+        }
+        while self.typed.pop_front().is_some_and(|octet| octet != CTRL_C) {}
+        true
+    }
+
+    fn interrupt(&mut self, kernel: &mut Kernel) {
+        if self.reply.take().is_some_and(|reply| reply.is_endless()) {
+            for port in &mut kernel.ports {
+                port.interface.trace_mut().set_enabled(false);
+                while port.interface.trace_mut().take().is_some() {}
+            }
+        }
+        serial::line(format_args!("^C"));
+    }
+
+    fn print_reply(&mut self, kernel: &Kernel, now: Instant) -> Progress {
         let mut line = String::<LINE>::new();
-        let progress = match &mut self.reply {
-            Some(reply) => with_view(kernel, now, |view| reply.next_line(view, &mut line)),
-            None => return,
+        let Some(reply) = &mut self.reply else {
+            return Progress::Done;
         };
+        let progress = with_view(kernel, now, &self.saved, |view| {
+            reply.next_line(view, &mut line)
+        });
+        let progress = progress.unwrap_or(Progress::Done);
         match progress {
-            Ok(Progress::Line) => serial::with(|serial| serial.put_line(&line)),
-            Ok(Progress::Done) | Err(_) => {
+            Progress::Line => serial::with(|serial| serial.put_line(&line)),
+            Progress::Waiting => {}
+            Progress::Done => {
+                if let Some(kept) = reply.take_kept() {
+                    self.saved = kept;
+                }
                 self.reply = None;
                 if let Some(last) = self.then.take() {
                     serial::flush();
@@ -130,10 +166,11 @@ impl Session {
                 }
             }
         }
+        progress
     }
 
     /// Feeds the editor what was typed, up to the end of a line, and keeps the prompt on the screen.
-    fn edit(&mut self, kernel: &mut Kernel) {
+    fn edit(&mut self, kernel: &mut Kernel, now: Instant) {
         if !serial::with(|serial| serial.is_prompting()) {
             // Behind a line that the next trace line is about to follow, nobody could read it.
             if self.typed.is_empty() && trace_is_waiting(kernel) {
@@ -149,14 +186,15 @@ impl Session {
             return;
         }
         for _ in 0..INPUT {
-            if serial::with(|serial| serial.room()) < MAXIMUM_ECHO + 2 || self.edit_one(kernel) {
+            if serial::with(|serial| serial.room()) < MAXIMUM_ECHO + 2 || self.edit_one(kernel, now)
+            {
                 return;
             }
         }
     }
 
     /// Feeds the editor one octet. Returns whether there is none, or it ended a line.
-    fn edit_one(&mut self, kernel: &mut Kernel) -> bool {
+    fn edit_one(&mut self, kernel: &mut Kernel, now: Instant) -> bool {
         let Some(octet) = self.typed.pop_front() else {
             return true;
         };
@@ -170,33 +208,82 @@ impl Session {
             }
         };
         serial::with(|serial| serial.end_prompt(&echo.0));
-        self.execute(kernel, parsed);
+        self.execute(kernel, now, parsed, None);
         true
     }
 
-    /// Carries out what a line says, and begins to reply.
-    fn execute(&mut self, kernel: &mut Kernel, parsed: Result<Option<Command>, ParseError>) {
-        let command = match parsed {
-            Ok(Some(command)) => command,
+    /// Carries out what a line says, and begins to reply. An error in a script is told with its place.
+    fn execute(
+        &mut self,
+        kernel: &mut Kernel,
+        now: Instant,
+        parsed: Result<Option<Request>, ParseError>,
+        place: Option<(Place, &str)>,
+    ) {
+        let request = match parsed {
+            Ok(Some(request)) => request,
             Ok(None) => return,
             Err(error) => {
-                self.reply = Some(Reply::refusal(error));
+                match place {
+                    Some((place, _)) => place.report(error.column, &error),
+                    None => self.reply = Some(Reply::refusal(error)),
+                }
                 return;
             }
         };
-        match command {
-            Command::Trace(Some(switch)) => {
-                for port in &mut kernel.ports {
-                    port.interface.trace_mut().set_enabled(switch == Switch::On);
-                }
+        let interfaces = kernel.ports.iter_mut().map(|port| &mut port.interface);
+        let done = Cards::new(interfaces, now).carry_out(&request.command);
+        if let Err(refusal) = done {
+            match place {
+                Some((place, line)) => place.report(column(&refusal, line), &refusal),
+                None => self.reply = Some(Reply::not_done(refusal, request.json)),
             }
+            return;
+        }
+        for port in &mut kernel.ports {
+            // The card's own filter follows what was changed.
+            port.configure(|_| ());
+        }
+        match request.command {
             Command::Reboot => self.then = Some(Last::Reboot),
             Command::Poweroff => self.then = Some(Last::Poweroff),
             Command::Fault(fault) => self.then = Some(Last::Fault(fault)),
-            Command::Help(_) | Command::Status | Command::Trace(None) => {}
+            _ => {}
         }
-        self.reply = Some(Reply::to(command));
+        self.reply = Some(Reply::to(request));
     }
+}
+
+/// Commands that are executed at the start.
+struct Script {
+    name: &'static str,
+    lines: core::str::Split<'static, char>,
+    number: usize,
+}
+
+/// A line of a script.
+#[derive(Clone, Copy)]
+struct Place {
+    name: &'static str,
+    number: usize,
+}
+
+impl Place {
+    fn report(self, column: usize, error: &dyn fmt::Display) {
+        let Self { name, number } = self;
+        serial::line(format_args!(
+            "{name}, line {number}, column {column}: {error}"
+        ));
+    }
+}
+
+/// Where in a line the word is that a refusal is about.
+fn column(refusal: &Refusal, line: &str) -> usize {
+    let at = refusal
+        .word()
+        .and_then(|word| line.rfind(word))
+        .unwrap_or(0);
+    line.get(..at).unwrap_or("").chars().count() + 1
 }
 
 /// What the editor wants shown.
@@ -209,15 +296,27 @@ impl Write for Echo {
     }
 }
 
-/// The lines of the start-up file, if there is one.
-fn script(kernel: &Kernel) -> Option<core::str::Lines<'static>> {
-    let name = kernel.options.config_file?;
+/// What is executed at the start.
+fn scripts(kernel: &Kernel) -> [Option<Script>; 2] {
+    let script = |name, text: &'static str, separator| Script {
+        name,
+        lines: text.split(separator),
+        number: 0,
+    };
+    let file = kernel.options.config_file;
+    let file = file.and_then(|name| Some(script(name, start_up_file(kernel, name)?, '\n')));
+    let words = kernel.options.config;
+    [file, words.map(|text| script("pollux.config", text, ';'))]
+}
+
+/// The text of the start-up file.
+fn start_up_file(kernel: &Kernel, name: &str) -> Option<&'static str> {
     let Some(file) = kernel.files.find(name) else {
         log::error!("start-up file '{name}' was not given with the kernel");
         return None;
     };
     match core::str::from_utf8(file.octets) {
-        Ok(text) => Some(text.lines()),
+        Ok(text) => Some(text),
         Err(error) => {
             log::error!(
                 "start-up file '{name}': not text from octet {} on",
@@ -226,6 +325,18 @@ fn script(kernel: &Kernel) -> Option<core::str::Lines<'static>> {
             None
         }
     }
+}
+
+/// Prints a trace line, or a text that came in for the sink, if there is one.
+fn print_trace(kernel: &mut Kernel) -> bool {
+    if let Some(record) = take_trace(kernel) {
+        serial::line(format_args!("{}", TraceLine(&record)));
+    } else if let Some(message) = take_message(kernel) {
+        serial::line(format_args!("{}: {message}", message.source));
+    } else {
+        return false;
+    }
+    true
 }
 
 fn trace_is_waiting(kernel: &Kernel) -> bool {
@@ -251,7 +362,20 @@ fn take_trace(kernel: &mut Kernel) -> Option<pollux_net::trace::TraceRecord> {
 }
 
 /// Shows `work` the state of the appliance.
-fn with_view<T>(kernel: &Kernel, now: Instant, work: impl FnOnce(&StatusView<'_>) -> T) -> T {
+fn with_view<T>(
+    kernel: &Kernel,
+    now: Instant,
+    saved: &[alloc::string::String],
+    work: impl FnOnce(&StatusView<'_>) -> T,
+) -> T {
+    let files: Vec<_> = kernel
+        .files
+        .iter()
+        .map(|file| FileView {
+            name: file.name(),
+            octets: file.octets,
+        })
+        .collect();
     let statistics: Vec<_> = kernel
         .ports
         .iter()
@@ -273,6 +397,7 @@ fn with_view<T>(kernel: &Kernel, now: Instant, work: impl FnOnce(&StatusView<'_>
     let (heap_used, heap_size) = memory::heap::usage();
     work(&StatusView {
         version: VERSION,
+        now,
         uptime_ns: kernel.clock.since_start(now),
         boot: BootView {
             method: kernel.boot_method,
@@ -299,6 +424,8 @@ fn with_view<T>(kernel: &Kernel, now: Instant, work: impl FnOnce(&StatusView<'_>
         console: ConsoleView {
             dropped_lines: serial::with(|serial| serial.dropped_lines()),
         },
+        files: &files,
+        saved,
     })
 }
 

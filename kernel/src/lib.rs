@@ -92,6 +92,8 @@ pub struct Kernel {
     dma_octets: u64,
     ports: Vec<Port>,
     turns: Turns,
+    /// Whether the defaults wait for what is executed at the start.
+    defaults_are_due: bool,
 }
 
 impl Kernel {
@@ -151,10 +153,24 @@ impl Kernel {
     }
 
     /// Makes `eth0.42` with 10.10.10.11/24 on the first card, and 42 its filter list. A machine
-    /// without a card is left without.
+    /// without a card is left without. One that gets commands at the start gets this afterwards, and
+    /// only if they gave it neither a VLAN device nor an address, so that it can be reached in any case.
     pub fn configure_defaults(&mut self) {
         const VID: u16 = 42;
         let address = Ipv4Addr::new(10, 10, 10, 11);
+        let has_commands = self.options.config_file.is_some() || self.options.config.is_some();
+        if has_commands && !self.defaults_are_due {
+            self.defaults_are_due = true;
+            return;
+        }
+        self.defaults_are_due = false;
+        let is_bare = |port: &Port| {
+            let interface = &port.interface;
+            interface.devices().is_empty() && interface.addresses().next().is_none()
+        };
+        if !self.ports.iter().all(is_bare) {
+            return;
+        }
         let Some(port) = self.ports.first_mut() else {
             return;
         };
@@ -238,5 +254,6 @@ fn set_up(boot: Boot) -> Kernel {
         dma_octets: memory.dma_octets,
         ports,
         turns: Turns::default(),
+        defaults_are_due: false,
     }
 }

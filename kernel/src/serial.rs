@@ -15,7 +15,7 @@ use uart_16550::{BaudRate, Config, Uart16550};
 /// Octets that wait to be sent.
 const RING: usize = 16 * 1024;
 /// The longest line, without its ending.
-pub const LINE: usize = 160;
+pub const LINE: usize = 256;
 const LINE_END: &str = "\r\n";
 /// Octets that one call of [`Serial::drain`] sends. Each costs a microsecond on a real machine and
 /// several in a virtual one, in which no frame is answered.

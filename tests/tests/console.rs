@@ -1,12 +1,13 @@
 //! The serial console, as somebody who types at it sees it.
 
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pollux_issuer::frame::Echo;
+use pollux_issuer::frame::{Echo, Link, Tag};
 use pollux_tests::appliance::{Appliance, Boot};
 use pollux_tests::console::PROMPT;
-use pollux_tests::peer::{APPLIANCE, PEER, Peer};
+use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE, PEER, Peer};
 use pollux_tests::suite::Suite;
 
 /// The longest that a line may take to be printed.
@@ -49,7 +50,210 @@ fn main() -> ExitCode {
         noise_does_not_stop_pings,
     );
     suite.test("printing_does_not_stop_pings", printing_does_not_stop_pings);
+    suite.test("a_vlan_is_made_and_removed_by_hand", a_vlan_by_hand);
+    suite.test("oob_net_icmp_prints_until_ctrl_c", oob_net_icmp);
+    suite.test("a_long_reply_ends_at_ctrl_c", a_long_reply_is_ended);
+    suite.test("a_program_reads_json", a_program_reads_json);
+    suite.test(
+        "configuring_under_load_does_not_stop_pings",
+        configuring_under_load,
+    );
+    suite.test_alone("a_start_up_file_configures_everything", a_start_up_file);
+    suite.test_alone("commands_stand_on_the_boot_command_line", boot_command_line);
     suite.run()
+}
+
+/// Types lines that say nothing in return.
+fn configure(appliance: &mut Appliance, lines: &[&str]) {
+    for line in lines {
+        assert_eq!(appliance.console.command(line), "", "{line}");
+    }
+}
+
+/// Pings an address of the appliance once, on a VLAN. What the appliance says about its new addresses
+/// meanwhile is passed over.
+fn ping_on(peer: &mut Peer, vid: u16, source: Ipv4Addr, destination: Ipv4Addr) {
+    let link = Link {
+        tag: Some(Tag::new(vid)),
+        ..Peer::link()
+    };
+    let request = Echo::new(source, destination, b"by hand").request(&link);
+    peer.send(&request);
+    let answers = std::iter::from_fn(|| peer.receive(ANSWER_LIMIT));
+    let is_arp = |frame: &Vec<u8>| frame.get(16..18) == Some(&[0x08, 0x06]);
+    let answer = answers.into_iter().find(|frame| !is_arp(frame));
+    let answer = answer.expect("an answer");
+    assert_eq!(answer.get(14..16), Some(&vid.to_be_bytes()[..]));
+}
+
+const PEER_43: Ipv4Addr = Ipv4Addr::new(10, 10, 43, 10);
+const APPLIANCE_43: Ipv4Addr = Ipv4Addr::new(10, 10, 43, 11);
+
+fn a_vlan_by_hand(appliance: &mut Appliance) {
+    configure(
+        appliance,
+        &[
+            "ip link add link eth0 name eth0.43 type vlan id 43",
+            "ip addr add 10.10.43.11/24 dev eth0.43",
+            "sudo evl net -ei eth0.43",
+            "sudo -c \"echo 42-43 > /sys/class/evl/net/vlans\"",
+        ],
+    );
+    ping_on(&mut appliance.peer, 43, PEER_43, APPLIANCE_43);
+    ping_on(&mut appliance.peer, 42, PEER, APPLIANCE);
+    assert_eq!(
+        appliance.console.command("ip -br addr show dev eth0.43"),
+        "eth0.43@eth0     UP             10.10.43.11/24 \n"
+    );
+    let config = appliance.console.command("config show");
+    assert!(config.contains("\nevl net -N42-43\n"), "{config}");
+    configure(appliance, &["ip link del eth0.43", "evl net -N42"]);
+    let refused = appliance.console.command("ip addr show dev eth0.43");
+    assert_eq!(
+        refused,
+        "eth0.43: no such interface; did you mean 'eth0.42'?\n"
+    );
+    ping_on(&mut appliance.peer, 42, PEER, APPLIANCE);
+    appliance.counters().assert_complete();
+}
+
+fn oob_net_icmp(appliance: &mut Appliance) {
+    let mark = appliance.console.mark();
+    appliance.console.type_bytes(b"oob-net-icmp -i eth0.42\r");
+    let listening = "listening to interface eth0.42\n";
+    appliance.console.wait_for(mark, listening, PRINT_LIMIT);
+    appliance.peer.assert_pings(3);
+    let last = "[2] count=84, proto=0x800, ifindex=2, type=0, halen=6, mac=02:00:0a:0a:0a:0a\n";
+    let printed = appliance.console.wait_for(mark, last, PRINT_LIMIT);
+    // As on EVL: nothing but the traces.
+    let (_, traces) = printed.split_once(listening).expect("was waited for");
+    assert!(
+        traces.lines().all(|line| line.starts_with('[')),
+        "{printed}"
+    );
+    appliance.console.type_bytes(b"\x03");
+    appliance
+        .console
+        .wait_for(mark, &format!("^C\n{PROMPT}"), PRINT_LIMIT);
+    let reply = appliance.console.command("trace");
+    assert!(reply.starts_with("trace is off, "), "{reply}");
+}
+
+fn a_long_reply_is_ended(appliance: &mut Appliance) {
+    let mark = appliance.console.mark();
+    appliance.console.type_bytes(b"status\r\x03date\r");
+    let printed = appliance
+        .console
+        .wait_for(mark, "since the start\n", PRINT_LIMIT);
+    assert!(printed.contains("^C\n"), "{printed}");
+    appliance.console.fresh_prompt();
+}
+
+fn a_program_reads_json(appliance: &mut Appliance) {
+    appliance.peer.assert_pings(1);
+    let link = appliance.console.command("ip -j -s link show dev eth0.42");
+    assert!(
+        link.starts_with("[{\"ifindex\":3,\"link\":\"eth0\","),
+        "{link}"
+    );
+    assert!(link.contains("\"stats64\":{\"rx\":{\"bytes\":"), "{link}");
+    assert!(link.ends_with("}\n]\n"), "{link}");
+}
+
+fn configuring_under_load(appliance: &mut Appliance) {
+    let (console, peer) = (&mut appliance.console, &mut appliance.peer);
+    std::thread::scope(|scope| {
+        let typist = scope.spawn(|| {
+            for vid in 100..120 {
+                console.command(&format!("ip link add link eth0 type vlan id {vid}"));
+                console.command(&format!("ip addr add 10.10.{vid}.1/24 dev eth0.{vid}"));
+                console.command(&format!("evl net -N+{vid} -ei eth0.{vid}"));
+            }
+            console.command("ip -d -s link");
+            console.command("config show");
+            for vid in 100..120 {
+                console.command(&format!("ip link del eth0.{vid}"));
+            }
+            console.command("evl net -N42");
+        });
+        while !typist.is_finished() {
+            ping_on(peer, 42, PEER, APPLIANCE);
+        }
+    });
+    assert_eq!(appliance.console.command("evl net -n"), "42\n");
+    appliance.counters().assert_complete();
+}
+
+/// A file of this test program's own, removed when it is done with.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str, text: &str) -> Self {
+        let directory = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let path = directory.join(format!("{}-{name}", std::process::id()));
+        std::fs::write(&path, text).expect("the file can be written");
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn a_start_up_file() {
+    let text = "# what is served\r\n\
+ip link add link eth0 name eth0.43 type vlan id 43\n\
+ip addr add 10.10.43.11/33 dev eth0.43\n\
+  ip addr add 10.10.43.11/24 dev eth0.44\n\
+ip addr add 10.10.43.11/24 dev eth0.43\n\
+evl net -ei eth0.43 -N43\n";
+    let file = Scratch::new("start.conf", text);
+    let path = file.0.display().to_string();
+    let name = file.0.file_name().and_then(|name| name.to_str());
+    let name = name.expect("has a name");
+    let mut appliance = Boot::new().with(&["--config", &path]).spawn();
+    appliance.console.wait_for_prompt(PRINT_LIMIT * 3);
+    appliance.console.fresh_prompt();
+    let log = appliance.console.log();
+    for reported in [
+        format!("{name}, line 3, column 13: ip addr: '10.10.43.11/33' is not an IPv4 address"),
+        format!("{name}, line 4, column 32: eth0.44: no such interface; did you mean 'eth0.43'?"),
+    ] {
+        assert!(log.contains(&reported), "{reported} is missing in\n{log}");
+    }
+    // The other lines count, and the defaults do not.
+    ping_on(&mut appliance.peer, 43, PEER_43, APPLIANCE_43);
+    assert_eq!(
+        appliance.console.command("config show"),
+        "\
+ip link add link eth0 name eth0.43 type vlan id 43
+ip link set dev eth0.43 up
+evl net -e -i eth0.43
+ip addr add 10.10.43.11/24 dev eth0.43
+evl net -N43
+"
+    );
+    let listed = appliance.console.command("ls");
+    assert!(listed.contains(name), "{listed}");
+    let shown = appliance.console.command(&format!("cat {name}"));
+    assert_eq!(shown, text.replace('\r', ""));
+}
+
+fn boot_command_line() {
+    let word = "pollux.config=\"trace on; ip addr add 10.10.10.99/24 dev eth0; nonsense\"";
+    let mut appliance = Boot::new().word(word).spawn();
+    appliance.console.wait_for_prompt(PRINT_LIMIT * 3);
+    appliance.console.fresh_prompt();
+    let log = appliance.console.log();
+    let reported = "pollux.config, line 3, column 1: unknown command 'nonsense'";
+    assert!(log.contains(reported), "{log}");
+    assert_eq!(
+        appliance.console.command("config show"),
+        "ip addr add 10.10.10.99/24 dev eth0\n"
+    );
+    assert_eq!(appliance.status().value("console", "trace"), "on");
 }
 
 fn help_lists_the_commands(appliance: &mut Appliance) {

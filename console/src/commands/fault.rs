@@ -1,9 +1,10 @@
 //! `fault`: breaks the appliance on purpose, so that tests can see how it breaks. Test mode only.
 
-use super::{Choice, Specification, choices};
-use crate::command::{Command, Grammar, Words};
-use crate::error::ParseError;
+use super::{Choice, Completion, Specification, choices};
+use crate::command::{Command, Grammar};
+use crate::error::Mistake;
 use crate::reply::{Progress, single_line};
+use crate::words::Words;
 use core::fmt::{self, Write};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
@@ -11,6 +12,8 @@ pub(crate) const SPECIFICATION: Specification = Specification {
     synopsis: "fault panic|page|stack|heap|divide|undefined",
     summary: "provoke a fault, to see how the appliance ends",
     words: Fault::WORDS,
+    examples: &["fault page"],
+    complete: |_| Completion::words(Fault::NAMES),
     test_only: true,
     parse,
 };
@@ -27,9 +30,9 @@ choices! {
     }
 }
 
-fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, ParseError> {
+fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     let fault = Fault::parse(SPECIFICATION.name, words)?;
-    fault.map(Command::Fault).ok_or(ParseError::MissingWord {
+    fault.map(Command::Fault).ok_or(Mistake::MissingWord {
         command: SPECIFICATION.name,
         synopsis: SPECIFICATION.synopsis,
     })

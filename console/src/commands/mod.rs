@@ -4,23 +4,48 @@
 //! `help` and the suggestions in error messages are made, and the lines of its reply. To add a
 //! command, write its file and name it in `COMMANDS`.
 
+pub(crate) mod about;
+mod arguments;
+pub mod config;
+pub mod ethtool;
+pub mod evl;
 pub mod fault;
+pub mod file;
 pub mod help;
+pub mod icmp;
+pub mod ip;
+pub mod latency;
 pub(crate) mod poweroff;
 pub(crate) mod reboot;
+pub(crate) mod show;
+pub mod solicit;
 pub(crate) mod status;
 pub mod trace;
 
-use crate::command::{Command, Grammar, Words};
-use crate::error::ParseError;
+use crate::command::{Command, Grammar};
+use crate::error::Mistake;
 use crate::suggest::nearest;
 use crate::text::clipped;
+use crate::words::Words;
 
 /// Every command, in the order of `help`.
-pub(crate) static COMMANDS: [&Specification; 6] = [
+pub(crate) static COMMANDS: [&Specification; 19] = [
     &help::SPECIFICATION,
     &status::SPECIFICATION,
+    &ip::SPECIFICATION,
+    &evl::SPECIFICATION,
+    &show::SPECIFICATION,
+    &latency::SPECIFICATION,
     &trace::SPECIFICATION,
+    &icmp::SPECIFICATION,
+    &solicit::SPECIFICATION,
+    &ethtool::SPECIFICATION,
+    &config::SPECIFICATION,
+    &file::ECHO,
+    &file::CAT,
+    &about::LIST,
+    &about::DATE,
+    &about::VERSION,
     &reboot::SPECIFICATION,
     &poweroff::SPECIFICATION,
     &fault::SPECIFICATION,
@@ -37,10 +62,64 @@ pub struct Specification {
     pub summary: &'static str,
     /// What each word means that can follow, as `help NAME` shows it.
     pub words: &'static [(&'static str, &'static str)],
+    /// Lines that can be typed as they are.
+    pub examples: &'static [&'static str],
+    /// What can follow the words after the name that were typed already.
+    pub(crate) complete: fn(&[&str]) -> Completion,
     /// Whether it exists in test mode only.
     pub(crate) test_only: bool,
     /// Reads the words after the name, as many as it needs.
-    pub(crate) parse: fn(Grammar, &mut Words<'_>) -> Result<Command, ParseError>,
+    pub(crate) parse: fn(Grammar, &mut Words<'_>) -> Result<Command, Mistake>,
+}
+
+/// What can stand at a place of a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Completion {
+    /// These words.
+    pub words: &'static [&'static str],
+    /// The names of all interfaces.
+    pub interfaces: bool,
+    /// The names of all files.
+    pub files: bool,
+    /// The names of all commands.
+    pub commands: bool,
+}
+
+impl Completion {
+    /// Nothing that is known.
+    pub(crate) const NOTHING: Self = Self::words(&[]);
+
+    /// A command.
+    pub(crate) const COMMANDS: Self = Self {
+        commands: true,
+        ..Self::words(&[])
+    };
+
+    /// One of these words.
+    pub(crate) const fn words(words: &'static [&'static str]) -> Self {
+        Self {
+            words,
+            interfaces: false,
+            files: false,
+            commands: false,
+        }
+    }
+
+    /// One of these words, or an interface.
+    pub(crate) const fn with_interfaces(words: &'static [&'static str]) -> Self {
+        Self {
+            interfaces: true,
+            ..Self::words(words)
+        }
+    }
+
+    /// One of these words, or a file.
+    pub(crate) const fn files(words: &'static [&'static str]) -> Self {
+        Self {
+            files: true,
+            ..Self::words(words)
+        }
+    }
 }
 
 /// There is one specification for each command, so its name is its identity.
@@ -60,14 +139,14 @@ pub(crate) trait Choice: Copy + 'static {
     const NAMES: &'static [&'static str];
 
     /// Reads the next word, if there is one.
-    fn parse(command: &'static str, words: &mut Words<'_>) -> Result<Option<Self>, ParseError> {
+    fn parse(command: &'static str, words: &mut Words<'_>) -> Result<Option<Self>, Mistake> {
         let Some(word) = words.next() else {
             return Ok(None);
         };
         let mut named = Self::ALL.iter().zip(Self::NAMES);
         match named.find(|&(_, &name)| name == word) {
             Some((&choice, _)) => Ok(Some(choice)),
-            None => Err(ParseError::WrongWord {
+            None => Err(Mistake::WrongWord {
                 command,
                 word: clipped(word),
                 expected: Self::NAMES,

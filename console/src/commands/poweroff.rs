@@ -1,6 +1,6 @@
 //! `poweroff`: the machine goes off.
 
-use super::Specification;
+use super::{Completion, Specification};
 use crate::command::Command;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
@@ -8,6 +8,8 @@ pub(crate) const SPECIFICATION: Specification = Specification {
     synopsis: "poweroff",
     summary: "switch the machine off",
     words: &[],
+    examples: &["poweroff"],
+    complete: |_| Completion::NOTHING,
     test_only: false,
     parse: |_, _| Ok(Command::Poweroff),
 };

@@ -1,6 +1,6 @@
 //! `reboot`: the machine starts again.
 
-use super::Specification;
+use super::{Completion, Specification};
 use crate::command::Command;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
@@ -8,6 +8,8 @@ pub(crate) const SPECIFICATION: Specification = Specification {
     synopsis: "reboot",
     summary: "restart the machine",
     words: &[],
+    examples: &["reboot"],
+    complete: |_| Completion::NOTHING,
     test_only: false,
     parse: |_, _| Ok(Command::Reboot),
 };

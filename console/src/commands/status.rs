@@ -5,10 +5,11 @@
 //! Rows about one thing that must add up or be in order (the counters, the residence times) are
 //! copied when their section begins, because frames keep arriving while the page is printed.
 
-use super::Specification;
+use super::{Completion, Specification};
 use crate::command::Command;
+use crate::json::{Array, Quoted};
 use crate::reply::Progress;
-use crate::text::{ELLIPSIS, clipped};
+use crate::text::{ELLIPSIS, clipped, text};
 use crate::view::{PortView, StatusView};
 use core::fmt::{self, Write};
 use pollux_net::counters::{Counters, Reason};
@@ -23,6 +24,8 @@ pub(crate) const SPECIFICATION: Specification = Specification {
     synopsis: "status",
     summary: "show the state, the counters and the residence times",
     words: &[],
+    examples: &["status", "status -j"],
+    complete: |_| Completion::NOTHING,
     test_only: false,
     parse: |_, _| Ok(Command::Status),
 };
@@ -41,6 +44,9 @@ const LONG_TEXT: usize = 90;
 pub(crate) struct Page {
     section: Section,
     row: usize,
+    /// How many lines the current section has so far, its heading included.
+    lines: usize,
+    sections: usize,
     /// What the current section took when it began.
     counters: Counters,
     residence: Option<Residence>,
@@ -76,28 +82,47 @@ impl Page {
     /// Writes the next line of the page.
     pub(crate) fn next_line(
         &mut self,
+        json: bool,
         view: &StatusView<'_>,
         out: &mut dyn Write,
     ) -> Result<Progress, fmt::Error> {
         loop {
             if matches!(self.section, Section::End) {
-                return Ok(Progress::Done);
+                if !json || self.sections == 0 {
+                    return Ok(Progress::Done);
+                }
+                out.write_str("}}")?;
+                self.sections = 0;
+                return Ok(Progress::Line);
             }
-            match self.write_row(view, out)? {
+            let mut form = Form {
+                out: &mut *out,
+                json,
+                lead: match (self.lines, self.sections) {
+                    (0, 0) => "{",
+                    (0, _) => "},",
+                    (1, _) => "",
+                    _ => ",",
+                },
+            };
+            match self.write_row(view, &mut form)? {
                 Row::Written => {
                     self.row += 1;
+                    self.lines += 1;
                     return Ok(Progress::Line);
                 }
                 Row::Empty => self.row += 1,
                 Row::Beyond => {
                     self.section = self.section.next(view);
                     self.row = 0;
+                    self.sections += usize::from(self.lines > 0);
+                    self.lines = 0;
                 }
             }
         }
     }
 
-    fn write_row(&mut self, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+    fn write_row(&mut self, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
         let row = self.row;
         let rate = view.clock.rate;
         let Some(port) = self.section.port_index() else {
@@ -179,25 +204,68 @@ impl Section {
     }
 }
 
+/// Where lines are written to, and in which form.
+struct Form<'a> {
+    out: &'a mut dyn Write,
+    json: bool,
+    /// What stands in front of the line in JSON.
+    lead: &'static str,
+}
+
 /// Writes the first line of a section about the whole appliance.
-fn heading(out: &mut dyn Write, name: &str) -> Result<Row, fmt::Error> {
-    out.write_str(name)?;
+fn heading(out: &mut Form<'_>, name: &str) -> Result<Row, fmt::Error> {
+    match out.json {
+        true => write!(out.out, "{}{}:{{", out.lead, Quoted(name))?,
+        false => out.out.write_str(name)?,
+    }
     Ok(Row::Written)
 }
 
 /// Writes the first line of a section about something that has a name.
-fn heading_of(out: &mut dyn Write, kind: &str, name: &str) -> Result<Row, fmt::Error> {
-    write!(out, "{kind} {}", clipped::<NAME>(name))?;
-    Ok(Row::Written)
+fn heading_of(out: &mut Form<'_>, kind: &str, name: &str) -> Result<Row, fmt::Error> {
+    let heading = text!("{kind} {}", clipped::<NAME>(name));
+    self::heading(out, &heading)
 }
 
 /// Writes a row.
-fn row_of(out: &mut dyn Write, name: &str, value: impl fmt::Display) -> Result<Row, fmt::Error> {
-    write!(out, "  {name:COLUMN$}{value}")?;
+fn row_of(out: &mut Form<'_>, name: &str, value: impl fmt::Display) -> Result<Row, fmt::Error> {
+    if !out.json {
+        write!(out.out, "  {name:COLUMN$}{value}")?;
+        return Ok(Row::Written);
+    }
+    let value = clipped::<LONG_TEXT>(value);
+    match value.parse::<u64>() {
+        Ok(number) => write!(out.out, "{}{}:{number}", out.lead, Quoted(name))?,
+        Err(_) => write!(out.out, "{}{}:{}", out.lead, Quoted(name), Quoted(value))?,
+    }
     Ok(Row::Written)
 }
 
-fn system(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+/// Writes a row about a span of time.
+fn span_of(out: &mut Form<'_>, name: &str, span: Ticks, rate: TickRate) -> Result<Row, fmt::Error> {
+    if !out.json {
+        return row_of(out, name, Span(span, rate));
+    }
+    let name = Quoted(text!("{name}_ns"));
+    write!(out.out, "{}{name}:{}", out.lead, rate.nanoseconds(span))?;
+    Ok(Row::Written)
+}
+
+/// Writes a row about what passed through a device.
+fn traffic_of(out: &mut Form<'_>, name: &str, traffic: Traffic) -> Result<Row, fmt::Error> {
+    if !out.json {
+        return row_of(out, name, Passed(traffic));
+    }
+    let Traffic { packets, octets } = traffic;
+    let lead = out.lead;
+    write!(
+        out.out,
+        "{lead}\"{name}_packets\":{packets},\"{name}_bytes\":{octets}"
+    )?;
+    Ok(Row::Written)
+}
+
+fn system(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
     match row {
         0 => heading(out, "system"),
         1 => row_of(out, "version", clipped::<TEXT>(view.version)),
@@ -233,7 +301,7 @@ fn system(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row,
     }
 }
 
-fn memory(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+fn memory(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
     let memory = &view.memory;
     match row {
         0 => heading(out, "memory"),
@@ -246,7 +314,7 @@ fn memory(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row,
     }
 }
 
-fn port_itself(row: usize, port: &PortView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+fn port_itself(row: usize, port: &PortView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
     match row {
         0 => heading_of(out, "port", port.name),
         1 => row_of(out, "model", clipped::<TEXT>(port.model)),
@@ -263,7 +331,7 @@ fn device(
     row: usize,
     port: &PortView<'_>,
     index: usize,
-    out: &mut dyn Write,
+    out: &mut Form<'_>,
 ) -> Result<Row, fmt::Error> {
     /// Rows before the first address.
     const BEFORE: usize = 2;
@@ -277,11 +345,19 @@ fn device(
             let addresses = device.addresses();
             let row = row - BEFORE;
             if let Some(address) = addresses.get(row) {
-                return row_of(out, "address", address);
+                if !out.json {
+                    return row_of(out, "address", address);
+                }
+                if row > 0 {
+                    return Ok(Row::Empty);
+                }
+                let all = Array(addresses.iter().map(Quoted));
+                write!(out.out, "{}\"addresses\":{all}", out.lead)?;
+                return Ok(Row::Written);
             }
             match row - addresses.len() {
-                0 => row_of(out, "rx", Passed(device.received())),
-                1 => row_of(out, "tx", Passed(device.transmitted())),
+                0 => traffic_of(out, "rx", device.received()),
+                1 => traffic_of(out, "tx", device.transmitted()),
                 _ => Ok(Row::Beyond),
             }
         }
@@ -292,7 +368,7 @@ fn counters(
     row: usize,
     port: &PortView<'_>,
     counters: &Counters,
-    out: &mut dyn Write,
+    out: &mut Form<'_>,
 ) -> Result<Row, fmt::Error> {
     /// Rows before the first reason.
     const BEFORE: usize = 3;
@@ -314,7 +390,7 @@ fn counters(
 }
 
 /// The driver's statistics that are not zero; without any there is no section.
-fn statistics(row: usize, port: &PortView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+fn statistics(row: usize, port: &PortView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
     let Some(index) = row.checked_sub(1) else {
         let mut all = (0..).map_while(port.statistics);
         return if all.any(|statistic| statistic.value > 0) {
@@ -336,15 +412,15 @@ fn statistics(row: usize, port: &PortView<'_>, out: &mut dyn Write) -> Result<Ro
 
 /// The figures of a histogram of residence times, in ticks, all of one moment.
 #[derive(Clone, Debug)]
-struct Residence {
-    count: u64,
+pub(crate) struct Residence {
+    pub count: u64,
     /// Name and value, in rising order.
-    figures: [(&'static str, u64); 5],
+    pub figures: [(&'static str, u64); 5],
 }
 
 impl Residence {
     /// The figures, if there are any.
-    fn of(histogram: &Histogram) -> Option<Self> {
+    pub(crate) fn of(histogram: &Histogram) -> Option<Self> {
         Some(Self {
             count: histogram.count(),
             figures: [
@@ -363,23 +439,24 @@ fn residence(
     port: &PortView<'_>,
     residence: Option<&Residence>,
     rate: TickRate,
-    out: &mut dyn Write,
+    out: &mut Form<'_>,
 ) -> Result<Row, fmt::Error> {
     /// Rows before the first figure.
     const BEFORE: usize = 2;
     match (row, residence) {
         (0, _) => heading_of(out, "residence", port.name),
+        (1, None) if out.json => row_of(out, "count", 0),
         (1, None) => row_of(out, "count", "0 (no frame answered yet)"),
         (1, Some(residence)) => row_of(out, "count", residence.count),
         (row, Some(residence)) => match residence.figures.get(row - BEFORE) {
-            Some(&(name, ticks)) => row_of(out, name, Span(Ticks(ticks), rate)),
+            Some(&(name, ticks)) => span_of(out, name, Ticks(ticks), rate),
             None => Ok(Row::Beyond),
         },
         (_, None) => Ok(Row::Beyond),
     }
 }
 
-fn poll_loop(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+fn poll_loop(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
     let poll = &view.poll;
     match row {
         0 => heading(out, "loop"),
@@ -387,13 +464,13 @@ fn poll_loop(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<R
         2 => row_of(out, "busy_turns", poll.busy_turns),
         3 => {
             let longest = Ticks(poll.longest_turn_ticks);
-            row_of(out, "longest_turn", Span(longest, view.clock.rate))
+            span_of(out, "longest_turn", longest, view.clock.rate)
         }
         _ => Ok(Row::Beyond),
     }
 }
 
-fn console(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row, fmt::Error> {
+fn console(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
     match row {
         0 => heading(out, "console"),
         1 => row_of(out, "dropped_lines", view.console.dropped_lines),
@@ -404,7 +481,7 @@ fn console(row: usize, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Row
 }
 
 /// A time since the start, in nanoseconds: `3723.456 s`, and from a minute on in words of a clock.
-struct Uptime(u64);
+pub(crate) struct Uptime(pub u64);
 
 impl fmt::Display for Uptime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

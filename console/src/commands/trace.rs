@@ -1,10 +1,12 @@
 //! `trace`: a line for each answered echo request, on or off. The line itself is [`crate::trace`]'s.
 
-use super::{Choice, Specification, choices};
-use crate::command::{Command, Grammar, Words};
-use crate::error::ParseError;
+use super::{Choice, Completion, Specification, choices};
+use crate::cards::Cards;
+use crate::command::{Command, Grammar};
+use crate::error::Mistake;
 use crate::reply::{Progress, single_line};
 use crate::view::StatusView;
+use crate::words::Words;
 use core::fmt::{self, Write};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
@@ -12,6 +14,8 @@ pub(crate) const SPECIFICATION: Specification = Specification {
     synopsis: "trace [on|off]",
     summary: "print answered echo requests, or tell whether that is done",
     words: Switch::WORDS,
+    examples: &["trace on"],
+    complete: |_| Completion::words(Switch::NAMES),
     test_only: false,
     parse,
 };
@@ -24,13 +28,21 @@ choices! {
     }
 }
 
-fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, ParseError> {
+fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     Switch::parse(SPECIFICATION.name, words).map(Command::Trace)
+}
+
+/// Turns the trace of every card on or off.
+pub(crate) fn carry_out(switch: Switch, cards: &mut Cards<'_>) {
+    for interface in cards.iter_mut() {
+        interface.trace_mut().set_enabled(switch == Switch::On);
+    }
 }
 
 /// Writes line `row` of the reply: what the trace is, after the command was carried out.
 pub(crate) fn line(
     row: usize,
+    json: bool,
     view: &StatusView<'_>,
     out: &mut dyn Write,
 ) -> Result<Progress, fmt::Error> {
@@ -40,6 +52,10 @@ pub(crate) fn line(
         Switch::Off
     };
     let dropped = view.trace_dropped();
+    if json {
+        let object = format_args!("{{\"trace\":\"{}\",\"dropped\":{dropped}}}", state.name());
+        return single_line(row, object, out);
+    }
     let line = format_args!("trace is {}, {dropped} lines dropped", state.name());
     single_line(row, line, out)
 }

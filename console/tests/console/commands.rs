@@ -1,7 +1,7 @@
 //! What can be typed, and what is said to it.
 
 use crate::support::Appliance;
-use pollux_console::command::{Command, Grammar};
+use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::fault::Fault;
 use pollux_console::commands::help::Topic;
 use pollux_console::commands::trace::Switch;
@@ -14,7 +14,15 @@ const USERS: Grammar = Grammar { test_mode: false };
 const TESTS: Grammar = Grammar { test_mode: true };
 
 fn parsed(line: &str) -> Option<Command> {
-    TESTS.parse(line).expect("is a command")
+    let request = TESTS.parse(line).expect("is a command");
+    request.map(|request| request.command)
+}
+
+fn reply_of(command: Command) -> Reply {
+    Reply::to(Request {
+        command,
+        json: false,
+    })
 }
 
 fn refused(grammar: Grammar, line: &str) -> String {
@@ -24,7 +32,7 @@ fn refused(grammar: Grammar, line: &str) -> String {
 
 fn said(line: &str) -> String {
     let command = parsed(line).expect("is not empty");
-    Appliance::new().printed(Reply::to(command))
+    Appliance::new().printed(reply_of(command))
 }
 
 #[test]
@@ -96,7 +104,7 @@ fn a_fault_can_be_provoked_in_test_mode_only() {
     );
     assert!(
         !Appliance::new()
-            .printed(Reply::to(Command::Help(Topic::Commands(USERS))))
+            .printed(reply_of(Command::Help(Topic::Commands(USERS))))
             .contains("fault")
     );
 }
@@ -203,13 +211,26 @@ fn a_line_that_is_too_long_is_refused() {
 
 #[test]
 fn help_lists_the_commands() {
-    let reply = Reply::to(Command::Help(Topic::Commands(USERS)));
+    let reply = reply_of(Command::Help(Topic::Commands(USERS)));
     assert_eq!(
         Appliance::new().printed(reply),
         "  \
   help                list the commands, or explain one
   status              show the state, the counters and the residence times
+  ip                  show or change devices, addresses, routes and neighbors
+  evl                 out-of-band ports, the VLAN filter list, and who is known on them
+  show                why frames got no answer, by reason
+  latency             how long answered frames stayed: percentiles, maximum, chart
   trace               print answered echo requests, or tell whether that is done
+  oob-net-icmp        print a line for each answered echo request, until Ctrl-C
+  arping              ask by ARP who has an address
+  ethtool             a card's link, statistics and features
+  config              the configuration as commands: show it, keep it, compare it
+  echo                write to one of EVL's pseudo-files, or say something
+  cat                 show a pseudo-file, or a file that came with the kernel
+  ls                  list the files that came with the kernel
+  date                the time since the start; there is no clock of the day
+  version             the version of the appliance, and how it was started
   reboot              restart the machine
   poweroff            switch the machine off
 "
@@ -225,9 +246,13 @@ usage: trace [on|off]
 print answered echo requests, or tell whether that is done
   on                  print a line for each, counted from 0
   off                 print none
+example: trace on
 "
     );
-    assert_eq!(said("help reboot"), "usage: reboot\nrestart the machine\n");
+    assert_eq!(
+        said("help reboot"),
+        "usage: reboot\nrestart the machine\nexample: reboot\n"
+    );
 }
 
 #[test]
@@ -235,20 +260,26 @@ fn every_command_has_help_and_a_synopsis_that_names_it_and_its_words() {
     for command in TESTS.commands() {
         assert!(!command.summary.is_empty());
         assert!(command.synopsis.starts_with(command.name));
-        for (word, meaning) in command.words {
-            assert!(command.synopsis.contains(word), "{word}");
-            assert!(!meaning.is_empty());
+        assert!(!command.examples.is_empty(), "{}", command.name);
+        for example in command.examples {
+            assert!(TESTS.parse(example).is_ok(), "{example}");
         }
+        for (word, meaning) in command.words {
+            assert!(!word.is_empty() && !meaning.is_empty());
+        }
+        let explained = said(&format!("{} -h", command.name));
+        assert_eq!(explained, said(&format!("help {}", command.name)));
+        assert!(explained.contains("example: "), "{explained}");
         assert!(said(&format!("help {}", command.name)).contains(command.summary));
         assert!(said("help").contains(command.summary));
     }
-    assert!(said("help").lines().all(|line| line.len() <= 80));
+    assert!(said("help").lines().all(|line| line.len() <= 90));
 }
 
 #[test]
 fn trace_tells_what_it_is_after_the_command_was_carried_out() {
     let mut appliance = Appliance::new();
-    let reply = Reply::to(Command::Trace(None));
+    let reply = reply_of(Command::Trace(None));
     assert_eq!(
         appliance.printed(reply.clone()),
         "trace is off, 0 lines dropped\n"
@@ -288,11 +319,42 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_configuration_panics_and_what_is_shown_makes_it_again(
+        lines in prop::collection::vec(prop::collection::vec(
+            "ip|link|addr|route|neigh|add|del|set|show|flush|get|-[a-zA-Z]{1,3}|-br|-j|dev|via|default|lladdr\
+             |link|name|type|vlan|id|up|down|mtu|[0-9]{1,4}|eth0|eth0|eth0.4[23]|eth0.42|10.10.10.[0-9]/24\
+             |10.10.10.1[0-9]|0.0.0.0/0|02:00:00:00:00:0[0-9]|evl|net|-N4[0-9],50-6[0-9]|-n|-Q|-i|-e|-d\
+             |echo|cat|>|/sys/class/evl/net/vlans|/sys/class/net/eth0.42/oob_port|config|save|diff", 1..9,
+        ), 0..12),
+    ) {
+        let mut appliance = Appliance::new();
+        for words in &lines {
+            appliance.typed(&words.join(" "));
+        }
+        // Out of the words of real commands, in the order in which they stand there.
+        for words in &lines {
+            for verb in ["ip addr add", "ip link set", "ip route add", "evl net", "ip neigh add"] {
+                appliance.typed(&format!("{verb} {}", words.join(" ")));
+            }
+        }
+        let shown = appliance.typed("config show");
+        let mut again = Appliance::bare();
+        for line in shown.lines() {
+            prop_assert_eq!(again.typed(line), "", "{}", line);
+        }
+        prop_assert_eq!(again.typed("config show"), shown);
+    }
+}
+
 /// Prints the whole reply, whatever it is; the helper checks every line of it.
 fn reply_to(grammar: Grammar, line: &str) {
     let reply = match grammar.parse(line) {
         Ok(None) => return,
-        Ok(Some(command)) => Reply::to(command),
+        Ok(Some(request)) => Reply::to(request),
         Err(error) => Reply::refusal(error),
     };
     let text = Appliance::new().printed(reply);

@@ -1,5 +1,11 @@
 //! The console as a terminal sees it: what is typed, and every line that comes back.
 
 mod commands;
+mod completion;
+mod documents;
+mod evl;
+mod ip;
+mod json;
 mod status_page;
 mod support;
+mod tools;

@@ -1,7 +1,7 @@
 //! The status page, to the letter.
 
 use crate::support::{Appliance, ECHO_REQUEST, Room};
-use pollux_console::command::Command;
+use pollux_console::command::{Command, Request};
 use pollux_console::reply::{Progress, Reply};
 use pollux_net::counters::Reason;
 use pollux_net::device::{Link, Statistic};
@@ -9,8 +9,15 @@ use pollux_net::interface::Ipv4Cidr;
 use pollux_net::time::{TickRate, Ticks};
 use pollux_net::vlan::VlanSet;
 
+fn status() -> Request {
+    Request {
+        command: Command::Status,
+        json: false,
+    }
+}
+
 fn page(appliance: &Appliance) -> String {
-    appliance.printed(Reply::to(Command::Status))
+    appliance.printed(Reply::to(status()))
 }
 
 /// An echo request without its VLAN tag's type.
@@ -132,7 +139,7 @@ loop
 fn without_a_card_there_is_no_port() {
     let appliance = Appliance::new();
     let mut page = String::new();
-    let mut reply = Reply::to(Command::Status);
+    let mut reply = Reply::to(status());
     loop {
         let progress = reply.next_line(&appliance.view, &mut page);
         if progress.expect("strings take everything") == Progress::Done {
@@ -254,7 +261,7 @@ counters eth0
 fn counters_and_residence_are_of_one_moment_each_although_frames_keep_arriving() {
     let mut appliance = Appliance::new();
     appliance.answer(1_000);
-    let mut reply = Reply::to(Command::Status);
+    let mut reply = Reply::to(status());
     let mut page = String::new();
     let mut slower = 1_000;
     while appliance.print_line(&mut reply, &mut page) == Progress::Line {
@@ -286,7 +293,7 @@ fn a_line_that_found_no_room_comes_again() {
     let mut appliance = Appliance::new();
     appliance.answer(1_000);
     let expected = page(&appliance);
-    let mut reply = Reply::to(Command::Status);
+    let mut reply = Reply::to(status());
     let mut printed = String::new();
     loop {
         for octets in 0..2 {

@@ -1,9 +1,11 @@
 //! An appliance to ask: everything that a [`StatusView`] shows, held in one place.
 
 use core::fmt::{self, Write};
+use pollux_console::cards::Cards;
+use pollux_console::command::Grammar;
 use pollux_console::reply::{MAXIMUM_LINE, Progress, Reply};
 use pollux_console::view::{
-    BootView, ClockView, ConsoleView, MemoryView, PollView, PortView, StatusView,
+    BootView, ClockView, ConsoleView, FileView, MemoryView, PollView, PortView, StatusView,
 };
 use pollux_net::device::{BUFFER_SIZE, Link, Received, Receiver, Statistic, Verdict};
 use pollux_net::interface::{Interface, Ipv4Cidr};
@@ -15,6 +17,8 @@ pub struct Appliance {
     pub interface: Interface,
     pub link: Link,
     pub statistics: Vec<Statistic>,
+    /// The configuration that was kept.
+    pub saved: Vec<String>,
     /// Everything else.
     pub view: StatusView<'static>,
 }
@@ -22,12 +26,18 @@ pub struct Appliance {
 impl Appliance {
     /// An appliance as it comes up: `eth0.42` with 10.10.10.11/24, and no frame yet.
     pub fn new() -> Self {
-        let mac = MacAddress([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
-        let mut interface = Interface::new("eth0", mac, 2, TickRate::from_hertz(2_893_202_000));
+        let mut appliance = Self::bare();
         let address = "10.10.10.11".parse().expect("an address");
         let cidr = Ipv4Cidr::new(address, 24).expect("in range");
-        let added = interface.add_realtime_vlan("eth0.42", 42, cidr);
+        let added = appliance.interface.add_realtime_vlan("eth0.42", 42, cidr);
         added.expect("is free");
+        appliance
+    }
+
+    /// An appliance without any configuration.
+    pub fn bare() -> Self {
+        let mac = MacAddress([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
+        let interface = Interface::new("eth0", mac, 2, TickRate::from_hertz(2_893_202_000));
         Self {
             interface,
             link: Link {
@@ -36,8 +46,10 @@ impl Appliance {
                 full_duplex: true,
             },
             statistics: Vec::new(),
+            saved: Vec::new(),
             view: StatusView {
                 version: "0.1.0",
+                now: Instant::from_ticks(0),
                 uptime_ns: 12_345_999_999,
                 boot: BootView {
                     method: "pvh",
@@ -62,6 +74,8 @@ impl Appliance {
                     longest_turn_ticks: 28_932,
                 },
                 console: ConsoleView { dropped_lines: 0 },
+                files: &FILES,
+                saved: &[],
             },
         }
     }
@@ -100,14 +114,46 @@ impl Appliance {
         }];
         use_view(&StatusView {
             ports: &ports,
+            saved: &self.saved,
             ..self.view
         })
+    }
+
+    /// Does what a line says, and returns every line of the reply, with a line feed each.
+    pub fn typed(&mut self, line: &str) -> String {
+        let request = match (Grammar { test_mode: true }).parse(line) {
+            Ok(Some(request)) => request,
+            Ok(None) => return String::new(),
+            Err(error) => return self.printed(Reply::refusal(error)),
+        };
+        let mut cards = Cards::new([&mut self.interface], self.view.now);
+        let mut reply = match cards.carry_out(&request.command) {
+            Ok(()) => Reply::to(request),
+            Err(refusal) => Reply::not_done(refusal, request.json),
+        };
+        let mut text = String::new();
+        for _ in 0..200_000 {
+            let progress = self.print_line(&mut reply, &mut text);
+            let is_endless = reply.is_endless() && progress == Progress::Waiting;
+            if progress == Progress::Done || is_endless {
+                self.saved = reply.take_kept().unwrap_or(std::mem::take(&mut self.saved));
+                return text;
+            }
+        }
+        panic!("the reply does not end");
+    }
+
+    /// Types lines that say nothing in return.
+    pub fn configure(&mut self, lines: &[&str]) {
+        for line in lines {
+            assert_eq!(self.typed(line), "", "{line}");
+        }
     }
 
     /// Every line of `reply`, with a line feed each, as long as nothing else happens.
     pub fn printed(&self, mut reply: Reply) -> String {
         let mut text = String::new();
-        while self.print_line(&mut reply, &mut text) == Progress::Line {}
+        while self.print_line(&mut reply, &mut text) != Progress::Done {}
         text
     }
 
@@ -125,11 +171,23 @@ impl Appliance {
                 text.push('\n');
                 assert!(text.lines().count() < 20_000, "the reply does not end");
             }
-            Progress::Done => assert_eq!(line, ""),
+            Progress::Waiting | Progress::Done => assert_eq!(line, ""),
         }
         progress
     }
 }
+
+/// The files that came with the kernel.
+const FILES: [FileView<'static>; 2] = [
+    FileView {
+        name: "start.conf",
+        octets: b"# start\nip link set eth0.42 up\r\nlast",
+    },
+    FileView {
+        name: "netrx.o",
+        octets: b"\x7fELF\xff\xfe",
+    },
+];
 
 /// A writer that takes a number of octets, and then nothing more.
 pub struct Room(pub usize);
@@ -149,4 +207,15 @@ pub const ECHO_REQUEST: [u8; 46] = [
     0x45, 0x00, 0x00, 0x1c, 0x12, 0x34, 0x40, 0x00, 0x40, 0x01, 0x00, 0x85,
     10, 10, 10, 10, 10, 10, 10, 11,
     0x08, 0x00, 0xe5, 0xca, 0x12, 0x34, 0x00, 0x01,
+];
+
+/// 10.10.10.10 asks on VLAN 42 who has 10.10.10.11.
+#[rustfmt::skip]
+pub const ARP_REQUEST: [u8; 60] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x00, 0x00, 0x00, 0x00, 0x01,
+    0x81, 0x00, 0x00, 0x2a, 0x08, 0x06,
+    0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x01,
+    0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 10, 10, 10, 10,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 10, 10, 10, 11,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];

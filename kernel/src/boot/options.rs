@@ -33,6 +33,8 @@ pub struct Options<'line> {
     pub all_vlans: bool,
     /// The file, among those given with the kernel, whose lines are executed at the start.
     pub config_file: Option<&'line str>,
+    /// Commands to be executed at the start, behind those of the file, with `;` between them.
+    pub config: Option<&'line str>,
 }
 
 /// A word that was not understood, and what would have been right.
@@ -53,14 +55,33 @@ impl fmt::Display for UnknownWord<'_> {
     }
 }
 
-const WORDS: &str = "pollux.exit, pollux.panic, pollux.trace, pollux.vlan-filter, pollux.test or pollux.config-file";
+const WORDS: &str = "pollux.exit, pollux.panic, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file";
+
+/// The words of a command line, in which quotes hold blanks together.
+struct Words<'line>(&'line str);
+
+impl<'line> Iterator for Words<'line> {
+    type Item = &'line str;
+
+    fn next(&mut self) -> Option<&'line str> {
+        let rest = self.0.trim_start();
+        let mut is_quoted = false;
+        let end = rest.find(|character: char| {
+            is_quoted ^= character == '"';
+            character.is_ascii_whitespace() && !is_quoted
+        });
+        let (word, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        self.0 = rest;
+        (!word.is_empty()).then_some(word)
+    }
+}
 
 impl<'line> Options<'line> {
     /// Reads `line`, passing each word that begins with `pollux.` and is not understood to `report`.
     /// Other words belong to others.
     pub fn parse(line: &'line str, mut report: impl FnMut(UnknownWord<'line>)) -> Self {
         let mut options = Self::default();
-        for word in line.split_ascii_whitespace() {
+        for word in Words(line) {
             let Some(setting) = word.strip_prefix("pollux.") else {
                 continue;
             };
@@ -90,6 +111,8 @@ impl<'line> Options<'line> {
             ("vlan-filter", "software") => self.all_vlans = true,
             ("vlan-filter", _) => return Err("pollux.vlan-filter=hardware or software"),
             ("test", "") => self.test_mode = true,
+            ("config", "") => return Err("pollux.config=\"COMMAND; COMMAND\""),
+            ("config", commands) => self.config = Some(commands.trim_matches('"')),
             ("config-file", "") => return Err("pollux.config-file=NAME"),
             ("config-file", name) => self.config_file = Some(name),
             _ => return Err(WORDS),
@@ -111,7 +134,7 @@ mod tests {
     #[test]
     fn every_word_is_understood() {
         let (options, reports) = parse(
-            "/boot/pollux quiet pollux.exit=0xf4 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.test pollux.config-file=start",
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.test pollux.config-file=start pollux.config=\"trace on; status\" last",
         );
         assert_eq!(reports, [] as [String; 0]);
         assert_eq!(
@@ -123,8 +146,17 @@ mod tests {
                 test_mode: true,
                 all_vlans: true,
                 config_file: Some("start"),
+                config: Some("trace on; status"),
             }
         );
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_reaches_to_the_end() {
+        let (options, reports) = parse("pollux.trace pollux.config=\"trace off; status");
+        assert_eq!(options.config, Some("trace off; status"));
+        assert!(options.trace && reports.is_empty());
+        assert_eq!(parse("pollux.config=").1.len(), 1);
     }
 
     #[test]
@@ -144,7 +176,7 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.colour' ignored, expected pollux.exit, pollux.panic, pollux.trace, pollux.vlan-filter, pollux.test or pollux.config-file",
+                "boot command line: 'pollux.colour' ignored, expected pollux.exit, pollux.panic, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file",
             ]
         );
     }

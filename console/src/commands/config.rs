@@ -1,0 +1,319 @@
+//! `config`: the configuration as the commands that would make it again; kept, and compared with what
+//! was kept.
+
+use super::arguments::Reader;
+use super::evl::{filter, vlans_line};
+use super::{Completion, Specification};
+use crate::command::{Command, Grammar};
+use crate::error::Mistake;
+use crate::json::Quoted;
+use crate::reply::Progress;
+use crate::text::text;
+use crate::view::{DeviceView, StatusView};
+use crate::words::Words;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+use pollux_net::interface::{DEFAULT_MTU, OobPool};
+use pollux_net::neighbor::State;
+use pollux_net::route::Via;
+
+pub(crate) const SPECIFICATION: Specification = Specification {
+    name: "config",
+    synopsis: "config show|save|diff",
+    summary: "the configuration as commands: show it, keep it, compare it",
+    words: &[
+        ("show", "print it, to be put into a start-up file"),
+        ("save", "print it and keep it until the machine restarts"),
+        (
+            "diff",
+            "what changed since it was kept, or since the start-up file",
+        ),
+    ],
+    examples: &["config show", "config diff"],
+    complete: |_| Completion::words(&["show", "save", "diff"]),
+    test_only: false,
+    parse,
+};
+
+/// What is to be done with the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Config {
+    /// Print it.
+    Show,
+    /// Print it and keep it.
+    Save,
+    /// Print what differs from what was kept.
+    Diff,
+}
+
+fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
+    const READER: Reader = Reader { command: "config" };
+    match words.next() {
+        None => Err(Mistake::MissingWord {
+            command: SPECIFICATION.name,
+            synopsis: SPECIFICATION.synopsis,
+        }),
+        Some("show") => Ok(Command::Config(Config::Show)),
+        Some("save") => Ok(Command::Config(Config::Save)),
+        Some("diff") => Ok(Command::Config(Config::Diff)),
+        Some(other) => Err(READER.none_of(other, &["show", "save", "diff"])),
+    }
+}
+
+/// Where in the configuration a line is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    section: Section,
+    item: usize,
+    row: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Section {
+    #[default]
+    Devices,
+    Filter,
+    Routes,
+    Neighbors,
+    End,
+}
+
+impl Position {
+    /// The next line of the configuration, if there is one.
+    fn next(&mut self, view: &StatusView<'_>) -> Option<String> {
+        loop {
+            let line = match self.section {
+                Section::Devices => match view.device(self.item) {
+                    Some(found) => device_line(&found, self.row),
+                    None => None,
+                },
+                Section::Filter => {
+                    let line = filter_line(view, self.row as u16);
+                    line.map(|(line, next)| {
+                        self.row = usize::from(next);
+                        line
+                    })
+                }
+                Section::Routes => route_line(view, self.item),
+                Section::Neighbors => neighbor_line(view, self.item),
+                Section::End => return None,
+            };
+            match (self.section, line) {
+                (Section::Devices, Some(line)) => {
+                    self.row += 1;
+                    if !line.is_empty() {
+                        return Some(line);
+                    }
+                }
+                (_, Some(line)) => {
+                    self.item += 1;
+                    return Some(line);
+                }
+                (Section::Devices, None) if view.device(self.item).is_some() => {
+                    self.item += 1;
+                    self.row = 0;
+                }
+                (section, None) => {
+                    *self = Self {
+                        section: match section {
+                            Section::Devices => Section::Filter,
+                            Section::Filter => Section::Routes,
+                            Section::Routes => Section::Neighbors,
+                            _ => Section::End,
+                        },
+                        ..Self::default()
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// Line `row` about a device; empty when there is nothing to say in it.
+fn device_line(found: &DeviceView<'_>, row: usize) -> Option<String> {
+    let device = found.device;
+    let (name, vid) = (device.name(), device.vid());
+    let is_card = vid == 0;
+    let line = match row {
+        0 if is_card => String::new(),
+        0 => text!(
+            "ip link add link {} name {name} type vlan id {vid}",
+            found.port.name
+        ),
+        1 if device.mtu() != DEFAULT_MTU => {
+            text!("ip link set dev {name} mtu {}", device.mtu())
+        }
+        1 => String::new(),
+        // A card is up from the start, a VLAN device is not.
+        2 if device.is_up() == is_card => String::new(),
+        2 => {
+            let state = if device.is_up() { "up" } else { "down" };
+            text!("ip link set dev {name} {state}")
+        }
+        3 if device.has_oob_port() => {
+            let (pool, default) = (device.oob_pool(), OobPool::default());
+            let mut line = text!("evl net -e -i {name}");
+            if pool.buffers != default.buffers {
+                line += &text!(" -p {}", pool.buffers);
+            }
+            if pool.buffer_octets != default.buffer_octets {
+                line += &text!(" -b {}", pool.buffer_octets);
+            }
+            line
+        }
+        3 => String::new(),
+        row => {
+            let mut addresses = found.port.interface.addresses();
+            let address = addresses
+                .by_ref()
+                .filter(|address| address.vid == vid)
+                .nth(row - 4)?;
+            text!("ip addr add {} dev {name}", address.cidr)
+        }
+    };
+    Some(line)
+}
+
+/// The command for as much of the filter list as a line holds, and where the next one begins.
+fn filter_line(view: &StatusView<'_>, from: u16) -> Option<(String, u16)> {
+    let (line, next) = vlans_line(filter(view)?, from, ",")?;
+    // A list that is too long for a line is put together from several.
+    let more = if from == 0 { "" } else { "+" };
+    let line = text!("evl net -N{more}{}", line.trim_end_matches(','));
+    Some((line, next))
+}
+
+fn route_line(view: &StatusView<'_>, index: usize) -> Option<String> {
+    let routes = view.ports.iter().flat_map(|port| {
+        let routes = port.interface.routes().iter();
+        routes.map(move |route| (port, route))
+    });
+    let mut routes = routes.filter_map(|(port, route)| match route.via {
+        Via::Gateway(gateway) => Some((port, route, gateway)),
+        Via::OnLink { .. } => None,
+    });
+    let (port, route, gateway) = routes.nth(index)?;
+    let device = port.interface.device(route.vid)?.name();
+    Some(match route.network.prefix_length() {
+        0 => text!("ip route add default via {gateway} dev {device}"),
+        _ => text!("ip route add {} via {gateway} dev {device}", route.network),
+    })
+}
+
+fn neighbor_line(view: &StatusView<'_>, index: usize) -> Option<String> {
+    let known = view.ports.iter().flat_map(|port| {
+        let all = port.interface.neighbors().list(view.now);
+        all.map(move |known| (port, known))
+    });
+    let mut permanent = known.filter(|(_, known)| known.state == State::Permanent);
+    let (port, known) = permanent.nth(index)?;
+    let device = port.interface.device(known.vid)?.name();
+    let (address, mac) = (known.address, known.mac?);
+    Some(text!(
+        "ip neigh add {address} lladdr {mac} dev {device} nud permanent"
+    ))
+}
+
+/// A reply under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    config: Config,
+    position: Position,
+    /// What there is, as far as it was looked at: to be kept, or to be compared.
+    here: Vec<String>,
+    /// The line of what was kept before that is compared next, once all that is here was.
+    compared: Option<usize>,
+    written: usize,
+    is_over: bool,
+}
+
+/// What one look finds.
+enum Look {
+    Line(String),
+    /// Nothing to say, and not over.
+    Nothing,
+    Over,
+}
+
+impl Page {
+    /// The reply to a command.
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            position: Position::default(),
+            here: Vec::new(),
+            compared: None,
+            written: 0,
+            is_over: false,
+        }
+    }
+
+    /// What is to be kept, when all of it was printed.
+    pub(crate) fn take_kept(&mut self) -> Option<Vec<String>> {
+        (self.config == Config::Save && self.is_over).then(|| core::mem::take(&mut self.here))
+    }
+
+    /// Looks at one line of what is here, or of what was kept: no more, lest the look takes long.
+    fn look(&mut self, view: &StatusView<'_>) -> Look {
+        if let Some(index) = self.compared {
+            self.compared = Some(index + 1);
+            return match view.saved.get(index) {
+                None => Look::Over,
+                Some(line) if self.here.contains(line) => Look::Nothing,
+                Some(line) => Look::Line(text!("-{line}")),
+            };
+        }
+        let Some(line) = self.position.next(view) else {
+            self.compared = Some(0);
+            return match self.config {
+                Config::Diff => Look::Nothing,
+                Config::Show | Config::Save => Look::Over,
+            };
+        };
+        match self.config {
+            Config::Show => Look::Line(line),
+            Config::Save => {
+                self.here.push(line.clone());
+                Look::Line(line)
+            }
+            Config::Diff => {
+                let is_new = !view.saved.contains(&line);
+                let shown = text!("+{line}");
+                self.here.push(line);
+                if is_new {
+                    Look::Line(shown)
+                } else {
+                    Look::Nothing
+                }
+            }
+        }
+    }
+
+    /// Writes the next line.
+    pub(crate) fn next_line(
+        &mut self,
+        json: bool,
+        view: &StatusView<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Progress, fmt::Error> {
+        if self.is_over {
+            return Ok(Progress::Done);
+        }
+        let lead = if self.written == 0 { "[" } else { "," };
+        match self.look(view) {
+            Look::Nothing => return Ok(Progress::Waiting),
+            Look::Line(line) if json => write!(out, "{lead}{}", Quoted(line))?,
+            Look::Line(line) => out.write_str(&line)?,
+            Look::Over => {
+                self.is_over = true;
+                if !json {
+                    return Ok(Progress::Done);
+                }
+                out.write_str(if self.written == 0 { "[]" } else { "]" })?;
+            }
+        }
+        self.written += 1;
+        Ok(Progress::Line)
+    }
+}

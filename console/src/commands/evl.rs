@@ -1,0 +1,663 @@
+//! `evl net`: out-of-band ports, the VLAN filter list, solicitation: EVL's own options and output.
+//!
+//! However the options are ordered on the line, they are carried out in EVL's order: disable, enable,
+//! filter, set VLANs, show VLANs, solicit, query.
+
+use super::arguments::Reader;
+use super::{Completion, Specification};
+use crate::cards::{Cards, about};
+use crate::command::{Command, Grammar};
+use crate::error::{Mistake, Refusal, Word};
+use crate::json::Quoted;
+use crate::reply::Progress;
+use crate::text::clipped;
+use crate::view::{DeviceView, StatusView};
+use crate::words::Words;
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt::{self, Write};
+use core::net::Ipv4Addr;
+use pollux_net::counters::Reason;
+use pollux_net::interface::OobPool;
+use pollux_net::vlan::VlanSet;
+
+pub(crate) const SPECIFICATION: Specification = Specification {
+    name: "evl",
+    synopsis: "evl net [-e|-d|-s HOST|-S HOST|-Q[rRtTosfacx]|-N[VLANS]|-n] [-i IFNAME] ...",
+    summary: "out-of-band ports, the VLAN filter list, and who is known on them",
+    words: &[
+        (
+            "-e -i <ifname> [-p][-b]",
+            "enable out-of-band port in network interface <ifname>",
+        ),
+        (
+            "   -p <pool-size>",
+            "number of buffers, at most 32768 (0=default, 2048)",
+        ),
+        (
+            "   -b <buffer-size>",
+            "octets of a buffer, at most 16384 (0=default, 4096)",
+        ),
+        (
+            "-d -i <ifname>",
+            "disable out-of-band port in network interface <ifname>",
+        ),
+        (
+            "-s <host> [-i][-g]",
+            "solicit <host>, via <ifname> if given",
+        ),
+        (
+            "-S <host> [-i][-g]",
+            "like -s, marking its ARP entry as permanent",
+        ),
+        ("   -g", "allow routing to it via gateways"),
+        ("-Q[RrTtosfacx] -i", "query information about an interface"),
+        (
+            "-F[<bpf-module.o>] -i",
+            "install or remove an eBPF filter: not supported yet",
+        ),
+        (
+            "-N[<vlan-id-list>]",
+            "set the VLAN filter list, or clear it",
+        ),
+        ("-n", "show the VLAN filter list"),
+    ],
+    examples: &[
+        "evl net -ei eth0.42",
+        "evl net -N41,42,55-57",
+        "evl net -QoRTf -i eth0.42",
+    ],
+    complete: |before| match before {
+        [] => Completion::words(&["net"]),
+        _ => Completion::with_interfaces(&[
+            "-e", "-d", "-i", "-p", "-b", "-s", "-S", "-g", "-Q", "-N", "-n",
+        ]),
+    },
+    test_only: false,
+    parse,
+};
+
+const READER: Reader = Reader { command: "evl net" };
+/// The largest pool, in buffers (`evl net -p`).
+const LARGEST_POOL: u32 = 32_768;
+/// The largest buffer, in octets (`evl net -b`).
+const LARGEST_BUFFER: u32 = 16_384;
+/// What a buffer holds beside a datagram: an Ethernet header and a VLAN tag.
+const HEADERS: u16 = 18;
+
+/// Long names of the options.
+const LONG: &[(&str, char)] = &[
+    ("enable", 'e'),
+    ("disable", 'd'),
+    ("interface", 'i'),
+    ("pool-size", 'p'),
+    ("buffer-size", 'b'),
+    ("solicit", 's'),
+    ("solicit-permanent", 'S'),
+    ("gateway", 'g'),
+    ("query", 'Q'),
+    ("filter", 'F'),
+    ("set-vlans", 'N'),
+    ("show-vlans", 'n'),
+];
+const OPTIONS: &[&str] = &[
+    "-e", "-d", "-i", "-p", "-b", "-s", "-S", "-g", "-Q", "-F", "-N", "-n",
+];
+
+/// What `evl net` is asked to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evl {
+    interface: Option<Word>,
+    disable: bool,
+    enable: bool,
+    pool: Option<u16>,
+    buffer_octets: Option<u16>,
+    vlans: Option<Change>,
+    show_vlans: bool,
+    solicit: Option<(Ipv4Addr, bool)>,
+    over_gateway: bool,
+    /// The letters behind `-Q`.
+    query: Option<Word>,
+}
+
+/// What becomes of the filter list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Change {
+    Clear,
+    Replace(Box<VlanSet>),
+    Add(Box<VlanSet>),
+}
+
+fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
+    let missing = Mistake::MissingWord {
+        command: SPECIFICATION.name,
+        synopsis: SPECIFICATION.synopsis,
+    };
+    match words.next() {
+        Some("net") => {}
+        None => return Err(missing),
+        Some(other) => {
+            let reader = Reader { command: "evl" };
+            return Err(reader.none_of(other, &["net"]));
+        }
+    }
+    if words.peek().is_none() {
+        return Ok(Command::Help(super::help::Topic::Command(&SPECIFICATION)));
+    }
+    let mut evl = Evl::default();
+    while let Some(word) = words.next() {
+        if let Some(long) = word.strip_prefix("--") {
+            let (name, value) = match long.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (long, None),
+            };
+            let known = LONG.iter().find(|&&(long, _)| long == name);
+            let &(_, letter) = known.ok_or_else(|| {
+                let near = crate::suggest::nearest(name, LONG.iter().map(|&(long, _)| long));
+                Mistake::WrongWord {
+                    command: READER.command,
+                    word: clipped(word),
+                    expected: OPTIONS,
+                    near,
+                }
+            })?;
+            evl.option(letter, word, value, words)?;
+        } else if let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) {
+            evl.cluster(letters, word, words)?;
+        } else {
+            return Err(READER.none_of(word, OPTIONS));
+        }
+    }
+    evl.check()?;
+    Ok(Command::Evl(evl))
+}
+
+impl Evl {
+    /// Reads options that stand together, the last of which may have a value, as in `-ei eth0.42`.
+    fn cluster<'line>(
+        &mut self,
+        letters: &'line str,
+        word: &str,
+        words: &mut Words<'line>,
+    ) -> Result<(), Mistake> {
+        let mut rest = letters.chars();
+        while let Some(letter) = rest.next() {
+            let takes_rest = matches!(letter, 'i' | 'p' | 'b' | 's' | 'S' | 'Q' | 'F' | 'N');
+            let behind = rest.as_str();
+            let value = Some(behind).filter(|behind| takes_rest && !behind.is_empty());
+            self.option(letter, word, value, words)?;
+            if takes_rest {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one option; `value` is what stands behind it in the same word.
+    fn option<'line>(
+        &mut self,
+        letter: char,
+        word: &str,
+        value: Option<&'line str>,
+        words: &mut Words<'line>,
+    ) -> Result<(), Mistake> {
+        match letter {
+            'e' => self.enable = true,
+            'd' => self.disable = true,
+            'g' => self.over_gateway = true,
+            'n' => self.show_vlans = true,
+            'i' => self.interface = Some(clipped(value_of("-i", value, words)?)),
+            'p' => {
+                let expected = "a number of buffers from 1 to 32768, or 0 for 2048";
+                let word = value_of("-p", value, words)?;
+                let pool = READER.number(word, 0..=LARGEST_POOL, expected)?;
+                self.pool = Some(pool as u16).filter(|&pool| pool > 0);
+            }
+            'b' => {
+                let expected = "a size in octets from 1 to 16384, or 0 for 4096";
+                let word = value_of("-b", value, words)?;
+                let size = READER.number(word, 0..=LARGEST_BUFFER, expected)?;
+                self.buffer_octets = Some(size as u16).filter(|&size| size > 0);
+            }
+            's' | 'S' => {
+                let host = value_of(if letter == 's' { "-s" } else { "-S" }, value, words)?;
+                let address = match host {
+                    "broadcast" => Ipv4Addr::BROADCAST,
+                    host => READER.address(host)?,
+                };
+                self.solicit = Some((address, letter == 'S'));
+            }
+            'Q' => {
+                let letters = value.unwrap_or("");
+                if letters.chars().any(|letter| !"RrTtosfacx".contains(letter)) {
+                    return Err(READER.wrong(word, "-Q with letters out of RrTtosfacx"));
+                }
+                self.query = Some(clipped(letters));
+            }
+            'F' => {
+                let reason = "eBPF filters are not there yet; the VLAN rule decides (-N, -e)";
+                return Err(READER.not_supported(word, reason));
+            }
+            'N' => {
+                self.vlans = Some(match value {
+                    None | Some("") => Change::Clear,
+                    Some(list) => match list.strip_prefix('+') {
+                        Some(more) => Change::Add(Box::new(READER.vlans(more)?)),
+                        None => Change::Replace(Box::new(READER.vlans(list)?)),
+                    },
+                });
+            }
+            _ => return Err(READER.none_of(word, OPTIONS)),
+        }
+        Ok(())
+    }
+
+    /// Checks that the options go together.
+    fn check(&self) -> Result<(), Mistake> {
+        let missing = |after, expected| {
+            Err(Mistake::MissingValue {
+                command: READER.command,
+                after,
+                expected,
+            })
+        };
+        const INTERFACE: &str = "'-i IFNAME'";
+        let has_interface = self.interface.is_some();
+        if self.enable && !has_interface {
+            return missing("-e", INTERFACE);
+        }
+        if self.disable && !has_interface {
+            return missing("-d", INTERFACE);
+        }
+        if self.query.is_some() && !has_interface {
+            return missing("-Q", INTERFACE);
+        }
+        if (self.pool.is_some() || self.buffer_octets.is_some()) && !self.enable {
+            return missing("-p and -b", "'-e': they say how a port is enabled");
+        }
+        if self.over_gateway && self.solicit.is_none() {
+            return missing("-g", "'-s HOST' or '-S HOST'");
+        }
+        let broadcast = matches!(self.solicit, Some((Ipv4Addr::BROADCAST, _)));
+        if broadcast && !has_interface {
+            return missing("broadcast", INTERFACE);
+        }
+        let does_something = self.enable
+            || self.disable
+            || self.vlans.is_some()
+            || self.show_vlans
+            || self.solicit.is_some()
+            || self.query.is_some();
+        if !does_something {
+            return missing("-i", "what is to be done with it: -e, -d, -s, -S or -Q");
+        }
+        Ok(())
+    }
+}
+
+/// The value of an option: behind it in the same word, or the next word.
+fn value_of<'line>(
+    option: &'static str,
+    value: Option<&'line str>,
+    words: &mut Words<'line>,
+) -> Result<&'line str, Mistake> {
+    match value {
+        Some(value) => Ok(value),
+        None => READER.value(
+            words,
+            option,
+            match option {
+                "-i" => "the name of an interface",
+                "-p" | "-b" => "a number",
+                _ => "an IPv4 address or 'broadcast'",
+            },
+        ),
+    }
+}
+
+/// Does it.
+pub(crate) fn carry_out(evl: &Evl, cards: &mut Cards<'_>) -> Result<(), Refusal> {
+    const REASON: &str = "frames without a VLAN are always in-band; make one with 'ip link add'";
+    let place = evl.interface.as_deref().map(|name| {
+        let found = if evl.enable || evl.disable {
+            cards.vlan_device(name, REASON)
+        } else {
+            cards.find(name)
+        };
+        found.map(|place| (name, place))
+    });
+    let place = place.transpose()?;
+    // Only this can be refused from here on, so that it comes first; it changes nothing but whom we ask.
+    if let Some((address, permanent)) = evl.solicit {
+        let place = place.map(|(_, place)| place);
+        // There is nobody to ask for: these are always known.
+        if !address.is_broadcast() && !address.is_loopback() {
+            cards.solicit(address, place, permanent, evl.over_gateway)?;
+        }
+    }
+    if let Some((name, place)) = place {
+        let interface = cards.interface(place.card)?;
+        if evl.disable {
+            interface
+                .set_oob_port(place.vid, false)
+                .map_err(about(name))?;
+        }
+        let device = interface.device(place.vid);
+        let is_enabled = device.is_some_and(|device| device.has_oob_port());
+        if evl.enable && !is_enabled {
+            let default = OobPool::default();
+            let least = device.map_or(0, |device| device.mtu()) + HEADERS;
+            let pool = OobPool {
+                buffers: evl.pool.unwrap_or(default.buffers),
+                // EVL: raised to hold the MTU.
+                buffer_octets: evl
+                    .buffer_octets
+                    .unwrap_or(default.buffer_octets)
+                    .max(least),
+            };
+            interface
+                .set_oob_pool(place.vid, pool)
+                .map_err(about(name))?;
+            interface
+                .set_oob_port(place.vid, true)
+                .map_err(about(name))?;
+            // A port on a device that is down would be of no use to anybody.
+            interface.set_up(place.vid, true).map_err(about(name))?;
+        }
+    }
+    match &evl.vlans {
+        None => {}
+        Some(Change::Clear) => set_vlans(cards, &VlanSet::new()),
+        Some(Change::Replace(set)) => set_vlans(cards, set),
+        Some(Change::Add(more)) => {
+            for interface in cards.iter_mut() {
+                let mut set = interface.vlan_filter().clone();
+                more.iter().for_each(|vid| set.insert(vid));
+                interface.set_vlan_filter(set);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes `set` the filter list of every card: in EVL there is one for the machine.
+pub(super) fn set_vlans(cards: &mut Cards<'_>, set: &VlanSet) {
+    for interface in cards.iter_mut() {
+        interface.set_vlan_filter(set.clone());
+    }
+}
+
+/// As much of a filter list as a line holds, from the first identifier at or above `from`, and where the
+/// next line begins.
+pub(super) fn vlans_line(set: &VlanSet, from: u16, separator: &str) -> Option<(String, u16)> {
+    /// Characters of a line.
+    const WIDTH: usize = 100;
+    let mut rest = set.iter().skip_while(|&vid| vid < from).peekable();
+    let mut line = String::new();
+    let mut next = from;
+    while let Some(first) = rest.next() {
+        let mut last = first;
+        while let Some(next) = rest.next_if(|&next| next == last + 1) {
+            last = next;
+        }
+        // A string takes everything.
+        let _ = match last > first {
+            true => write!(line, "{first}-{last}"),
+            false => write!(line, "{first}"),
+        };
+        next = last + 1;
+        if rest.peek().is_some() {
+            line.push_str(separator);
+        }
+        if line.len() > WIDTH {
+            break;
+        }
+    }
+    (next > from).then_some((line, next))
+}
+
+/// The filter list, which is every card's.
+pub(super) fn filter<'a>(view: &StatusView<'a>) -> Option<&'a VlanSet> {
+    view.ports.first().map(|port| port.interface.vlan_filter())
+}
+
+/// A reply under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    evl: Evl,
+    stage: Stage,
+}
+
+/// Which line is next.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Cleared,
+    /// The list begins.
+    List,
+    /// The list goes on from a VLAN.
+    Vlans(u16),
+    /// A line of what is told about a port.
+    Query(usize),
+    End,
+}
+
+impl Page {
+    /// The reply to a command.
+    pub(crate) const fn new(evl: Evl) -> Self {
+        let stage = Stage::Cleared;
+        Self { evl, stage }
+    }
+
+    /// The reply that shows the filter list.
+    pub(crate) fn of_vlans() -> Self {
+        Self::new(Evl {
+            show_vlans: true,
+            ..Evl::default()
+        })
+    }
+
+    /// Writes the next line.
+    pub(crate) fn next_line(
+        &mut self,
+        json: bool,
+        view: &StatusView<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Progress, fmt::Error> {
+        loop {
+            let (written, next) = self.line(json, view, out)?;
+            self.stage = next;
+            if written {
+                return Ok(Progress::Line);
+            }
+            if matches!(self.stage, Stage::End) {
+                return Ok(Progress::Done);
+            }
+        }
+    }
+
+    /// Writes the line of this stage, if there is one. Returns whether there was, and what is next.
+    fn line(
+        &self,
+        json: bool,
+        view: &StatusView<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(bool, Stage), fmt::Error> {
+        let evl = &self.evl;
+        match self.stage {
+            Stage::Cleared => {
+                let is_said = evl.vlans == Some(Change::Clear) && !json;
+                if is_said {
+                    out.write_str("VLAN filter cleared")?;
+                }
+                Ok((is_said, Stage::List))
+            }
+            Stage::List if !evl.show_vlans => Ok((false, Stage::Query(0))),
+            Stage::List if json => {
+                out.write_str("{\"vlans\":[")?;
+                Ok((true, Stage::Vlans(0)))
+            }
+            Stage::List => Ok((false, Stage::Vlans(0))),
+            Stage::Vlans(from) => {
+                let separator = if json { "\",\"" } else { "," };
+                match filter(view).and_then(|set| vlans_line(set, from, separator)) {
+                    Some((line, next)) if json => {
+                        let lead = if from == 0 { "\"" } else { ",\"" };
+                        write!(out, "{lead}{}\"", line.trim_end_matches(separator))?;
+                        Ok((true, Stage::Vlans(next)))
+                    }
+                    Some((line, next)) => {
+                        out.write_str(&line)?;
+                        Ok((true, Stage::Vlans(next)))
+                    }
+                    None if json => {
+                        let end = if evl.query.is_some() { "]" } else { "]}" };
+                        out.write_str(end)?;
+                        Ok((true, Stage::Query(0)))
+                    }
+                    None => Ok((false, Stage::Query(0))),
+                }
+            }
+            Stage::Query(row) => self.query(row, json, view, out),
+            Stage::End => Ok((false, Stage::End)),
+        }
+    }
+
+    fn query(
+        &self,
+        row: usize,
+        json: bool,
+        view: &StatusView<'_>,
+        out: &mut dyn Write,
+    ) -> Result<(bool, Stage), fmt::Error> {
+        let found = self
+            .evl
+            .interface
+            .as_deref()
+            .and_then(|name| view.device_named(name));
+        let (Some(found), Some(letters)) = (found, self.evl.query.as_deref()) else {
+            return Ok((false, Stage::End));
+        };
+        let query = Query::of(&found);
+        let is_written = match (json, letters) {
+            (true, _) => {
+                let lead = if self.evl.show_vlans { "," } else { "{" };
+                query.json(row, lead, found.device.name(), out)?
+            }
+            (false, "") => query.verbose(row, out)?,
+            (false, _) if row > 0 => false,
+            (false, letters) => {
+                query.terse(letters, out)?;
+                true
+            }
+        };
+        let next = if is_written {
+            Stage::Query(row + 1)
+        } else {
+            Stage::End
+        };
+        Ok((is_written, next))
+    }
+}
+
+/// What `-Q` tells.
+struct Query {
+    rx: pollux_net::interface::Traffic,
+    tx: pollux_net::interface::Traffic,
+    buffer_octets: u16,
+    buffers: u16,
+    checksum_errors: u64,
+    rx_no_memory: u64,
+    tx_no_memory: u64,
+}
+
+impl Query {
+    fn of(found: &DeviceView<'_>) -> Self {
+        let (rx, tx) = found.traffic();
+        let counters = found.port.interface.counters();
+        let has_port = found.device.has_oob_port();
+        let pool = found.device.oob_pool();
+        let statistics = (0..).map_while(found.port.statistics);
+        let no_buffer = statistics.filter(|statistic| statistic.name.contains("no_buffer"));
+        Self {
+            rx,
+            tx,
+            buffer_octets: if has_port { pool.buffer_octets } else { 0 },
+            buffers: if has_port { pool.buffers } else { 0 },
+            checksum_errors: counters.reason(Reason::UdpChecksum),
+            rx_no_memory: no_buffer.map(|statistic| statistic.value).sum(),
+            tx_no_memory: counters.reason(Reason::NoTransmitSlot),
+        }
+    }
+}
+
+impl Query {
+    fn verbose(&self, row: usize, out: &mut dyn Write) -> Result<bool, fmt::Error> {
+        match row {
+            0 => write!(out, "oob capability: yes")?,
+            1 => write!(out, "    rx packets: {}", self.rx.packets)?,
+            2 => write!(out, "      rx bytes: {}", self.rx.octets)?,
+            3 => write!(out, "    tx packets: {}", self.tx.packets)?,
+            4 => write!(out, "      tx bytes: {}", self.tx.octets)?,
+            5 => write!(out, "      skb size: {}", self.buffer_octets)?,
+            6 => write!(out, "      skb free: {} / {}", self.buffers, self.buffers)?,
+            7 => write!(out, "      csum errors: {}", self.checksum_errors)?,
+            8 => write!(out, "      rx nomem: {}", self.rx_no_memory)?,
+            9 => write!(out, "      tx nomem: {}", self.tx_no_memory)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn terse(&self, letters: &str, out: &mut dyn Write) -> fmt::Result {
+        for (index, letter) in letters.chars().enumerate() {
+            if index > 0 {
+                out.write_char(' ')?;
+            }
+            match letter {
+                'R' => write!(out, "{}", self.rx.packets),
+                'r' => write!(out, "{}", self.rx.octets),
+                'T' => write!(out, "{}", self.tx.packets),
+                't' => write!(out, "{}", self.tx.octets),
+                // EVL's page shows 1; its program prints a word there.
+                'o' => write!(out, "1"),
+                's' => write!(out, "{}", self.buffer_octets),
+                'f' | 'a' => write!(out, "{}", self.buffers),
+                'c' => write!(out, "{}", self.checksum_errors),
+                _ => write!(out, "{} {}", self.rx_no_memory, self.tx_no_memory),
+            }?;
+        }
+        Ok(())
+    }
+
+    fn json(
+        &self,
+        row: usize,
+        lead: &str,
+        name: &str,
+        out: &mut dyn Write,
+    ) -> Result<bool, fmt::Error> {
+        match row {
+            0 => write!(
+                out,
+                "{lead}\"ifname\":{},\"oob_capability\":true,\"rx_packets\":{},\"rx_bytes\":{},\"tx_packets\":{},\"tx_bytes\":{},",
+                Quoted(name),
+                self.rx.packets,
+                self.rx.octets,
+                self.tx.packets,
+                self.tx.octets
+            )?,
+            1 => write!(
+                out,
+                "\"skb_size\":{},\"skb_free\":{},\"skb_total\":{},\"csum_errors\":{},\"rx_nomem\":{},\"tx_nomem\":{}}}",
+                self.buffer_octets,
+                self.buffers,
+                self.buffers,
+                self.checksum_errors,
+                self.rx_no_memory,
+                self.tx_no_memory
+            )?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}

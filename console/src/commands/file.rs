@@ -1,0 +1,264 @@
+//! `echo` and `cat`: EVL's pseudo-files, some of a device's, and the files that came with the kernel.
+
+use super::arguments::Reader;
+use super::evl::set_vlans;
+use super::{Completion, Specification};
+use crate::cards::{Cards, about};
+use crate::command::{Command, Grammar};
+use crate::error::{Mistake, Refusal, Word};
+use crate::json::Quoted;
+use crate::reply::Progress;
+use crate::text::clipped;
+use crate::view::{DeviceView, StatusView};
+use crate::words::Words;
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt::{self, Write};
+use pollux_net::vlan::VlanSet;
+
+pub(crate) const ECHO: Specification = Specification {
+    name: "echo",
+    synopsis: "echo WORDS [> FILE]",
+    summary: "write to one of EVL's pseudo-files, or say something",
+    words: &[
+        (
+            "42-45,100,107 > /sys/class/evl/net/vlans",
+            "set the VLAN filter list",
+        ),
+        (
+            "1 > /sys/class/net/eth0.42/oob_port",
+            "enable an out-of-band port",
+        ),
+    ],
+    examples: &["echo 42 > /sys/class/evl/net/vlans"],
+    complete: |_| Completion::files(&[]),
+    test_only: false,
+    parse: parse_echo,
+};
+
+pub(crate) const CAT: Specification = Specification {
+    name: "cat",
+    synopsis: "cat FILE",
+    summary: "show a pseudo-file, or a file that came with the kernel",
+    words: &[
+        ("/sys/class/evl/net/vlans", "the VLAN filter list"),
+        (
+            "/sys/class/net/eth0.42/oob_port",
+            "whether its out-of-band port is enabled",
+        ),
+        (
+            "/sys/class/net/eth0.42/ADDRESS",
+            "or mtu, operstate, ifindex",
+        ),
+    ],
+    examples: &["cat /sys/class/evl/net/vlans"],
+    complete: |_| Completion::files(&[]),
+    test_only: false,
+    parse: parse_cat,
+};
+
+pub(crate) const VLANS: &str = "/sys/class/evl/net/vlans";
+const DEVICES: &str = "/sys/class/net/";
+const ATTRIBUTES: &[&str] = &["oob_port", "address", "mtu", "operstate", "ifindex"];
+/// Characters of a file's line that are shown on one of ours.
+const WIDTH: usize = 200;
+
+/// What is read or written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Say(String),
+    SetVlans(Box<VlanSet>),
+    SetOobPort {
+        device: Word,
+        enabled: bool,
+    },
+    ShowVlans,
+    ShowAttribute {
+        device: Word,
+        attribute: &'static str,
+    },
+    ShowFile(Word),
+}
+
+fn parse_echo(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
+    const READER: Reader = Reader { command: "echo" };
+    let mut said = String::new();
+    let mut path = None;
+    while let Some(word) = words.next() {
+        let Some((before, behind)) = word.split_once('>') else {
+            if !said.is_empty() {
+                said.push(' ');
+            }
+            said.push_str(word);
+            continue;
+        };
+        if behind.starts_with('>') {
+            return Err(READER.not_supported(">>", "a write replaces what was there"));
+        }
+        said.push_str(before);
+        let behind = Some(behind).filter(|behind| !behind.is_empty());
+        path = match behind {
+            Some(path) => Some(path),
+            None => Some(READER.value(words, ">", "the name of a pseudo-file")?),
+        };
+        break;
+    }
+    let said = said.trim();
+    let Some(path) = path else {
+        return Ok(Command::File(Access(Kind::Say(said.into()))));
+    };
+    if path == VLANS {
+        let set = match said {
+            "" => VlanSet::new(),
+            list => READER.vlans(list)?,
+        };
+        return Ok(Command::File(Access(Kind::SetVlans(Box::new(set)))));
+    }
+    let Some((device, "oob_port")) = attribute_of(path) else {
+        let expected = "a file to write: /sys/class/evl/net/vlans or /sys/class/net/NAME/oob_port";
+        return Err(READER.wrong(path, expected));
+    };
+    let enabled = match said {
+        "1" => true,
+        "0" => false,
+        other => return Err(READER.wrong(other, "0 or 1, which is what oob_port takes")),
+    };
+    let device = clipped(device);
+    Ok(Command::File(Access(Kind::SetOobPort { device, enabled })))
+}
+
+/// The device and the attribute of a path below `/sys/class/net`.
+fn attribute_of(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix(DEVICES)?.split_once('/')
+}
+
+fn parse_cat(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
+    const READER: Reader = Reader { command: "cat" };
+    let path = READER.value(words, "cat", "the name of a file; 'ls' lists them")?;
+    let kind = if path == VLANS {
+        Kind::ShowVlans
+    } else if let Some((device, attribute)) = attribute_of(path) {
+        let known = ATTRIBUTES.iter().find(|&&known| known == attribute);
+        let attribute = known.ok_or_else(|| READER.none_of(attribute, ATTRIBUTES))?;
+        let device = clipped(device);
+        Kind::ShowAttribute { device, attribute }
+    } else {
+        Kind::ShowFile(clipped(path.rsplit('/').next().unwrap_or(path)))
+    };
+    Ok(Command::File(Access(kind)))
+}
+
+impl Access {
+    /// Whether the filter list is to be shown.
+    pub(crate) fn shows_vlans(&self) -> bool {
+        self.0 == Kind::ShowVlans
+    }
+}
+
+/// Does it.
+pub(crate) fn carry_out(access: &Access, cards: &mut Cards<'_>) -> Result<(), Refusal> {
+    match &access.0 {
+        Kind::SetVlans(set) => {
+            set_vlans(cards, set);
+            Ok(())
+        }
+        Kind::SetOobPort { device, enabled } => {
+            let place = cards.vlan_device(device, "frames without a VLAN are always in-band")?;
+            let interface = cards.interface(place.card)?;
+            let done = interface.set_oob_port(place.vid, *enabled);
+            done.map_err(about(device))?;
+            if *enabled {
+                // As `evl net -e` does.
+                interface.set_up(place.vid, true).map_err(about(device))?;
+            }
+            Ok(())
+        }
+        Kind::ShowAttribute { device, .. } => cards.find(device).map(|_| ()),
+        Kind::Say(_) | Kind::ShowVlans | Kind::ShowFile(_) => Ok(()),
+    }
+}
+
+/// Writes line `row` of the reply; `offset` is how much of a file was shown.
+pub(crate) fn line(
+    access: &Access,
+    row: usize,
+    offset: &mut usize,
+    json: bool,
+    view: &StatusView<'_>,
+    out: &mut dyn Write,
+) -> Result<Progress, fmt::Error> {
+    match &access.0 {
+        Kind::Say(said) if row == 0 => {
+            let said = clipped::<WIDTH>(said);
+            match json {
+                true => write!(out, "{{\"text\":{}}}", Quoted(said))?,
+                false => write!(out, "{said}")?,
+            }
+        }
+        Kind::ShowAttribute { device, attribute } if row == 0 => {
+            let Some(found) = view.device_named(device) else {
+                return Ok(Progress::Done);
+            };
+            let value = attribute_value(&found, attribute);
+            match json {
+                true => write!(out, "{{{}:{}}}", Quoted(attribute), Quoted(value))?,
+                false => out.write_str(&value)?,
+            }
+        }
+        Kind::ShowFile(name) => return file_line(name, offset, view, out),
+        _ => return Ok(Progress::Done),
+    }
+    Ok(Progress::Line)
+}
+
+fn attribute_value(found: &DeviceView<'_>, attribute: &str) -> heapless::String<20> {
+    match attribute {
+        "oob_port" => clipped(u8::from(found.device.has_oob_port())),
+        "address" => clipped(found.port.interface.mac_address()),
+        "mtu" => clipped(found.device.mtu()),
+        "ifindex" => clipped(found.ifindex),
+        _ => clipped(found.state().to_ascii_lowercase()),
+    }
+}
+
+/// Writes a line of a file from `offset` on.
+fn file_line(
+    name: &str,
+    offset: &mut usize,
+    view: &StatusView<'_>,
+    out: &mut dyn Write,
+) -> Result<Progress, fmt::Error> {
+    let done = *offset == usize::MAX;
+    if done {
+        return Ok(Progress::Done);
+    }
+    let Some(file) = view.files.iter().find(|file| file.name == name) else {
+        write!(out, "{}", Refusal::NoSuchFile(clipped(name)))?;
+        *offset = usize::MAX;
+        return Ok(Progress::Line);
+    };
+    let rest = file.octets.get(*offset..).unwrap_or(&[]);
+    if rest.is_empty() {
+        return Ok(Progress::Done);
+    }
+    let end = rest.iter().take(WIDTH).position(|&octet| octet == b'\n');
+    let length = end.unwrap_or(rest.len().min(WIDTH));
+    let line = rest.get(..length).unwrap_or(&[]);
+    match core::str::from_utf8(line) {
+        Ok(line) => write!(out, "{}", clipped::<WIDTH>(line.trim_end_matches('\r')))?,
+        Err(_) => {
+            write!(
+                out,
+                "{name}: {} octets that are not text",
+                file.octets.len()
+            )?;
+            *offset = usize::MAX;
+            return Ok(Progress::Line);
+        }
+    }
+    *offset += length + usize::from(end.is_some());
+    Ok(Progress::Line)
+}

@@ -1,0 +1,87 @@
+//! `oob-net-icmp`: EVL's example responder. Answering is what the appliance does anyway; the command
+//! prints a line for each answer until Ctrl-C, as the program does.
+
+use super::arguments::Reader;
+use super::{Completion, Specification};
+use crate::cards::Cards;
+use crate::command::{Command, Grammar};
+use crate::error::{Mistake, Refusal, Word};
+use crate::reply::Progress;
+use crate::text::clipped;
+use crate::words::Words;
+use core::fmt::{self, Write};
+
+pub(crate) const SPECIFICATION: Specification = Specification {
+    name: "oob-net-icmp",
+    synopsis: "oob-net-icmp -i IFNAME [-s]",
+    summary: "print a line for each answered echo request, until Ctrl-C",
+    words: &[
+        ("-i", "the interface, which must have an out-of-band port"),
+        ("-s", "silent: only answer"),
+    ],
+    examples: &["oob-net-icmp -i eth0.42"],
+    complete: |_| Completion::with_interfaces(&["-i", "-s"]),
+    test_only: false,
+    parse,
+};
+
+const READER: Reader = Reader {
+    command: "oob-net-icmp",
+};
+
+/// On which device, and whether lines are printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Responder {
+    device: Word,
+    silent: bool,
+}
+
+fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
+    let (mut device, mut silent) = (None, false);
+    while let Some(word) = words.next() {
+        match word {
+            "-i" => device = Some(READER.device(words, "-i")?),
+            "-s" => silent = true,
+            "-d" => {
+                let reason = "trace records do not hold the frame yet";
+                return Err(READER.not_supported(word, reason));
+            }
+            attached if attached.starts_with("-i") => {
+                device = attached.strip_prefix("-i").map(clipped);
+            }
+            other => return Err(READER.none_of(other, &["-i", "-s"])),
+        }
+    }
+    let device = device.ok_or(Mistake::MissingValue {
+        command: READER.command,
+        after: "oob-net-icmp",
+        expected: "'-i IFNAME'",
+    })?;
+    Ok(Command::Responder(Responder { device, silent }))
+}
+
+/// Turns the trace of its card on.
+pub(crate) fn carry_out(responder: &Responder, cards: &mut Cards<'_>) -> Result<(), Refusal> {
+    let name = &responder.device;
+    let place = cards.vlan_device(name, "frames without a VLAN are always in-band")?;
+    let interface = cards.interface(place.card)?;
+    let device = interface.device(place.vid);
+    if !device.is_some_and(|device| device.has_oob_port()) {
+        return Err(Refusal::NoOobPort(name.clone()));
+    }
+    interface.trace_mut().set_enabled(!responder.silent);
+    Ok(())
+}
+
+/// Writes line `row` of the reply, which goes on with trace lines until somebody ends it.
+pub(crate) fn line(
+    responder: &Responder,
+    row: usize,
+    out: &mut dyn Write,
+) -> Result<Progress, fmt::Error> {
+    if row > 0 {
+        return Ok(Progress::Waiting);
+    }
+    write!(out, "listening to interface {}", responder.device)?;
+    Ok(Progress::Line)
+}

@@ -1,0 +1,222 @@
+//! `ip neigh`: who is known on the VLANs.
+
+use super::route::name_of;
+use crate::cards::{Cards, Place};
+use crate::commands::arguments::Reader;
+use crate::error::{Mistake, Refusal, Word};
+use crate::json::Quoted;
+use crate::listing::{Due, Row};
+use crate::text::clipped;
+use crate::view::StatusView;
+use crate::words::Words;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+use core::net::Ipv4Addr;
+use pollux_net::neighbor::State;
+use pollux_net::wire::ethernet::MacAddress;
+
+const READER: Reader = Reader {
+    command: "ip neigh",
+};
+const VERBS: &[&str] = &[
+    "add", "delete", "replace", "change", "show", "list", "lst", "flush",
+];
+const DEVICE: &str = "'dev NAME': the interface";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Show(Which),
+    Add {
+        address: Ipv4Addr,
+        mac: MacAddress,
+        device: Word,
+    },
+    Delete {
+        address: Ipv4Addr,
+        device: Word,
+    },
+    /// All that were learned, or those of one device.
+    Flush(Option<Word>),
+}
+
+/// Which neighbors are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Which {
+    device: Option<Word>,
+    address: Option<Ipv4Addr>,
+}
+
+pub(super) fn parse(words: &mut Words<'_>) -> Result<Action, Mistake> {
+    let Some(verb) = words.next() else {
+        return Ok(Action::Show(Which::default()));
+    };
+    match READER.abbreviated(verb, VERBS)? {
+        "add" | "replace" | "change" => {
+            let (which, mac) = arguments(words)?;
+            let address = which.address.ok_or(missing("add", "an IPv4 address"))?;
+            let mac = mac.ok_or(missing("add", "'lladdr MAC'"))?;
+            let device = which.device.ok_or(missing("add", DEVICE))?;
+            Ok(Action::Add {
+                address,
+                mac,
+                device,
+            })
+        }
+        "delete" => {
+            let (which, _) = arguments(words)?;
+            let address = which.address.ok_or(missing("del", "an IPv4 address"))?;
+            let device = which.device.ok_or(missing("del", DEVICE))?;
+            Ok(Action::Delete { address, device })
+        }
+        "flush" => {
+            words.take_if("all");
+            let is_named = words.take_if("dev");
+            match words.next() {
+                Some(name) => Ok(Action::Flush(Some(clipped(name)))),
+                None if is_named => Err(missing("dev", "the name of an interface")),
+                None => Ok(Action::Flush(None)),
+            }
+        }
+        _ => Ok(Action::Show(arguments(words)?.0)),
+    }
+}
+
+const fn missing(after: &'static str, expected: &'static str) -> Mistake {
+    Mistake::MissingValue {
+        command: READER.command,
+        after,
+        expected,
+    }
+}
+
+/// Reads `[to] ADDRESS`, `lladdr MAC`, `dev NAME` and `nud permanent`, in any order.
+fn arguments(words: &mut Words<'_>) -> Result<(Which, Option<MacAddress>), Mistake> {
+    const EXPECTED: &[&str] = &["lladdr", "dev", "nud"];
+    let mut which = Which::default();
+    let mut mac = None;
+    while let Some(word) = words.next() {
+        match word {
+            "to" => {}
+            "dev" => which.device = Some(READER.device(words, "dev")?),
+            "lladdr" => {
+                let word = READER.value(words, "lladdr", "a station address")?;
+                mac = Some(READER.mac(word)?);
+            }
+            "nud" => match READER.value(words, "nud", "'permanent'")? {
+                "permanent" | "all" => {}
+                other => {
+                    return Err(READER.not_supported(other, "an entry that is made is permanent"));
+                }
+            },
+            "proxy" | "router" | "extern_learn" => {
+                return Err(READER.not_supported(word, "an entry has 'lladdr' and 'dev'"));
+            }
+            word if which.address.is_none() => {
+                if word.starts_with(|first: char| first.is_ascii_digit()) {
+                    which.address = Some(READER.address(word)?);
+                } else {
+                    return Err(READER.none_of(word, EXPECTED));
+                }
+            }
+            other => return Err(READER.none_of(other, EXPECTED)),
+        }
+    }
+    Ok((which, mac))
+}
+
+pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Refusal> {
+    let now = cards.now();
+    match action {
+        Action::Show(which) => match &which.device {
+            Some(name) => cards.find(name).map(|_| ()),
+            None => Ok(()),
+        },
+        Action::Add {
+            address,
+            mac,
+            device,
+        } => {
+            let Place { card, vid } = cards.find(device)?;
+            let interface = cards.interface(card)?;
+            let added = interface.add_neighbor(vid, *address, *mac, now);
+            added.map_err(|error| Refusal::Neighbor {
+                subject: clipped(address),
+                error,
+            })
+        }
+        Action::Delete { address, device } => {
+            let Place { card, vid } = cards.find(device)?;
+            match cards.interface(card)?.remove_neighbor(vid, *address) {
+                true => Ok(()),
+                false => Err(Refusal::NoSuchNeighbor(*address)),
+            }
+        }
+        Action::Flush(None) => {
+            for interface in cards.iter_mut() {
+                interface.flush_neighbors();
+            }
+            Ok(())
+        }
+        Action::Flush(Some(device)) => {
+            let Place { card, vid } = cards.find(device)?;
+            let interface = cards.interface(card)?;
+            let all = interface.neighbors().list(now);
+            let learned = all.filter(|known| known.vid == vid && known.state != State::Permanent);
+            let learned: Vec<_> = learned.map(|known| known.address).collect();
+            for address in learned {
+                interface.remove_neighbor(vid, address);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The state as iproute2 names it.
+const fn name(state: State) -> &'static str {
+    match state {
+        State::Incomplete => "INCOMPLETE",
+        State::Reachable => "REACHABLE",
+        State::Stale => "STALE",
+        State::Permanent => "PERMANENT",
+    }
+}
+
+/// Writes a line of `ip neigh show`.
+pub(super) fn row(
+    due: Due,
+    which: &Which,
+    json: bool,
+    view: &StatusView<'_>,
+    out: &mut dyn Write,
+) -> Result<Row, fmt::Error> {
+    if due.row > 0 {
+        return Ok(Row::Beyond);
+    }
+    let listed = view.ports.iter().flat_map(|port| {
+        let all = port.interface.neighbors().list(view.now);
+        all.map(move |known| (port, known))
+    });
+    let mut meant = listed.filter(|(port, known)| {
+        let is_device = |device: &str| device == name_of(port, known.vid);
+        which.device.as_deref().is_none_or(is_device)
+            && which.address.is_none_or(|address| address == known.address)
+    });
+    let Some((port, known)) = meant.nth(due.item) else {
+        return Ok(Row::End);
+    };
+    let (address, device) = (known.address, name_of(port, known.vid));
+    let state = name(known.state);
+    match (known.mac, json) {
+        (Some(mac), false) => write!(out, "{address} dev {device} lladdr {mac} {state} ")?,
+        (None, false) => write!(out, "{address} dev {device} {state} ")?,
+        (mac, true) => {
+            let device = Quoted(device);
+            write!(out, "{}{{\"dst\":\"{address}\",\"dev\":{device},", due.lead)?;
+            if let Some(mac) = mac {
+                write!(out, "\"lladdr\":\"{mac}\",")?;
+            }
+            write!(out, "\"state\":[\"{state}\"]}}")?;
+        }
+    }
+    Ok(Row::Written)
+}

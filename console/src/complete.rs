@@ -1,0 +1,95 @@
+//! What Tab offers: the words that can stand where the cursor is.
+
+use crate::command::Grammar;
+use crate::commands::Completion;
+use crate::commands::file::VLANS;
+use crate::text::text;
+use crate::view::StatusView;
+use crate::words::Words;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// How many words are shown when there are several.
+const MOST: usize = 40;
+
+/// The words that begin as what was typed does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completions {
+    /// What all of them have behind what was typed, with a blank when there is only one.
+    pub addition: String,
+    /// The first of them, when there are several.
+    pub choices: Vec<String>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Completions {
+    fn offer(&mut self, typed: &str, word: &str) {
+        let Some(rest) = word.strip_prefix(typed) else {
+            return;
+        };
+        self.count += 1;
+        if self.count == 1 {
+            self.addition = rest.into();
+        } else {
+            let both = self.addition.chars().zip(rest.chars());
+            let common = both.take_while(|(one, other)| one == other);
+            let length = common.map(|(character, _)| character.len_utf8()).sum();
+            self.addition.truncate(length);
+        }
+        if self.choices.len() < MOST {
+            self.choices.push(word.into());
+        }
+    }
+}
+
+impl Grammar {
+    /// What can follow `line`, whose last word may be incomplete.
+    pub fn complete(self, line: &str, view: &StatusView<'_>) -> Completions {
+        let begins_word = line.ends_with(char::is_whitespace) || line.is_empty();
+        let mut words: Vec<&str> = Words::new(line).collect();
+        let typed = if begins_word { None } else { words.pop() };
+        let typed = typed.unwrap_or("");
+        let mut found = Completions::default();
+        let mut before = words.as_slice();
+        if let ["sudo", rest @ ..] = before {
+            before = rest;
+        }
+        let offered = match before {
+            [] => Completion::COMMANDS,
+            [name, arguments @ ..] => match self.find(name) {
+                Ok(command) => (command.complete)(arguments),
+                Err(_) => return found,
+            },
+        };
+        for word in offered.words {
+            found.offer(typed, word);
+        }
+        if offered.commands {
+            self.commands()
+                .for_each(|command| found.offer(typed, command.name));
+        }
+        if offered.interfaces {
+            view.devices()
+                .for_each(|device| found.offer(typed, device.device.name()));
+        }
+        if offered.files {
+            view.files
+                .iter()
+                .for_each(|file| found.offer(typed, file.name));
+            // Only for who begins to type them: there is one for each device.
+            if typed.starts_with('/') {
+                found.offer(typed, VLANS);
+                for device in view.devices() {
+                    let path = text!("/sys/class/net/{}/oob_port", device.device.name());
+                    found.offer(typed, &path);
+                }
+            }
+        }
+        if found.count == 1 {
+            found.addition.push(' ');
+            found.choices.clear();
+        }
+        found
+    }
+}

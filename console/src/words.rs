@@ -1,0 +1,168 @@
+//! The words of a line: what every command reads its arguments from.
+//!
+//! White space separates words, quotes hold blanks together, a word that begins with `#` begins a
+//! comment. `-j` and `-h`, wherever they stand, are taken out here, because they mean the same to all
+//! commands.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// The words of a line, without those that all commands have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Words<'line> {
+    line: &'line str,
+    /// Where each word stands in the line, without its quotes.
+    words: Vec<Range<usize>>,
+    /// How many were taken.
+    taken: usize,
+    /// Whether the answer is to be JSON.
+    pub json: bool,
+    /// Whether the command is only to be explained.
+    pub help: bool,
+}
+
+impl<'line> Words<'line> {
+    pub(crate) fn new(line: &'line str) -> Self {
+        let mut words = Self {
+            line,
+            words: Vec::new(),
+            taken: 0,
+            json: false,
+            help: false,
+        };
+        let mut rest = 0;
+        while let Some((word, end)) = next_word(line, rest) {
+            rest = end;
+            match line.get(word.clone()) {
+                Some("-j" | "-json" | "--json") => words.json = true,
+                Some("-h" | "-help" | "--help") => words.help = true,
+                _ => words.words.push(word),
+            }
+        }
+        words
+    }
+
+    fn at(&self, index: usize) -> Option<&'line str> {
+        self.line.get(self.words.get(index)?.clone())
+    }
+
+    /// The next word, which stays where it is.
+    pub(crate) fn peek(&self) -> Option<&'line str> {
+        self.at(self.taken)
+    }
+
+    /// Takes the next word if it is `expected`.
+    pub(crate) fn take_if(&mut self, expected: &str) -> bool {
+        let is_expected = self.peek() == Some(expected);
+        self.taken += usize::from(is_expected);
+        is_expected
+    }
+
+    /// Gives the last word back.
+    pub(crate) const fn give_back(&mut self) {
+        self.taken = self.taken.saturating_sub(1);
+    }
+
+    /// The column of the word that was taken last, or behind the line when none was left; from 1.
+    pub(crate) fn column(&self) -> usize {
+        let last = self.taken.checked_sub(1);
+        let offset = match last.and_then(|last| self.words.get(last)) {
+            Some(word) => word.start,
+            None => self.line.trim_end().len() + 1,
+        };
+        let before = self.line.char_indices();
+        before.take_while(|&(at, _)| at < offset).count() + 1
+    }
+}
+
+impl<'line> Iterator for Words<'line> {
+    type Item = &'line str;
+
+    fn next(&mut self) -> Option<&'line str> {
+        let word = self.at(self.taken);
+        // Beyond the last one it counts once, so that the column is behind the line.
+        self.taken = self.words.len().min(self.taken) + 1;
+        word
+    }
+}
+
+/// The word at or behind `from`, and where it ends with its quotes.
+fn next_word(line: &str, from: usize) -> Option<(Range<usize>, usize)> {
+    let rest = line.get(from..)?;
+    let start = from + rest.find(|character: char| !character.is_whitespace())?;
+    let word = line.get(start..)?;
+    if word.starts_with('#') {
+        return None;
+    }
+    if let Some(quote) = word
+        .chars()
+        .next()
+        .filter(|first| matches!(first, '"' | '\''))
+        && let Some(length) = word.get(1..)?.find(quote)
+    {
+        return Some((start + 1..start + 1 + length, start + length + 2));
+    }
+    let length = word.find(char::is_whitespace).unwrap_or(word.len());
+    Some((start..start + length, start + length))
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::String;
+
+    fn words(line: &str) -> Vec<&str> {
+        Words::new(line).collect()
+    }
+
+    #[test]
+    fn blanks_separate_and_quotes_hold_together() {
+        assert_eq!(words("  a\tb  c "), ["a", "b", "c"]);
+        assert_eq!(
+            words("-c \"echo 42 > x\" 'y z'"),
+            ["-c", "echo 42 > x", "y z"]
+        );
+        assert_eq!(words("' \"a b"), ["'", "\"a", "b"]);
+        assert_eq!(words("\"\""), [""]);
+    }
+
+    #[test]
+    fn a_comment_ends_the_line() {
+        assert_eq!(words("a # b"), ["a"]);
+        assert_eq!(words("a#b"), ["a#b"]);
+        assert!(words("# a").is_empty());
+    }
+
+    #[test]
+    fn the_words_that_all_commands_share_are_taken_out() {
+        let words = Words::new("ip -j addr --help");
+        assert!(words.json && words.help);
+        assert_eq!(words.collect::<Vec<_>>(), ["ip", "addr"]);
+    }
+
+    #[test]
+    fn the_column_is_that_of_the_last_word_in_characters() {
+        let mut words = Words::new(" ä  bc ");
+        words.next();
+        assert_eq!(words.column(), 2);
+        words.next();
+        assert_eq!(words.column(), 5);
+        words.next();
+        words.next();
+        assert_eq!(words.column(), 8);
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_has_words_and_an_end(line in any::<String>()) {
+            let mut words = Words::new(&line);
+            for _ in 0..line.len() + 1 {
+                words.next();
+                prop_assert!(words.column() <= line.chars().count() + 2);
+            }
+            prop_assert_eq!(words.next(), None);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What Tab offers.
+
+use crate::support::Appliance;
+use pollux_console::command::Grammar;
+use pollux_console::complete::Completions;
+
+fn offered(line: &str) -> Completions {
+    let mut appliance = Appliance::new();
+    appliance.configure(&["ip link add link eth0 name eth0.43 type vlan id 43"]);
+    appliance.with_view(|view| Grammar::default().complete(line, view))
+}
+
+/// What Tab adds to a line of which there is one completion.
+fn added(line: &str) -> String {
+    let offered = offered(line);
+    assert_eq!(offered.count, 1, "{line}: {offered:?}");
+    offered.addition
+}
+
+#[test]
+fn a_word_that_can_only_be_one_is_completed() {
+    for (line, addition) in [
+        ("hel", "p "),
+        ("sta", "tus "),
+        ("sudo sta", "tus "),
+        ("ip l", "ink "),
+        ("ip -d l", "ink "),
+        ("ip link s", ""),
+        ("ip link sh", "ow "),
+        ("ip link set eth0.42 u", "p "),
+        ("ip r a", "dd "),
+        ("ip route add def", "ault "),
+        ("ip neigh fl", "ush "),
+        ("evl ", "net "),
+        ("show ", "drops "),
+        ("latency ", "reset "),
+        ("trace of", "f "),
+        ("oob", "-net-icmp "),
+        ("config d", "iff "),
+        ("cat st", "art.conf "),
+        ("cat /sys/class/e", "vl/net/vlans "),
+        ("ethtool -S eth0.43", " "),
+        ("help ver", "sion "),
+        ("arp", "ing "),
+        ("da", "te "),
+        ("ls", " "),
+        ("ech", "o "),
+        ("reb", "oot "),
+        ("po", "weroff "),
+    ] {
+        if addition.is_empty() {
+            assert_eq!(offered(line).choices, ["set", "show"]);
+        } else {
+            assert_eq!(added(line), addition, "{line}");
+        }
+    }
+}
+
+#[test]
+fn several_words_are_offered_and_their_common_beginning_is_typed() {
+    let offered_here = offered("ip addr show dev e");
+    assert_eq!(offered_here.addition, "th0");
+    assert_eq!(offered_here.choices, ["eth0", "eth0.42", "eth0.43"]);
+    let commands = offered("");
+    assert_eq!(commands.count, Grammar::default().commands().count());
+    assert_eq!(offered("ip link ").choices, ["add", "del", "set", "show"]);
+    assert_eq!(offered("cat /sys/class/net/eth0.").addition, "4");
+}
+
+#[test]
+fn nothing_is_offered_where_nothing_is_known() {
+    for line in [
+        "xyzzy ",
+        "statusx",
+        "reboot ",
+        "version v",
+        "ip link set eth0.42 mtu 15",
+    ] {
+        assert_eq!(offered(line).count, 0, "{line}");
+    }
+}
+
+#[test]
+fn every_command_completes_from_its_first_letters() {
+    let grammar = Grammar::default();
+    for command in grammar.commands() {
+        let mut name = command.name.to_owned();
+        name.pop();
+        let found = offered(&name);
+        assert!(found.choices.is_empty() || found.choices.contains(&command.name.to_owned()));
+        assert!(found.count > 0);
+    }
+}

@@ -1,0 +1,407 @@
+//! `ip`: what it changes, what it shows, and what it says no to.
+
+use crate::support::{ARP_REQUEST, Appliance};
+
+/// An appliance on which VLAN 42 was configured by hand.
+fn configured() -> Appliance {
+    let mut appliance = Appliance::bare();
+    appliance.configure(&[
+        "ip link add link eth0 name eth0.42 type vlan id 42",
+        "ip addr add 10.10.10.11/24 dev eth0.42",
+        "ip link set eth0.42 up",
+    ]);
+    appliance
+}
+
+/// Types lines, and compares what is said to each.
+fn refused(appliance: &mut Appliance, lines: &[(&str, &str)]) {
+    let before = appliance.typed("config show");
+    for (line, said) in lines {
+        assert_eq!(appliance.typed(line), format!("{said}\n"), "{line}");
+        // Nothing of it was done.
+        assert_eq!(appliance.typed("config show"), before, "{line}");
+    }
+}
+
+#[test]
+fn a_vlan_device_is_made_down_and_set_up() {
+    let mut appliance = Appliance::bare();
+    appliance.configure(&["ip link add link eth0 name eth0.42 type vlan id 42"]);
+    assert_eq!(
+        appliance.typed("ip link show"),
+        "\
+2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP mode DEFAULT group default qlen 1000
+    link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff
+3: eth0.42@eth0: <BROADCAST,MULTICAST> mtu 1500 qdisc noqueue state DOWN mode DEFAULT group default qlen 1000
+    link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff
+"
+    );
+    appliance.configure(&["ip link set dev eth0.42 up mtu 1400"]);
+    assert_eq!(
+        appliance.typed("ip link show dev eth0.42"),
+        "\
+3: eth0.42@eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1400 qdisc noqueue state UP mode DEFAULT group default qlen 1000
+    link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff
+"
+    );
+    appliance.configure(&["ip link del dev eth0.42"]);
+    assert_eq!(
+        appliance.typed("ip -br link"),
+        "eth0             UP             52:54:00:12:34:56 <BROADCAST,MULTICAST,UP,LOWER_UP> \n"
+    );
+}
+
+#[test]
+fn a_vlan_device_can_be_made_in_other_words() {
+    for line in [
+        "ip link add eth0.42 link eth0 type vlan id 42",
+        "ip link add link eth0 type vlan id 42",
+        "ip link add link eth0 name eth0.42 mtu 1500 type vlan protocol 802.1Q id 42",
+        "ip l a link eth0 name eth0.42 type vlan id 42",
+        "sudo ip link add link eth0 dev eth0.42 type vlan id 42 # a comment",
+    ] {
+        let mut appliance = Appliance::bare();
+        appliance.configure(&[line]);
+        assert_eq!(
+            appliance.typed("config show"),
+            "ip link add link eth0 name eth0.42 type vlan id 42\n",
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn details_tell_the_vlan_and_the_port() {
+    let mut appliance = configured();
+    appliance.configure(&["evl net -ei eth0.42 -p 4096 -b 8192", "evl net -N42"]);
+    assert_eq!(
+        appliance.typed("ip -d link show dev eth0.42"),
+        "\
+3: eth0.42@eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP mode DEFAULT group default qlen 1000
+    link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff promiscuity 0 allmulti 0 minmtu 68 maxmtu 1500 \n    \
+vlan protocol 802.1Q id 42 <REORDER_HDR> addrgenmode none numtxqueues 1 numrxqueues 1 \n    \
+oob_port on pool 4096 bufsize 8192 filter yes \n"
+    );
+}
+
+#[test]
+fn statistics_count_a_card_with_its_vlans() {
+    let mut appliance = Appliance::new();
+    appliance.answer(1_000);
+    let expected = "    RX:  bytes packets errors dropped  missed   mcast           \n            \
+46       1      0       0       0       0 \n    \
+TX:  bytes packets errors dropped carrier collsns           \n            \
+46       1      0       0       0       0 \n";
+    for line in ["ip -s link show eth0.42", "ip -s link show eth0"] {
+        let shown = appliance.typed(line);
+        assert!(shown.ends_with(expected), "{shown}");
+    }
+}
+
+#[test]
+fn a_link_that_is_down_shows_in_every_state() {
+    let mut appliance = configured();
+    appliance.link.up = false;
+    assert_eq!(
+        appliance.typed("ip -br link"),
+        "\
+eth0             DOWN           52:54:00:12:34:56 <NO-CARRIER,BROADCAST,MULTICAST,UP> \n\
+eth0.42@eth0     LOWERLAYERDOWN 52:54:00:12:34:56 <NO-CARRIER,BROADCAST,MULTICAST,UP> \n"
+    );
+    assert_eq!(appliance.typed("ip -br link show up").lines().count(), 2);
+    appliance.configure(&["ip link set eth0.42 down"]);
+    assert_eq!(appliance.typed("ip -br link show up").lines().count(), 1);
+    assert_eq!(
+        appliance
+            .typed("ip -br link show type vlan")
+            .lines()
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn addresses_come_and_go() {
+    let mut appliance = configured();
+    appliance.configure(&["ip addr add 10.10.10.12/24 brd + dev eth0.42"]);
+    let shown = "\
+3: eth0.42@eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000
+    link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff
+    inet 10.10.10.11/24 scope global eth0.42
+       valid_lft forever preferred_lft forever
+    inet 10.10.10.12/24 scope global secondary eth0.42
+       valid_lft forever preferred_lft forever
+";
+    for line in [
+        "ip addr show dev eth0.42",
+        "ip a s eth0.42",
+        "ip addr show eth0.42",
+    ] {
+        assert_eq!(appliance.typed(line), shown, "{line}");
+    }
+    appliance.configure(&["ip addr del 10.10.10.11/24 dev eth0.42"]);
+    let brief = "eth0.42@eth0     UP             10.10.10.12/24 \n";
+    assert_eq!(appliance.typed("ip -br addr show dev eth0.42"), brief);
+    appliance.configure(&["ip addr flush dev eth0.42"]);
+    let brief = "eth0.42@eth0     UP             \n";
+    assert_eq!(appliance.typed("ip -br a s eth0.42"), brief);
+}
+
+#[test]
+fn routes_come_and_go() {
+    let mut appliance = configured();
+    appliance.configure(&[
+        "ip route add default via 10.10.10.1",
+        "ip route add 192.168.0.0/16 via 10.10.10.2 dev eth0.42",
+        "ip route add 192.0.2.1 via 10.10.10.2",
+    ]);
+    let shown = "\
+default via 10.10.10.1 dev eth0.42 \n\
+192.168.0.0/16 via 10.10.10.2 dev eth0.42 \n\
+10.10.10.0/24 dev eth0.42 proto kernel scope link src 10.10.10.11 \n\
+192.0.2.1 via 10.10.10.2 dev eth0.42 \n";
+    for line in ["ip r", "ip route", "ip route show", "ip ro ls dev eth0.42"] {
+        assert_eq!(appliance.typed(line), shown, "{line}");
+    }
+    assert_eq!(appliance.typed("ip route show dev eth0"), "");
+    assert_eq!(
+        appliance.typed("ip route get 192.168.4.4"),
+        "192.168.4.4 via 10.10.10.2 dev eth0.42 src 10.10.10.11 \n"
+    );
+    assert_eq!(
+        appliance.typed("ip route get 10.10.10.77"),
+        "10.10.10.77 dev eth0.42 src 10.10.10.11 \n"
+    );
+    appliance.configure(&["ip route replace default via 10.10.10.3"]);
+    appliance.configure(&[
+        "ip route del 192.168.0.0/16",
+        "ip r d 192.0.2.1 via 10.10.10.2",
+    ]);
+    assert_eq!(
+        appliance.typed("ip route"),
+        "\
+default via 10.10.10.3 dev eth0.42 \n\
+10.10.10.0/24 dev eth0.42 proto kernel scope link src 10.10.10.11 \n"
+    );
+}
+
+#[test]
+fn neighbors_come_and_go() {
+    let mut appliance = Appliance::new();
+    appliance.receive(&ARP_REQUEST);
+    let learned = "10.10.10.10 dev eth0.42 lladdr 02:00:00:00:00:01 REACHABLE \n";
+    for line in [
+        "ip n",
+        "ip neigh",
+        "ip neighbour show",
+        "ip neigh show dev eth0.42",
+    ] {
+        assert_eq!(appliance.typed(line), learned, "{line}");
+    }
+    appliance.configure(&["ip neigh add 10.10.10.20 lladdr 02:00:00:00:00:02 dev eth0.42"]);
+    let entered = "10.10.10.20 dev eth0.42 lladdr 02:00:00:00:00:02 PERMANENT \n";
+    assert_eq!(appliance.typed("ip neigh show 10.10.10.20"), entered);
+    appliance.configure(&["ip neigh flush all"]);
+    assert_eq!(appliance.typed("ip n"), entered);
+    appliance.receive(&ARP_REQUEST);
+    appliance.configure(&["ip neigh flush dev eth0.42"]);
+    assert_eq!(appliance.typed("ip n"), entered);
+    appliance.configure(&["ip neigh del 10.10.10.20 dev eth0.42"]);
+    assert_eq!(appliance.typed("ip n"), "");
+}
+
+#[test]
+fn what_cannot_be_is_named_and_nothing_is_done() {
+    let mut appliance = configured();
+    let many: Vec<String> = (20..27)
+        .map(|host| format!("ip addr add 10.20.{host}.1/24 dev eth0.42"))
+        .collect();
+    many.iter().for_each(|line| appliance.configure(&[line]));
+    refused(
+        &mut appliance,
+        &[
+            (
+                "ip link add link eth0 name eth0.43 type vlan id 0",
+                "ip link: '0' is not a VLAN identifier from 1 to 4094",
+            ),
+            (
+                "ip link add link eth0 name eth0.43 type vlan id 4095",
+                "ip link: '4095' is not a VLAN identifier from 1 to 4094",
+            ),
+            (
+                "ip link add link eth0 name eth0.43 type vlan",
+                "ip link: 'type vlan' must be followed by 'id VID'",
+            ),
+            (
+                "ip link add name eth0.43 type vlan id 43",
+                "ip link: 'add' must be followed by 'link CARD': the card that the VLAN device stands on",
+            ),
+            (
+                "ip link add link eth0 name br0 type bridge",
+                "ip link: 'bridge' is not supported: a device is of type vlan",
+            ),
+            (
+                "ip link add link eth0 name eth0.42 type vlan id 43",
+                "eth0.42: another device has this name",
+            ),
+            (
+                "ip link add link eth0 name other type vlan id 42",
+                "other: a device for VLAN 42 exists already",
+            ),
+            (
+                "ip link add link eth0 name a-name-of-sixteen type vlan id 43",
+                "a-name-of-sixteen: a name of 17 octets is not in 1..15",
+            ),
+            (
+                "ip link add link eth1 name eth1.43 type vlan id 43",
+                "eth1: no such interface; did you mean 'eth0'?",
+            ),
+            (
+                "ip link add link eth0.42 name eth0.43 type vlan id 43",
+                "eth0.42: not a network card: a VLAN device stands on a card, such as eth0",
+            ),
+            (
+                "ip link set eth0.43 up",
+                "eth0.43: no such interface; did you mean 'eth0.42'?",
+            ),
+            (
+                "ip link set xyzzy up",
+                "xyzzy: no such interface; 'ip -br link' lists those there are",
+            ),
+            (
+                "ip link set eth0.42 mtu 1501",
+                "ip link: '1501' is not an MTU from 68 to 1500 octets",
+            ),
+            (
+                "ip link set eth0.42 down mtu 67",
+                "ip link: '67' is not an MTU from 68 to 1500 octets",
+            ),
+            (
+                "ip link set eth0.42 upp",
+                "ip link: 'upp' is not one of up, down, mtu; did you mean 'up'?",
+            ),
+            (
+                "ip link set eth0.42",
+                "ip link: 'set' must be followed by what is to be set: up, down or mtu",
+            ),
+            (
+                "ip link set eth0.42 promisc on",
+                "ip link: 'promisc' is not supported: up, down and mtu can be set",
+            ),
+            (
+                "ip link del eth0",
+                "eth0: not a VLAN device: a card's own device stays",
+            ),
+            (
+                "ip addr add 10.0.0.1/33 dev eth0.42",
+                "ip addr: '10.0.0.1/33' is not an IPv4 address with a prefix length from 0 to 32, such as 10.10.10.11/24",
+            ),
+            (
+                "ip addr add 10.0.0.256/24 dev eth0.42",
+                "ip addr: '10.0.0.256/24' is not an IPv4 address with a prefix length from 0 to 32, such as 10.10.10.11/24",
+            ),
+            (
+                "ip addr add 10.10.10.11/24",
+                "ip addr: 'add' must be followed by 'dev NAME': the interface",
+            ),
+            (
+                "ip addr add 10.10.10.11/24 dev eth0.42",
+                "eth0.42: the device has address 10.10.10.11 already",
+            ),
+            (
+                "ip addr add 10.10.10.255/24 dev eth0.42",
+                "eth0.42: 10.10.10.255 is not a host address",
+            ),
+            (
+                "ip addr add 10.10.10.255/16 dev eth0.42",
+                "eth0.42: 10.10.10.255 is a broadcast address of 10.10.10.11/24",
+            ),
+            (
+                "ip addr add 10.30.0.1/24 dev eth0.42",
+                "eth0.42: a device has at most 8 addresses",
+            ),
+            (
+                "ip addr del 10.10.10.11/16 dev eth0.42",
+                "eth0.42: the device does not have address 10.10.10.11",
+            ),
+            (
+                "ip addr ad",
+                "ip addr: 'add' must be followed by an address, such as 10.10.10.11/24",
+            ),
+            (
+                "ip route add 10.1.2.3/16 via 10.10.10.1",
+                "10.1.2.3/16: 10.1.2.3/16 has host bits: its network is 10.1.0.0/16",
+            ),
+            (
+                "ip route add default via 192.0.2.1",
+                "default: gateway 192.0.2.1 is in no network of ours",
+            ),
+            (
+                "ip route add default via 10.10.10.11",
+                "default: gateway 10.10.10.11 is our own address",
+            ),
+            (
+                "ip route add 192.0.2.0/24 dev eth0.42",
+                "ip route: 'add' must be followed by 'NETWORK via GATEWAY'; networks on link come with 'ip addr add'",
+            ),
+            (
+                "ip route add default via 10.10.10.1 metric 5",
+                "ip route: 'metric' is not supported: a route has 'via' and 'dev'",
+            ),
+            (
+                "ip route del default",
+                "default: there is no route for 0.0.0.0/0",
+            ),
+            (
+                "ip route del 10.10.10.0/24",
+                "10.10.10.0/24: made by an address of the device; it comes and goes with it ('ip addr')",
+            ),
+            (
+                "ip neigh add 10.10.10.10 lladdr 02:00:00:00:00 dev eth0.42",
+                "ip neigh: '02:00:00:00:00' is not a station address, such as 02:00:00:00:00:01",
+            ),
+            (
+                "ip neigh add 10.10.10.10 lladdr ff:ff:ff:ff:ff:ff dev eth0.42",
+                "10.10.10.10: ff:ff:ff:ff:ff:ff is not the address of one station",
+            ),
+            (
+                "ip neigh add 10.10.10.10 dev eth0.42",
+                "ip neigh: 'add' must be followed by 'lladdr MAC'",
+            ),
+            (
+                "ip neigh del 10.10.10.10 dev eth0.42",
+                "10.10.10.10: no such neighbor",
+            ),
+            (
+                "ip adr",
+                "ip: 'adr' is not one of link, addr, route, neigh; did you mean 'addr'?",
+            ),
+            (
+                "ip link shwo",
+                "ip link: 'shwo' is not one of set, add, delete, show, list, lst; did you mean 'show'?",
+            ),
+            (
+                "ip -6 addr",
+                "ip: '-6' is not supported: the appliance speaks IPv4 only",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_card_and_its_devices_are_down_together() {
+    let mut appliance = configured();
+    appliance.configure(&["evl net -ei eth0.42", "ip link set eth0 down"]);
+    assert_eq!(
+        appliance.typed("ip -br link"),
+        "\
+eth0             DOWN           52:54:00:12:34:56 <BROADCAST,MULTICAST> \n\
+eth0.42@eth0     DOWN           52:54:00:12:34:56 <BROADCAST,MULTICAST,UP,M-DOWN> \n"
+    );
+    appliance.configure(&["ip link set eth0 up", "ip link set eth0.42 down"]);
+    // EVL: bringing a device down dismantles its port.
+    assert_eq!(
+        appliance.typed("cat /sys/class/net/eth0.42/oob_port"),
+        "0\n"
+    );
+}
