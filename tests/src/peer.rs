@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use pollux_issuer::arp::{self, Station};
-use pollux_issuer::frame::{BROADCAST, Echo, Link, MacAddress, Tag};
+use pollux_issuer::frame::{BROADCAST, Echo, Link, MacAddress, Received, Tag};
 use pollux_issuer::ping::{self, Report, Settings};
 use pollux_issuer::wire::{self, Dgram, Wire};
 
@@ -183,13 +183,15 @@ impl Peer {
     }
 }
 
-/// Whether this is an ARP announcement or probe of the appliance (RFC 5227 §1.1), tagged.
+/// Whether this is an ARP announcement or probe of the appliance (RFC 5227 §1.1), in whatever VLAN.
 fn is_announcement(frame: &[u8]) -> bool {
-    const TARGET: usize = 18 + 24;
+    let received = Received::parse(frame);
+    let packet = received.as_ref().and_then(Received::arp);
     frame.starts_with(&BROADCAST)
-        && frame.get(6..12) == Some(&APPLIANCE_MAC)
-        && frame.get(16..18) == Some(&[8, 6])
-        && frame.get(TARGET..TARGET + 4) == Some(&APPLIANCE.octets())
+        && packet.is_some_and(|packet| {
+            packet.sender_mac == APPLIANCE_MAC
+                && [packet.target_ipv4, [0; 4]].contains(&packet.sender_ipv4)
+        })
 }
 
 /// Where a frame that gets no answer may end.

@@ -43,6 +43,20 @@ impl Status {
             .unwrap_or_else(|| panic!("status has no `{name}` under `{section}`:\n{}", self.text))
     }
 
+    /// A time in ticks, behind which the page says so.
+    ///
+    /// # Panics
+    ///
+    /// The page does not have it, or not in ticks.
+    pub fn ticks(&self, section: &str, name: &str) -> u64 {
+        let value = self.value(section, name);
+        let number = value
+            .strip_suffix(" ticks")
+            .and_then(|rest| rest.split(' ').next_back());
+        let number = number.and_then(|number| number.parse().ok());
+        number.unwrap_or_else(|| panic!("`{value}` does not end in ticks"))
+    }
+
     /// Whether the page has a section.
     pub fn has(&self, section: &str) -> bool {
         self.sections.contains_key(section)

@@ -76,12 +76,24 @@ impl<S: Shared> Suite<S> {
 
     /// Adds a test that boots for itself.
     pub fn test_alone(&mut self, name: &str, test: impl FnOnce() + Send + 'static) {
+        let trial = self.trial_alone(name, test);
+        self.trials.push(trial);
+    }
+
+    /// Adds a test that boots for itself and takes minutes: it runs with `--include-ignored` only, which is
+    /// what `./run.sh test --all` says.
+    pub fn test_long(&mut self, name: &str, test: impl FnOnce() + Send + 'static) {
+        let trial = self.trial_alone(name, test);
+        self.trials.push(trial.with_ignored_flag(true));
+    }
+
+    fn trial_alone(&self, name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
         let shared = Arc::clone(&self.shared);
-        self.trials.push(Trial::test(name, move || {
+        Trial::test(name, move || {
             // Two boots at once would only slow each other down.
             drop(shared.lock().unwrap_or_else(PoisonError::into_inner).take());
             catch_unwind(AssertUnwindSafe(test)).map_err(|panic| message(panic.as_ref()).into())
-        }));
+        })
     }
 
     /// Runs the tests that the command line asks for.
