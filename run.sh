@@ -34,6 +34,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
 ./run.sh bench callgrind         count its instructions per frame
 ./run.sh bench instructions [--update]   count those of the whole appliance, in QEMU; compare with, or write, the table
+./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services), 30 s each
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
 ./run.sh help                this page
 
@@ -81,9 +82,10 @@ main() {
             picture
             ;;
         bench) bench "$@" ;;
+        fuzz) fuzz "$@" ;;
         test) run_tests "$@" ;;
         help | -h | --help) usage ;;
-        *) die "unknown command '$command'; one of: demo setup build boot ping image picture bench test help" ;;
+        *) die "unknown command '$command'; one of: demo setup build boot ping image picture bench fuzz test help" ;;
     esac
 }
 
@@ -370,6 +372,76 @@ prepare_bench() {
     export POLLUX_KERNEL=$kernel
 }
 
+# ---- ./run.sh fuzz ------------------------------------------------------------------------------
+
+# What libFuzzer needs to see which code an input reaches. All of it works with a stable toolchain: nothing here
+# needs the sanitizers, for the stack has no `unsafe`.
+readonly coverage=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1)
+readonly fuzz_targets=(receive reassembly services)
+
+fuzz() {
+    local names=("${fuzz_targets[@]}") seconds=30 name
+    if [[ ${1-} == *[!0-9]* ]]; then
+        one_of "fuzz target" "$1" "${fuzz_targets[@]}"
+        names=("$1")
+        shift
+    fi
+    if (($#)); then
+        [[ -n $1 && $1 != *[!0-9]* ]] || die "fuzz: '$1' is no number of seconds"
+        seconds=$1
+        shift
+    fi
+    (($# == 0)) || die "fuzz: TARGET and SECONDS are all that it takes, not '$1'"
+    set_up build
+    build_fuzz
+    for name in "${names[@]}"; do fuzz_one "$name" "$seconds"; done
+}
+
+# libFuzzer is C++.
+can_guide() { command -v "${CXX:-c++}" >/dev/null; }
+
+build_fuzz() {
+    fuzz_cargo --no-default-features --bin blind || return
+    if can_guide; then
+        RUSTFLAGS="${coverage[*]}" fuzz_cargo --target "$triple" "${fuzz_targets[@]/#/--bin=}"
+    fi
+}
+
+fuzz_cargo() { (cd "$root/fuzz" && cargo build --quiet --locked --release --target-dir "$target/fuzz" "$@"); }
+
+# Keeps what it learns in target/fuzz/corpus, and an input that fails in target/fuzz/artifacts.
+fuzz_one() {
+    local name=$1 seconds=$2 work=$target/fuzz
+    local blind=$work/release/blind
+    mkdir -p "$work/corpus/$name" "$work/artifacts"
+    if ! can_guide; then
+        say "$name: $seconds s, blindly: seeds with arbitrary mutations, for there is no C++ compiler to build libFuzzer (package g++)"
+        "$blind" "$name" "$seconds" "$work/artifacts"
+        return
+    fi
+    say "$name: $seconds s, guided by the code that each input reaches (libFuzzer)"
+    "$blind" --seeds "$name" "$work/seeds/$name"
+    if "$work/$triple/release/$name" "$work/corpus/$name" "$work/seeds/$name" -max_total_time="$seconds" -max_len=8192 \
+        -timeout=10 -verbosity=0 -print_final_stats=1 -artifact_prefix="$work/artifacts/$name-" >"$work/$name.log" 2>&1; then
+        sed -n "s/^stat::number_of_executed_units: */$name: nothing found with this many inputs: /p" "$work/$name.log"
+    else
+        tail -n 40 "$work/$name.log"
+        say "$name: the input is kept, see above; to try it again: $blind --one $name FILE"
+        return 1
+    fi
+}
+
+# As steps of the tests.
+fuzz_tests() {
+    local name
+    check "fuzz targets" build_fuzz || return 0
+    for name in "${fuzz_targets[@]}"; do
+        check "fuzz $name" fuzz_one "$name" 30 || true
+    done
+}
+
 # ---- ./run.sh test ------------------------------------------------------------------------------
 
 # A Session-Sender by somebody else, for tests/tests/stamp.rs.
@@ -403,6 +475,7 @@ run_tests() {
 
     if [[ -z $filter ]]; then check_sources; fi
     cargo_tests "unit and property tests" --workspace --exclude pollux-tests --exclude pollux-bench -- "${arguments[@]}"
+    if [[ -z $filter ]]; then fuzz_tests; fi
     if [[ -z $filter ]]; then check "Linux machine of the end-to-end tests" "$root/tests/linux/make-guest.sh" || true; fi
     if [[ -z $filter || $filter == *stamp* ]]; then check "stamp-suite, another's STAMP sender" stamp_suite || true; fi
     check "host tools" in_root cargo build --release --package pollux-issuer --package pollux-boot || true
@@ -425,6 +498,7 @@ run_tests() {
 
 check_sources() {
     check "formatting" in_root cargo fmt --all --check || true
+    check "formatting of the fuzz targets" in_root cargo fmt --manifest-path fuzz/Cargo.toml --check || true
     if in_root cargo clippy --version &>/dev/null; then
         check "clippy" in_root cargo clippy --workspace --exclude pollux-kernel --exclude pollux-uppercase --all-targets -- -D warnings || true
         # By itself, for Cargo would give its dependencies the features (std) that the others ask for.

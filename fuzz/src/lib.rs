@@ -1,0 +1,31 @@
+//! What is done with octets that nobody thought of, and what must be true whatever they are.
+//!
+//! Each target is a function of octets that panics when something is wrong. `fuzz_targets/` has them found
+//! by libFuzzer, which sees what parts of the code they reach; `blind` by mutation alone, where there is no C++
+//! compiler. Both begin with the [`seeds`].
+
+mod frames;
+mod reader;
+mod reassembly;
+mod receive;
+mod services;
+
+pub use reassembly::reassembly;
+pub use receive::receive;
+pub use services::services;
+
+/// A target: its name, what it does with octets, and what to begin with.
+pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
+
+/// All targets.
+pub const TARGETS: [Target; 3] = [
+    ("receive", receive, receive::seeds),
+    ("reassembly", reassembly, reassembly::seeds),
+    ("services", services, services::seeds),
+];
+
+/// The seeds of a target; `None` when there is no such target.
+pub fn seeds(name: &str) -> Option<Vec<Vec<u8>>> {
+    let (_, _, seeds) = TARGETS.iter().find(|target| target.0 == name)?;
+    Some(seeds())
+}
