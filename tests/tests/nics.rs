@@ -71,7 +71,7 @@ const LEGACY: Card = Card {
 };
 
 /// Options that change what a card offers: with each it comes up and serves.
-const OPTIONS: [&str; 14] = [
+const OPTIONS: [&str; 16] = [
     "e1000,init-vet=off",
     "e1000-82544gc,init-vet=off",
     "e1000e,init-vet=off",
@@ -79,6 +79,8 @@ const OPTIONS: [&str; 14] = [
     "e1000,mitigation=off",
     "virtio-net-pci,mrg_rxbuf=off",
     "virtio-net-pci,event_idx=off,indirect_desc=off",
+    "virtio-net-pci,packed=on",
+    "virtio-net-pci-non-transitional,iommu_platform=on",
     "virtio-net-pci,status=off",
     "virtio-net-pci,ctrl_vq=off",
     "virtio-net-pci,ctrl_vlan=off",
@@ -102,6 +104,13 @@ fn main() -> ExitCode {
             let mut appliance = on(nic).start();
             appliance.peer.assert_pings(1000);
             other_vlans_get_no_answer(&mut appliance);
+            appliance.counters().assert_complete();
+        });
+    }
+    for nic in ["e1000", "e1000e", "virtio-net-pci"] {
+        suite.test_alone(&format!("serves_on_q35_as_{nic}"), move || {
+            let mut appliance = on(nic).qemu(&["-machine", "q35"]).start();
+            appliance.peer.assert_pings(1000);
             appliance.counters().assert_complete();
         });
     }
