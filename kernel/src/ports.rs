@@ -46,7 +46,10 @@ impl Port {
     pub(crate) fn refresh_link(&mut self) {
         let link = self.device.refresh_link();
         if link.up && !self.link.up {
-            log::info!("{}: link up, {} Mbit/s", self.name(), link.speed_mbps);
+            match link.speed_mbps {
+                0 => log::info!("{}: link up", self.name()),
+                speed => log::info!("{}: link up, {speed} Mbit/s", self.name()),
+            }
         } else if !link.up && self.link.up {
             log::info!("{}: link down", self.name());
         }
