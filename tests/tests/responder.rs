@@ -26,6 +26,10 @@ fn main() -> ExitCode {
     suite.test("an_arp_request_is_answered", an_arp_request_is_answered);
     suite.test("an_arp_probe_is_answered", an_arp_probe_is_answered);
     suite.test(
+        "a_conflict_is_reported_and_the_address_defended",
+        a_conflict_is_reported_and_the_address_defended,
+    );
+    suite.test(
         "a_ping_of_every_size_is_answered_byte_for_byte",
         a_ping_of_every_size_is_answered,
     );
@@ -112,6 +116,33 @@ fn an_arp_request_is_answered(appliance: &mut Appliance) {
     // A request may also be sent to the one station alone (RFC 1122 §2.3.2.1).
     let unicast = forge::with(&request, 0, &APPLIANCE_MAC);
     assert_eq!(hex(&appliance.peer.exchange(&unicast)), hex(&expected));
+}
+
+/// RFC 5227 §2.4 (c): who has an address keeps it, says so, and tells the operator.
+fn a_conflict_is_reported_and_the_address_defended(appliance: &mut Appliance) {
+    const INTRUDER: [u8; 6] = [2, 0, 0, 0, 0, 0x66];
+    let link = Link {
+        source: INTRUDER,
+        ..Peer::link()
+    };
+    let claim = ArpEthIpv4Packet {
+        operation: ArpOperation::REPLY,
+        sender_mac: INTRUDER,
+        sender_ipv4: APPLIANCE.octets(),
+        target_mac: APPLIANCE_MAC,
+        target_ipv4: PEER.octets(),
+    };
+    appliance.peer.settle();
+    let mark = appliance.console.mark();
+    let announced = appliance.peer.announcements().len();
+    appliance.peer.send(&frame::arp(&link, claim));
+    let said = "address conflict: 02:00:00:00:00:66 uses our address 10.10.10.11 in VLAN 42";
+    appliance.console.wait_for(mark, said, ANSWER_LIMIT);
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    while appliance.peer.announcements().len() == announced {
+        assert!(Instant::now() < deadline, "the address was not defended");
+        appliance.peer.settle();
+    }
 }
 
 fn an_arp_probe_is_answered(appliance: &mut Appliance) {
