@@ -3,11 +3,13 @@
 use crate::command::Grammar;
 use crate::commands::Completion;
 use crate::commands::file::VLANS;
-use crate::text::text;
+use crate::reply::Progress;
+use crate::text::{clipped, text};
 use crate::view::StatusView;
 use crate::words::Words;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::{self, Write};
 
 /// How many words are shown when there are several.
 const MOST: usize = 40;
@@ -40,6 +42,29 @@ impl Completions {
         if self.choices.len() < MOST {
             self.choices.push(word.into());
         }
+    }
+}
+
+/// Words on a line of the list.
+const COLUMNS: usize = 4;
+/// The width of a column.
+const WIDTH: usize = 18;
+
+impl Completions {
+    /// Writes line `row` of the list of what can follow.
+    pub(crate) fn line(&self, row: usize, out: &mut dyn Write) -> Result<Progress, fmt::Error> {
+        let Some(choices) = self.choices.chunks(COLUMNS).nth(row) else {
+            let lines = self.choices.len().div_ceil(COLUMNS);
+            if row > lines || self.count == self.choices.len() {
+                return Ok(Progress::Done);
+            }
+            write!(out, "... {} in all", self.count)?;
+            return Ok(Progress::Line);
+        };
+        for choice in choices {
+            write!(out, "{:<WIDTH$} ", clipped::<50>(choice))?;
+        }
+        Ok(Progress::Line)
     }
 }
 

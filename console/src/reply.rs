@@ -15,6 +15,7 @@ use crate::commands::ip::{self, Ip};
 use crate::commands::latency::{self, Latency};
 use crate::commands::solicit::{self, Solicitation};
 use crate::commands::{about, evl, poweroff, reboot, show, status, trace};
+use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
 use crate::json::Quoted;
 use crate::listing::Cursor;
@@ -75,6 +76,8 @@ enum Content {
     Reboot,
     Poweroff,
     Fault(Fault),
+    /// Words that can follow.
+    Choices(Completions),
 }
 
 impl Reply {
@@ -123,6 +126,15 @@ impl Reply {
         Self {
             json,
             content: Content::Refusal(refusal),
+            row: 0,
+        }
+    }
+
+    /// What Tab shows when several words can follow.
+    pub const fn choices(completions: Completions) -> Self {
+        Self {
+            content: Content::Choices(completions),
+            json: false,
             row: 0,
         }
     }
@@ -190,6 +202,7 @@ impl Reply {
             Content::Reboot => said(row, reboot::REPLY, json, out),
             Content::Poweroff => said(row, poweroff::REPLY, json, out),
             Content::Fault(fault) => fault::line(*fault, row, out),
+            Content::Choices(completions) => completions.line(row, out),
         }?;
         if progress == Progress::Line {
             self.row += 1;

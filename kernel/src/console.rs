@@ -199,16 +199,38 @@ impl Session {
             return true;
         };
         let mut echo = Echo::default();
-        let parsed = match self.editor.feed(octet, &mut echo) {
-            Some(Ok(line)) => self.grammar.parse(line),
-            Some(Err(error)) => Err(error.into()),
-            None => {
-                serial::with(|serial| serial.put_prompt(&echo.0));
-                return false;
+        let grammar = self.grammar;
+        let line = self.editor.feed(octet, &mut echo);
+        let parsed = line.map(|line| match line {
+            Ok(line) => grammar.parse(line),
+            Err(error) => Err(error.into()),
+        });
+        let Some(parsed) = parsed else {
+            if self.editor.take_tab() {
+                return self.complete(kernel, now);
             }
+            serial::with(|serial| serial.put_prompt(&echo.0));
+            return false;
         };
         serial::with(|serial| serial.end_prompt(&echo.0));
         self.execute(kernel, now, parsed, None);
+        true
+    }
+
+    /// Types what can only follow, or begins to list what can. Returns whether it lists.
+    fn complete(&mut self, kernel: &Kernel, now: Instant) -> bool {
+        let (grammar, line) = (self.grammar, self.editor.before_cursor());
+        let found = with_view(kernel, now, &self.saved, |view| {
+            grammar.complete(line, view)
+        });
+        let mut echo = Echo::default();
+        if found.count < 2 || !found.addition.is_empty() {
+            self.editor.complete(&found, &mut echo);
+            serial::with(|serial| serial.put_prompt(&echo.0));
+            return false;
+        }
+        serial::with(|serial| serial.end_prompt("\r\n"));
+        self.reply = Some(Reply::choices(found));
         true
     }
 

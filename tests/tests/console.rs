@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         noise_does_not_stop_pings,
     );
     suite.test("printing_does_not_stop_pings", printing_does_not_stop_pings);
+    suite.test("tab_completes_and_the_history_comes_back", tab_and_history);
     suite.test("a_vlan_is_made_and_removed_by_hand", a_vlan_by_hand);
     suite.test("oob_net_icmp_prints_until_ctrl_c", oob_net_icmp);
     suite.test("a_long_reply_ends_at_ctrl_c", a_long_reply_is_ended);
@@ -88,6 +89,26 @@ fn ping_on(peer: &mut Peer, vid: u16, source: Ipv4Addr, destination: Ipv4Addr) {
 
 const PEER_43: Ipv4Addr = Ipv4Addr::new(10, 10, 43, 10);
 const APPLIANCE_43: Ipv4Addr = Ipv4Addr::new(10, 10, 43, 11);
+
+fn tab_and_history(appliance: &mut Appliance) {
+    let mark = appliance.console.mark();
+    appliance.console.type_bytes(b"tra\tof\t\r");
+    let line = "trace off \ntrace is off, ";
+    appliance.console.wait_for(mark, line, PRINT_LIMIT);
+    appliance.console.fresh_prompt();
+    let mark = appliance.console.mark();
+    appliance
+        .console
+        .type_bytes(b"ip link \t\tshow eth0.42\x01sudo \r");
+    let printed = appliance.console.wait_for(mark, "link/ether", PRINT_LIMIT);
+    assert!(printed.contains("\nadd                del "), "{printed}");
+    appliance.console.fresh_prompt();
+    let mark = appliance.console.mark();
+    // Past the word with which the prompt was asked for.
+    appliance.console.type_bytes(b"\x1b[A\x1b[A\r");
+    appliance.console.wait_for(mark, "link/ether", PRINT_LIMIT);
+    appliance.console.fresh_prompt();
+}
 
 fn a_vlan_by_hand(appliance: &mut Appliance) {
     configure(

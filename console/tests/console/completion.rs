@@ -3,6 +3,7 @@
 use crate::support::Appliance;
 use pollux_console::command::Grammar;
 use pollux_console::complete::Completions;
+use pollux_console::reply::Reply;
 
 fn offered(line: &str) -> Completions {
     let mut appliance = Appliance::new();
@@ -65,6 +66,23 @@ fn several_words_are_offered_and_their_common_beginning_is_typed() {
     assert_eq!(commands.count, Grammar::default().commands().count());
     assert_eq!(offered("ip link ").choices, ["add", "del", "set", "show"]);
     assert_eq!(offered("cat /sys/class/net/eth0.").addition, "4");
+}
+
+#[test]
+fn a_list_shows_the_words_in_columns_and_says_how_many_there_are() {
+    let choices = Reply::choices(offered("ip link "));
+    assert_eq!(
+        Appliance::new().printed(choices),
+        "add                del                set                show               \n"
+    );
+    let mut appliance = Appliance::bare();
+    for vid in 100..150 {
+        appliance.configure(&[&format!("ip link add link eth0 type vlan id {vid}")]);
+    }
+    let many = appliance.with_view(|view| Grammar::default().complete("ethtool eth0.", view));
+    let shown = appliance.printed(Reply::choices(many));
+    assert!(shown.ends_with("\n... 50 in all\n"), "{shown}");
+    assert_eq!(shown.lines().count(), 11);
 }
 
 #[test]
