@@ -13,6 +13,7 @@ use crate::commands::help::Topic;
 use crate::commands::icmp::Responder;
 use crate::commands::ip::Ip;
 use crate::commands::latency::Latency;
+use crate::commands::ping::Ping;
 use crate::commands::solicit::Solicitation;
 use crate::commands::trace::Switch;
 use crate::commands::{COMMANDS, Specification};
@@ -42,6 +43,8 @@ pub enum Command {
     Latency(Latency),
     /// Show a card as `ethtool` does.
     Ethtool(Ethtool),
+    /// Ask a host for echoes.
+    Ping(Ping),
     /// Ask for a neighbor.
     Solicit(Solicitation),
     /// The configuration as commands.

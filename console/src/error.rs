@@ -10,6 +10,7 @@ use core::net::Ipv4Addr;
 use heapless::String;
 use pollux_net::interface::{ConfigurationError, Ipv4Cidr};
 use pollux_net::neighbor::PermanentError;
+use pollux_net::own_ping::PingError;
 use pollux_net::route::RouteError;
 
 /// A word as it was typed; longer ones are cut, so that every message fits on a line.
@@ -214,6 +215,13 @@ pub enum Refusal {
         /// Whether a router could be asked, which was not allowed.
         over_gateway: bool,
     },
+    /// A ping was refused.
+    Ping {
+        /// Who was to be asked.
+        address: Ipv4Addr,
+        /// Why.
+        error: PingError,
+    },
     /// It has no out-of-band port.
     NoOobPort(Word),
     /// As many neighbors are being asked for as can be.
@@ -275,6 +283,7 @@ impl fmt::Display for Refusal {
                 over_gateway: true,
             } => write!(f, "{address} is behind a gateway; '-g' allows that"),
             Self::Unreachable { address, .. } => write!(f, "no route to {address}"),
+            Self::Ping { address, error } => write!(f, "{address}: {error}"),
             Self::NoOobPort(word) => write!(
                 f,
                 "{word}: no out-of-band port is enabled; 'evl net -e -i {word}' enables it"

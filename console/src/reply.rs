@@ -13,6 +13,7 @@ use crate::commands::help::{self, Topic};
 use crate::commands::icmp::{self, Responder};
 use crate::commands::ip::{self, Ip};
 use crate::commands::latency::{self, Latency};
+use crate::commands::ping;
 use crate::commands::solicit::{self, Solicitation};
 use crate::commands::{about, evl, poweroff, reboot, show, status, trace};
 use crate::complete::Completions;
@@ -25,6 +26,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use core::net::Ipv4Addr;
 
 /// What stands at the start of a line that can be typed.
 pub const PROMPT: &str = "pollux> ";
@@ -67,6 +69,7 @@ enum Content {
     Latency(Box<latency::Page>),
     LatencyForgotten,
     Ethtool(Ethtool),
+    Ping(ping::Page),
     Solicit(Solicitation),
     Config(config::Page),
     List(Cursor),
@@ -95,6 +98,7 @@ impl Reply {
             Command::Latency(Latency::Show) => Content::Latency(Box::default()),
             Command::Latency(Latency::Reset) => Content::LatencyForgotten,
             Command::Ethtool(ethtool) => Content::Ethtool(ethtool),
+            Command::Ping(ping) => Content::Ping(ping::Page::new(ping)),
             Command::Solicit(solicitation) => Content::Solicit(solicitation),
             Command::Config(config) => Content::Config(config::Page::new(config)),
             Command::List => Content::List(Cursor::default()),
@@ -153,6 +157,30 @@ impl Reply {
         matches!(self.content, Content::Responder(_))
     }
 
+    /// Whom it pings, if it does.
+    pub const fn pings(&self) -> Option<Ipv4Addr> {
+        match &self.content {
+            Content::Ping(page) => Some(page.destination()),
+            _ => None,
+        }
+    }
+
+    /// Whether a program asked, which wants nothing beside the one JSON value.
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Ends it, at Ctrl-C. Returns whether there is something left to say.
+    pub const fn interrupt(&mut self) -> bool {
+        match &mut self.content {
+            Content::Ping(page) => {
+                page.interrupt();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The configuration that was to be kept, when all of it was printed.
     pub fn take_kept(&mut self) -> Option<Vec<String>> {
         match &mut self.content {
@@ -193,6 +221,7 @@ impl Reply {
             Content::Latency(page) => page.next_line(json, view, out),
             Content::LatencyForgotten => latency::forgotten(row, json, out),
             Content::Ethtool(ethtool) => ethtool::line(ethtool, row, json, view, out),
+            Content::Ping(page) => page.next_line(json, view, out),
             Content::Solicit(solicitation) => solicit::line(solicitation, row, json, out),
             Content::Config(page) => page.next_line(json, view, out),
             Content::List(cursor) => about::list(cursor, json, view, out),

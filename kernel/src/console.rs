@@ -12,6 +12,7 @@ use heapless::{Deque, String};
 use pollux_console::cards::Cards;
 use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::fault::Fault;
+use pollux_console::commands::ping::PingLine;
 use pollux_console::error::{ParseError, Refusal};
 use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
 use pollux_console::reply::{PROMPT, Progress, Reply};
@@ -98,6 +99,7 @@ impl Session {
         if self.reply.is_some() {
             if self.is_interrupted() {
                 self.interrupt(kernel);
+            } else if self.print_ping_reply(kernel) {
             } else if self.print_reply(kernel, now) == Progress::Waiting {
                 print_trace(kernel);
             }
@@ -133,7 +135,35 @@ impl Session {
         true
     }
 
+    /// Prints the line of a reply to the ping under way, if one came.
+    fn print_ping_reply(&self, kernel: &mut Kernel) -> bool {
+        let Some(reply) = &self.reply else {
+            return false;
+        };
+        let Some(destination) = reply.pings() else {
+            return false;
+        };
+        let mut ports = kernel.ports.iter_mut();
+        let came = ports.find_map(|port| port.interface.take_ping_reply());
+        match came {
+            Some(came) if !reply.is_json() => {
+                let line = PingLine {
+                    destination,
+                    reply: came,
+                };
+                serial::line(format_args!("{line}"));
+            }
+            Some(_) => {}
+            None => return false,
+        }
+        true
+    }
+
     fn interrupt(&mut self, kernel: &mut Kernel) {
+        if self.reply.as_mut().is_some_and(Reply::interrupt) {
+            serial::line(format_args!("^C"));
+            return;
+        }
         if self.reply.take().is_some_and(|reply| reply.is_endless()) {
             for port in &mut kernel.ports {
                 port.interface.trace_mut().set_enabled(false);
@@ -143,7 +173,7 @@ impl Session {
         serial::line(format_args!("^C"));
     }
 
-    fn print_reply(&mut self, kernel: &Kernel, now: Instant) -> Progress {
+    fn print_reply(&mut self, kernel: &mut Kernel, now: Instant) -> Progress {
         let mut line = String::<LINE>::new();
         let Some(reply) = &mut self.reply else {
             return Progress::Done;
@@ -156,6 +186,11 @@ impl Session {
             Progress::Line => serial::with(|serial| serial.put_line(&line)),
             Progress::Waiting => {}
             Progress::Done => {
+                if reply.pings().is_some() {
+                    for port in &mut kernel.ports {
+                        port.interface.stop_ping();
+                    }
+                }
                 if let Some(kept) = reply.take_kept() {
                     self.saved = kept;
                 }

@@ -53,6 +53,7 @@ fn main() -> ExitCode {
     suite.test("tab_completes_and_the_history_comes_back", tab_and_history);
     suite.test("a_vlan_is_made_and_removed_by_hand", a_vlan_by_hand);
     suite.test("oob_net_icmp_prints_until_ctrl_c", oob_net_icmp);
+    suite.test("ping_asks_and_sums_up", ping_asks_and_sums_up);
     suite.test("a_long_reply_ends_at_ctrl_c", a_long_reply_is_ended);
     suite.test("a_program_reads_json", a_program_reads_json);
     suite.test(
@@ -158,6 +159,61 @@ fn oob_net_icmp(appliance: &mut Appliance) {
         .wait_for(mark, &format!("^C\n{PROMPT}"), PRINT_LIMIT);
     let reply = appliance.console.command("trace");
     assert!(reply.starts_with("trace is off, "), "{reply}");
+}
+
+/// What a host answers to an echo request in a VLAN.
+fn echo_reply(request: &[u8]) -> Vec<u8> {
+    let mut reply = request.to_vec();
+    let (to, from) = (request[..6].to_vec(), request[6..12].to_vec());
+    reply[..6].copy_from_slice(&from);
+    reply[6..12].copy_from_slice(&to);
+    reply[30..34].copy_from_slice(&request[34..38]);
+    reply[34..38].copy_from_slice(&request[30..34]);
+    reply[38] = 0;
+    // The type went from 8 to 0, and the sum with it (RFC 1624).
+    let sum = u32::from(u16::from_be_bytes([request[40], request[41]])) + 0x0800;
+    let sum = (sum + (sum >> 16)) as u16;
+    reply[40..42].copy_from_slice(&sum.to_be_bytes());
+    reply
+}
+
+fn ping_asks_and_sums_up(appliance: &mut Appliance) {
+    configure(
+        appliance,
+        &["ip neigh add 10.10.10.10 lladdr 02:00:0a:0a:0a:0a dev eth0.42"],
+    );
+    let mark = appliance.console.mark();
+    appliance
+        .console
+        .type_bytes(b"ping -c 3 -i 0.05 -W 0.2 10.10.10.10\r");
+    for _ in 0..2 {
+        let requests = std::iter::from_fn(|| appliance.peer.receive(ANSWER_LIMIT));
+        let is_request = |frame: &Vec<u8>| frame.get(38) == Some(&8) && frame.get(27) == Some(&1);
+        let request = requests.into_iter().find(is_request).expect("a request");
+        appliance.peer.send(&echo_reply(&request));
+    }
+    let end = format!(" ms\n{PROMPT}");
+    let printed = appliance.console.wait_for(mark, &end, PRINT_LIMIT);
+    for part in [
+        "PING 10.10.10.10 (10.10.10.10) 56(84) bytes of data.\n",
+        "\n64 bytes from 10.10.10.10: icmp_seq=1 ttl=64 time=",
+        "\n64 bytes from 10.10.10.10: icmp_seq=2 ttl=64 time=",
+        "\n3 packets transmitted, 2 received, 33% packet loss",
+        "\nrtt min/p50/p99/p99.9/max = ",
+    ] {
+        assert!(printed.contains(part), "{part} is missing in\n{printed}");
+    }
+    let mark = appliance.console.mark();
+    appliance.console.type_bytes(b"ping 10.10.10.10\r");
+    appliance
+        .console
+        .wait_for(mark, "bytes of data.\n", PRINT_LIMIT);
+    appliance.console.type_bytes(b"\x03");
+    appliance
+        .console
+        .wait_for(mark, "% packet loss\n", PRINT_LIMIT);
+    configure(appliance, &["ip neigh del 10.10.10.10 dev eth0.42"]);
+    while appliance.peer.receive(Duration::from_millis(200)).is_some() {}
 }
 
 fn a_long_reply_is_ended(appliance: &mut Appliance) {

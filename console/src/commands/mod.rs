@@ -15,6 +15,7 @@ pub mod help;
 pub mod icmp;
 pub mod ip;
 pub mod latency;
+pub mod ping;
 pub(crate) mod poweroff;
 pub(crate) mod reboot;
 pub(crate) mod show;
@@ -29,7 +30,7 @@ use crate::text::clipped;
 use crate::words::Words;
 
 /// Every command, in the order of `help`.
-pub(crate) static COMMANDS: [&Specification; 19] = [
+pub(crate) static COMMANDS: [&Specification; 20] = [
     &help::SPECIFICATION,
     &status::SPECIFICATION,
     &ip::SPECIFICATION,
@@ -38,6 +39,7 @@ pub(crate) static COMMANDS: [&Specification; 19] = [
     &latency::SPECIFICATION,
     &trace::SPECIFICATION,
     &icmp::SPECIFICATION,
+    &ping::SPECIFICATION,
     &solicit::SPECIFICATION,
     &ethtool::SPECIFICATION,
     &config::SPECIFICATION,

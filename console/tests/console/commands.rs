@@ -223,6 +223,7 @@ fn help_lists_the_commands() {
   latency             how long answered frames stayed: percentiles, maximum, chart
   trace               print answered echo requests, or tell whether that is done
   oob-net-icmp        print a line for each answered echo request, until Ctrl-C
+  ping                ask a host for echoes, until Ctrl-C or -c of them
   arping              ask by ARP who has an address
   ethtool             a card's link, statistics and features
   config              the configuration as commands: show it, keep it, compare it

@@ -43,6 +43,7 @@ fn a_word_that_can_only_be_one_is_completed() {
         ("ethtool -S eth0.43", " "),
         ("help ver", "sion "),
         ("arp", "ing "),
+        ("pin", "g "),
         ("da", "te "),
         ("ls", " "),
         ("ech", "o "),

@@ -134,7 +134,8 @@ impl Appliance {
         let mut text = String::new();
         for _ in 0..200_000 {
             let progress = self.print_line(&mut reply, &mut text);
-            let is_endless = reply.is_endless() && progress == Progress::Waiting;
+            let is_endless =
+                (reply.is_endless() || reply.pings().is_some()) && progress == Progress::Waiting;
             if progress == Progress::Done || is_endless {
                 self.saved = reply.take_kept().unwrap_or(std::mem::take(&mut self.saved));
                 return text;

@@ -1,7 +1,11 @@
 //! Commands that show what the appliance measured and knows.
 
 use crate::support::Appliance;
+use pollux_console::command::{Grammar, Request};
+use pollux_console::commands::ping::PingLine;
+use pollux_console::reply::{Progress, Reply};
 use pollux_net::device::Statistic;
+use pollux_net::ping::{PingReply, Verdict};
 
 #[test]
 fn drops_are_shown_by_reason() {
@@ -224,4 +228,101 @@ fn a_neighbor_is_asked_for() {
     ] {
         assert_eq!(appliance.typed(line), format!("{said}\n"), "{line}");
     }
+}
+
+#[test]
+fn a_host_is_pinged_and_what_came_of_it_is_summed_up() {
+    let mut appliance = Appliance::new();
+    assert_eq!(
+        appliance.typed("ping -c 3 -i 0.2 -s 100 10.10.10.10"),
+        "PING 10.10.10.10 (10.10.10.10) 100(128) bytes of data.\n"
+    );
+    let Ok(Some(request)) = Grammar::default().parse("ping 10.10.10.10") else {
+        panic!("is a command");
+    };
+    for json in [false, true] {
+        let mut reply = Reply::to(Request {
+            json,
+            ..request.clone()
+        });
+        let mut text = String::new();
+        while appliance.print_line(&mut reply, &mut text) == Progress::Line {}
+        assert!(reply.interrupt());
+        text.clear();
+        while appliance.print_line(&mut reply, &mut text) == Progress::Line {}
+        let expected = match json {
+            false => {
+                "--- 10.10.10.10 ping statistics ---\n0 packets transmitted, 0 received, 0% packet loss\n"
+            }
+            true => {
+                "{\"destination\":\"10.10.10.10\",\"sent\":0,\"in_time\":0,\"late\":0,\"lost\":0,\"outstanding\":0,\
+                 \"corrupted\":0,\"duplicates\":0,\"reordered\":0\n}\n"
+            }
+        };
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_pinged_is_named() {
+    let mut appliance = Appliance::new();
+    for (line, said) in [
+        (
+            "ping 10.10.10.11",
+            "10.10.10.11: the destination is our own address",
+        ),
+        ("ping 192.0.2.1", "no route to 192.0.2.1"),
+        (
+            "ping host",
+            "ping: 'host' is not an IPv4 address, such as 10.10.10.10",
+        ),
+        (
+            "ping -c 0 10.10.10.10",
+            "ping: '0' is not a number of requests, 1 or more",
+        ),
+        (
+            "ping -i 0 10.10.10.10",
+            "ping: '0' is not a number of seconds from 0.001 to 3600",
+        ),
+        (
+            "ping -i . 10.10.10.10",
+            "ping: '.' is not a number of seconds from 0.001 to 3600",
+        ),
+        (
+            "ping -s 65508 10.10.10.10",
+            "ping: '65508' is not a size from 0 to 65507 octets",
+        ),
+        (
+            "ping -f 10.10.10.10",
+            "ping: '-f' is not one of -c, -i, -s, -W, -I",
+        ),
+        (
+            "ping -I eth9 10.10.10.10",
+            "eth9: no such interface; did you mean 'eth0'?",
+        ),
+    ] {
+        assert_eq!(appliance.typed(line), format!("{said}\n"), "{line}");
+    }
+}
+
+#[test]
+fn a_ping_s_reply_is_a_line_as_ping_prints_it() {
+    let reply = PingReply {
+        sequence: 7,
+        octets: 56,
+        time_to_live: 64,
+        round_trip_ns: 1_234_567,
+        reordered: false,
+        verdict: Verdict::InTime,
+    };
+    let destination = "10.10.10.10".parse().expect("an address");
+    let line = |reply| PingLine { destination, reply }.to_string();
+    let plain = "64 bytes from 10.10.10.10: icmp_seq=7 ttl=64 time=1.234 ms";
+    assert_eq!(line(reply), plain);
+    let duplicate = PingReply {
+        verdict: Verdict::Duplicate,
+        reordered: true,
+        ..reply
+    };
+    assert_eq!(line(duplicate), format!("{plain} (DUP!) (reordered)"));
 }

@@ -1,0 +1,362 @@
+//! `ping`: the appliance asks, and tells percentiles, the maximum and what was lost.
+//!
+//! The session is the stack's; a line is printed for each reply as it is taken from there, and the summary
+//! when it is over or Ctrl-C ends it.
+
+use super::arguments::Reader;
+use super::{Completion, Specification};
+use crate::cards::Cards;
+use crate::command::{Command, Grammar};
+use crate::error::{Mistake, Refusal, Word};
+use crate::reply::Progress;
+use crate::view::StatusView;
+use crate::words::Words;
+use core::fmt::{self, Write};
+use core::net::Ipv4Addr;
+use pollux_net::own_ping::PingError;
+use pollux_net::ping::{MAXIMUM_SIZE, PingReply, PingSettings, PingSummary, Verdict};
+
+pub(crate) const SPECIFICATION: Specification = Specification {
+    name: "ping",
+    synopsis: "ping [-c COUNT] [-i SECONDS] [-s SIZE] [-W SECONDS] [-I IFNAME] ADDRESS",
+    summary: "ask a host for echoes, until Ctrl-C or -c of them",
+    words: &[
+        ("-c", "how many requests to send"),
+        ("-i", "seconds from one request to the next, 0.001 at least"),
+        ("-s", "octets of data in each request, 56 unless told"),
+        (
+            "-W",
+            "seconds after which a request without a reply is lost",
+        ),
+        ("-I", "the interface through which to ask"),
+    ],
+    examples: &["ping -c 4 10.10.10.10"],
+    complete: |_| Completion::with_interfaces(&["-c", "-i", "-s", "-W", "-I"]),
+    test_only: false,
+    parse,
+};
+
+const READER: Reader = Reader { command: "ping" };
+const NANOSECONDS: u64 = 1_000_000_000;
+
+/// Whom to ask, how, and through which interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ping {
+    settings: PingSettings,
+    device: Option<Word>,
+}
+
+fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
+    const SECONDS: &str = "a number of seconds from 0.001 to 3600";
+    let mut destination = None;
+    let mut ping = Ping {
+        settings: PingSettings {
+            destination: Ipv4Addr::UNSPECIFIED,
+            identifier: 0,
+            count: 0,
+            interval_ns: NANOSECONDS,
+            timeout_ns: NANOSECONDS,
+            size: 56,
+        },
+        device: None,
+    };
+    let settings = &mut ping.settings;
+    while let Some(word) = words.next() {
+        match word {
+            "-c" => {
+                const COUNT: &str = "a number of requests, 1 or more";
+                let word = READER.value(words, "-c", COUNT)?;
+                settings.count = u64::from(READER.number(word, 1..=u32::MAX, COUNT)?);
+            }
+            "-s" => {
+                const SIZE: &str = "a size from 0 to 65507 octets";
+                let word = READER.value(words, "-s", SIZE)?;
+                let size = READER.number(word, 0..=u32::from(MAXIMUM_SIZE), SIZE)?;
+                settings.size = size as u16;
+            }
+            "-i" => {
+                let word = READER.value(words, "-i", SECONDS)?;
+                settings.interval_ns = seconds(word).ok_or_else(|| READER.wrong(word, SECONDS))?;
+            }
+            "-W" => {
+                let word = READER.value(words, "-W", SECONDS)?;
+                settings.timeout_ns = seconds(word).ok_or_else(|| READER.wrong(word, SECONDS))?;
+            }
+            "-I" => ping.device = Some(READER.device(words, "-I")?),
+            option if option.starts_with('-') => {
+                return Err(READER.none_of(option, &["-c", "-i", "-s", "-W", "-I"]));
+            }
+            word if destination.is_none() => destination = Some(READER.address(word)?),
+            _ => {
+                words.give_back();
+                break;
+            }
+        }
+    }
+    ping.settings.destination = destination.ok_or(Mistake::MissingWord {
+        command: SPECIFICATION.name,
+        synopsis: SPECIFICATION.synopsis,
+    })?;
+    Ok(Command::Ping(ping))
+}
+
+/// Nanoseconds of `1`, `0.2` or `.01` seconds.
+fn seconds(word: &str) -> Option<u64> {
+    let (whole, fraction) = word.split_once('.').unwrap_or((word, ""));
+    let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) || fraction.len() > 9 || word == "." {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let mut nanoseconds = whole.checked_mul(NANOSECONDS)?;
+    let mut unit = NANOSECONDS;
+    for digit in fraction.bytes() {
+        unit /= 10;
+        nanoseconds += u64::from(digit - b'0') * unit;
+    }
+    (1_000_000..=3_600 * NANOSECONDS)
+        .contains(&nanoseconds)
+        .then_some(nanoseconds)
+}
+
+/// Begins the session; one before it ends.
+pub(crate) fn carry_out(ping: &Ping, cards: &mut Cards<'_>) -> Result<(), Refusal> {
+    let place = ping
+        .device
+        .as_deref()
+        .map(|name| cards.find(name))
+        .transpose()?;
+    let now = cards.now();
+    let settings = PingSettings {
+        identifier: now.ticks() as u16,
+        ..ping.settings
+    };
+    let address = settings.destination;
+    let mut refusal = Refusal::Unreachable {
+        address,
+        over_gateway: false,
+    };
+    let mut begun = None;
+    for (card, interface) in cards.iter_mut().enumerate() {
+        let vid = match place {
+            Some(place) if place.card != card => continue,
+            place => place.map(|place| place.vid),
+        };
+        match interface.start_ping(settings, vid, now) {
+            Ok(_) => {
+                begun = Some(card);
+                break;
+            }
+            Err(PingError::NoRoute(_)) => {}
+            Err(error @ PingError::OwnAddress) => {
+                refusal = Refusal::Ping { address, error };
+                break;
+            }
+        }
+    }
+    let begun = begun.ok_or(refusal)?;
+    for (card, interface) in cards.iter_mut().enumerate() {
+        if card != begun {
+            interface.stop_ping();
+        }
+    }
+    Ok(())
+}
+
+/// A reply, displayed as its line.
+#[derive(Clone, Copy, Debug)]
+pub struct PingLine {
+    /// Who was asked.
+    pub destination: Ipv4Addr,
+    /// What came back.
+    pub reply: PingReply,
+}
+
+impl fmt::Display for PingLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reply = &self.reply;
+        write!(
+            f,
+            "{} bytes from {}: icmp_seq={} ttl={} time={} ms",
+            reply.octets + 8,
+            self.destination,
+            reply.sequence,
+            reply.time_to_live,
+            Milliseconds(reply.round_trip_ns)
+        )?;
+        match reply.verdict {
+            Verdict::InTime => {}
+            Verdict::Late => f.write_str(" (late)")?,
+            Verdict::Duplicate => f.write_str(" (DUP!)")?,
+            Verdict::Corrupted { offset } => write!(f, " (wrong data at octet {offset})")?,
+        }
+        if reply.reordered {
+            f.write_str(" (reordered)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Nanoseconds as milliseconds with a microsecond's digits.
+struct Milliseconds(u64);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let microseconds = self.0 / 1_000;
+        write!(f, "{}.{:03}", microseconds / 1_000, microseconds % 1_000)
+    }
+}
+
+/// A reply to the command under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    ping: Ping,
+    row: usize,
+    /// What became of it, as soon as it is over.
+    summary: Option<PingSummary>,
+    is_interrupted: bool,
+}
+
+impl Page {
+    /// The reply to a command.
+    pub(crate) const fn new(ping: Ping) -> Self {
+        Self {
+            ping,
+            row: 0,
+            summary: None,
+            is_interrupted: false,
+        }
+    }
+
+    /// Whom it asks.
+    pub(crate) const fn destination(&self) -> Ipv4Addr {
+        self.ping.settings.destination
+    }
+
+    /// Has the summary printed next.
+    pub(crate) const fn interrupt(&mut self) {
+        self.is_interrupted = true;
+    }
+
+    /// Writes the next line.
+    pub(crate) fn next_line(
+        &mut self,
+        json: bool,
+        view: &StatusView<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Progress, fmt::Error> {
+        let destination = self.destination();
+        if self.row == 0 && !json {
+            let size = usize::from(self.ping.settings.size);
+            write!(
+                out,
+                "PING {destination} ({destination}) {size}({}) bytes of data.",
+                size + 28
+            )?;
+            self.row = 1;
+            return Ok(Progress::Line);
+        }
+        let summary = match &self.summary {
+            Some(summary) => summary,
+            None => {
+                let mut ports = view.ports.iter();
+                let progress = ports.find_map(|port| port.interface.ping_progress());
+                match progress {
+                    Some((summary, is_over)) if is_over || self.is_interrupted => {
+                        self.summary.insert(summary)
+                    }
+                    Some(_) => return Ok(Progress::Waiting),
+                    // Another one took its place.
+                    None => return Ok(Progress::Done),
+                }
+            }
+        };
+        let row = self.row.max(1);
+        let is_written = match json {
+            true => json_line(row, destination, summary, out)?,
+            false => text_line(row, destination, summary, out)?,
+        };
+        self.row = row + 1;
+        Ok(if is_written {
+            Progress::Line
+        } else {
+            Progress::Done
+        })
+    }
+}
+
+fn text_line(
+    row: usize,
+    destination: Ipv4Addr,
+    summary: &PingSummary,
+    out: &mut dyn Write,
+) -> Result<bool, fmt::Error> {
+    match (row, summary.round_trip) {
+        (1, _) => write!(out, "--- {destination} ping statistics ---")?,
+        (2, _) => {
+            let answered = summary.in_time + summary.late + summary.corrupted;
+            let lost = summary.lost + summary.outstanding;
+            write!(
+                out,
+                "{} packets transmitted, {answered} received, {}% packet loss",
+                summary.sent,
+                lost * 100 / summary.sent.max(1)
+            )?;
+            for (count, name) in [
+                (summary.late, "late"),
+                (summary.corrupted, "corrupted"),
+                (summary.duplicates, "duplicates"),
+                (summary.reordered, "reordered"),
+            ] {
+                if count > 0 {
+                    write!(out, ", {count} {name}")?;
+                }
+            }
+        }
+        (3, Some(times)) => write!(
+            out,
+            "rtt min/p50/p99/p99.9/max = {}/{}/{}/{}/{} ms",
+            Milliseconds(times.minimum_ns),
+            Milliseconds(times.p50_ns),
+            Milliseconds(times.p99_ns),
+            Milliseconds(times.p999_ns),
+            Milliseconds(times.maximum_ns)
+        )?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn json_line(
+    row: usize,
+    destination: Ipv4Addr,
+    summary: &PingSummary,
+    out: &mut dyn Write,
+) -> Result<bool, fmt::Error> {
+    match (row, summary.round_trip) {
+        (1, _) => write!(
+            out,
+            "{{\"destination\":\"{destination}\",\"sent\":{},\"in_time\":{},\"late\":{},\"lost\":{},\"outstanding\":{},\"corrupted\":{},\"duplicates\":{},\"reordered\":{}",
+            summary.sent,
+            summary.in_time,
+            summary.late,
+            summary.lost,
+            summary.outstanding,
+            summary.corrupted,
+            summary.duplicates,
+            summary.reordered
+        )?,
+        (2, Some(times)) => write!(
+            out,
+            ",\"min_ns\":{},\"p50_ns\":{},\"p99_ns\":{},\"p99_9_ns\":{},\"max_ns\":{}}}",
+            times.minimum_ns, times.p50_ns, times.p99_ns, times.p999_ns, times.maximum_ns
+        )?,
+        (2, None) => out.write_str("}")?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
