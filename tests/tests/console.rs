@@ -60,6 +60,10 @@ fn main() -> ExitCode {
         "configuring_under_load_does_not_stop_pings",
         configuring_under_load,
     );
+    suite.test_alone(
+        "the_script_of_the_documentation_reads_counters",
+        documented_script,
+    );
     suite.test_alone("a_start_up_file_configures_everything", a_start_up_file);
     suite.test_alone("commands_stand_on_the_boot_command_line", boot_command_line);
     suite.run()
@@ -259,6 +263,53 @@ fn configuring_under_load(appliance: &mut Appliance) {
     });
     assert_eq!(appliance.console.command("evl net -n"), "42\n");
     appliance.counters().assert_complete();
+}
+
+fn documented_script() {
+    let socket = Scratch::new("console.sock", "");
+    let path = socket.0.display().to_string();
+    std::fs::remove_file(&path).expect("was just made");
+    let chardev = format!("socket,id=console,path={path},server=on,wait=off");
+    let mut appliance = Boot::new()
+        .without_console()
+        .qemu(&[
+            "-device",
+            "isa-serial,chardev=console",
+            "-chardev",
+            &chardev,
+        ])
+        .start();
+    appliance.peer.assert_pings(5);
+    let script = pollux_tests::appliance::root().join("docs/read_counters.py");
+    let ask = |command: &str| {
+        let output = std::process::Command::new("python3")
+            .arg(&script)
+            .args([&path, command])
+            .output()
+            .expect("python3 starts");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let link = ask("ip -j -s link show dev eth0.42");
+    assert!(
+        link.starts_with("[{\"ifindex\": 3, \"link\": \"eth0\""),
+        "{link}"
+    );
+    let drops = ask("show drops -j");
+    assert!(
+        drops.starts_with("[{\"ifname\": \"eth0\", \"received\": "),
+        "{drops}"
+    );
+    let status = ask("status -j");
+    assert!(
+        status.contains("\"counters eth0\": {\"received\": "),
+        "{status}"
+    );
+    let wrong = ask("shwo -j");
+    assert!(
+        wrong.contains("{\"error\": \"unknown command 'shwo'"),
+        "{wrong}"
+    );
 }
 
 /// A file of this test program's own, removed when it is done with.

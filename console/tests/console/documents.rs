@@ -1,6 +1,7 @@
 //! The command blocks of the documents that our users come from, as they stand there.
 
 use crate::support::Appliance;
+use pollux_net::device::Statistic;
 
 /// "Out-of-band ping", the target's side.
 const RESPONDER: &str = r#"
@@ -155,4 +156,54 @@ fn flow_control_is_turned_off_as_the_netmap_page_says() {
     assert_eq!(Appliance::new().typed("ethtool -A eth0 tx off rx off"), "");
     let settings = Appliance::new().typed("ethtool eth0");
     assert!(settings.contains("\tSpeed: 1000Mb/s\n"), "{settings}");
+}
+
+/// The page with what is said to each line of its blocks in its place.
+fn answered(page: &str) -> String {
+    let mut appliance = Appliance::bare();
+    appliance.statistics = vec![Statistic {
+        name: "rx_missed_errors",
+        value: 0,
+    }];
+    let mut answered = String::new();
+    let mut in_block = false;
+    for line in page.lines() {
+        if line.starts_with("```") {
+            in_block = line == "```console";
+        }
+        let typed = line.strip_prefix("pollux> ").filter(|_| in_block);
+        if in_block && typed.is_none() && !line.starts_with("```") {
+            continue;
+        }
+        answered += line;
+        answered.push('\n');
+        if let Some(typed) = typed {
+            answered += &appliance.typed(typed);
+        }
+        if line == "<!-- frames -->" {
+            for (residence, times) in [(2_894, 1_960), (5_787, 30), (14_467, 9), (28_933, 1)] {
+                (0..times).for_each(|_| appliance.answer(residence));
+            }
+            let mut other_vlan = crate::support::ECHO_REQUEST;
+            other_vlan[15] = 200;
+            appliance.receive(&other_vlan);
+        }
+    }
+    answered
+}
+
+#[test]
+fn the_reference_shows_what_is_printed() {
+    let page = include_str!("../../../docs/console.md");
+    let answered = answered(page);
+    if answered != page {
+        let corrected = std::env::temp_dir().join("console.md");
+        std::fs::write(&corrected, &answered).expect("can be written");
+        let lines = page.lines().zip(answered.lines());
+        let first = lines.into_iter().find(|(there, here)| there != here);
+        panic!(
+            "docs/console.md differs, corrected at {}: {first:?}",
+            corrected.display()
+        );
+    }
 }
