@@ -151,6 +151,8 @@ pub struct Figures {
 /// Everything that was measured.
 #[derive(Default)]
 pub struct Results {
+    /// The network cards that were measured on.
+    pub cards: Vec<&'static str>,
     rows: Vec<Row>,
     round_trips: BTreeMap<Key, RoundTrips>,
     /// Measurements that others disturbed, and that were kept for want of patience.
@@ -159,13 +161,18 @@ pub struct Results {
     pub absent: Vec<(&'static str, Name, String)>,
 }
 
-/// Measures everything.
-pub fn measure(plan: Plan, host: &Host) -> Results {
-    let mut results = Results::default();
-    let mut quiet = Quiet::new(plan.patience);
-    for card in CARDS {
+/// Measures everything on `cards`, which are some of [`CARDS`].
+pub fn measure(plan: Plan, cards: &[&'static str], host: &Host) -> Results {
+    let mut results = Results {
+        cards: cards.to_vec(),
+        ..Results::default()
+    };
+    let rounds = plan.rounds * cards.len().max(1);
+    let mut quiet = Quiet::new(plan.patience / rounds as u32);
+    for &card in cards {
         let mut contenders = start(card, host, &mut results);
         for round in 0..plan.rounds {
+            quiet.begin_round();
             eprintln!(
                 "pollux-bench: {card}, round {} of {}",
                 round + 1,

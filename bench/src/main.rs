@@ -52,6 +52,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
 /// Measures everybody side by side, and leaves table, page, pictures and raw data in a folder.
 fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     let mut plan = Plan::FULL;
+    let mut cards = CARDS.to_vec();
     let mut host = Host {
         accel: "tcg".to_owned(),
         udp_echo: PathBuf::new(),
@@ -63,6 +64,12 @@ fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
             Long("patience") => {
                 plan.patience = Duration::from_secs(parser.value()?.parse()?);
             }
+            Long("nic") => {
+                let name = parser.value()?.string()?;
+                let known = CARDS.into_iter().find(|card| *card == name);
+                let known = known.ok_or(format!("--nic {name}: one of {}", CARDS.join(", ")))?;
+                cards = vec![known];
+            }
             Long("accel") => host.accel = parser.value()?.string()?,
             Long("udp-echo") => host.udp_echo = parser.value()?.into(),
             Long("folder") => host.folder = parser.value()?.into(),
@@ -71,7 +78,7 @@ fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     }
     fs::create_dir_all(&host.folder)?;
     let circumstances = Circumstances::of_this_machine(&host.accel, plan.rounds, appliance::root());
-    let results = comparison::measure(plan, &host);
+    let results = comparison::measure(plan, &cards, &host);
     let table = format!("{circumstances}{}", report::table(&results));
     print!("{table}");
     fs::write(host.folder.join("table.txt"), &table)?;

@@ -15,18 +15,25 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Repeats what others disturbed, for as long as there is patience.
 pub struct Quiet {
+    share: Duration,
     patience: Duration,
     /// Measurements that were kept although they were disturbed.
     pub disturbed: u64,
 }
 
 impl Quiet {
-    /// Repeats for `patience` in all.
-    pub const fn new(patience: Duration) -> Self {
+    /// Repeats for `share` in each round at most, and for what was left over in those before.
+    pub const fn new(share: Duration) -> Self {
         Self {
-            patience,
+            share,
+            patience: Duration::ZERO,
             disturbed: 0,
         }
+    }
+
+    /// Begins a round. There is patience for it from now on.
+    pub fn begin_round(&mut self) {
+        self.patience += self.share;
     }
 
     /// Does `measure` until nobody but this program and `processes` took much of the processors

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-use crate::CARDS;
 use crate::comparison::{Figures, Key, MANY, Results};
 use crate::contenders::Name;
 use crate::drawing;
@@ -133,7 +132,7 @@ fn rows(results: &Results, card: &'static str) -> Vec<Vec<[String; 11]>> {
 /// The table for the terminal.
 pub fn table(results: &Results) -> String {
     let mut text = String::new();
-    for card in CARDS {
+    for &card in &results.cards {
         let _ = writeln!(
             text,
             "\n{card}: round trips with 1 request on its way, rate with {MANY}"
@@ -190,7 +189,7 @@ fn disturbance(results: &Results) -> String {
 /// One cannot be drawn.
 pub fn pictures(results: &Results) -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
     let mut pictures = Vec::new();
-    for card in CARDS {
+    for &card in &results.cards {
         for protocol in Protocol::ALL.map(Protocol::name) {
             let latency = drawing::latency(results, card, protocol)?;
             let rate = drawing::rate(results, card, protocol)?;
@@ -231,7 +230,7 @@ pub fn write_page(
         was asked in turn, over and over. Lengths are those of frames with their tag and without check \
         sequence. “of” is the number of answers that the figures before it stand on. Under an emulator only \
         ratios within this page mean anything.\n";
-    for card in CARDS {
+    for &card in &results.cards {
         let _ = write!(page, "<h2>{card}</h2>\n<table><thead><tr>");
         for heading in HEADINGS {
             let _ = write!(page, "<th>{heading}");
