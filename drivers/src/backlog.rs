@@ -57,10 +57,10 @@ impl Backlog {
         self.frames == 0
     }
 
-    /// Whether another frame can be kept.
+    /// How many more frames can be kept.
     #[inline]
-    pub const fn has_room(&self) -> bool {
-        self.frames < CAPACITY
+    pub const fn room(&self) -> usize {
+        CAPACITY - self.frames
     }
 
     /// Keeps the frame in the first `length` octets of `buffer`, which holds a spare buffer afterwards.
@@ -69,7 +69,7 @@ impl Backlog {
     /// `buffer` must be ours: the card is done with it, and is not told of the spare one yet.
     #[inline]
     pub const fn keep(&mut self, buffer: &mut Buffer, length: usize) -> bool {
-        if !self.has_room() {
+        if self.room() == 0 {
             return false;
         }
         let place = (self.first + self.frames) & MASK;
@@ -185,7 +185,7 @@ mod tests {
         for length in 0..CAPACITY {
             assert!(backlog.keep(&mut buffer, length));
         }
-        assert!(!backlog.has_room());
+        assert_eq!(backlog.room(), 0);
         let before = buffer.physical();
         assert!(!backlog.keep(&mut buffer, 1514));
         assert_eq!(buffer.physical(), before);

@@ -152,6 +152,7 @@ impl Exchange {
         receiver: &mut impl Receiver,
     ) {
         let mut batch = Batch::new();
+        let room = self.backlog.room();
         for _ in 0..count {
             let Some(mut arrival) = arrivals.arrival() else {
                 break;
@@ -167,7 +168,7 @@ impl Exchange {
                 length,
                 damage,
                 can_answer: vacancy.is_some(),
-                can_defer: self.backlog.has_room(),
+                can_defer: batch.unanswered() < room,
             });
             match (verdict, vacancy) {
                 (Verdict::Answer { length }, Some(mut vacancy)) => {

@@ -105,9 +105,8 @@ impl Slots {
 
     /// Tells every descriptor's fields to be `fields`, and begins at the first slot.
     fn restart(&mut self, fields: u64) {
-        self.next = 0;
-        for _ in 0..SLOTS {
-            self.advance(fields);
+        for index in 0..SLOTS {
+            self.advance(index, fields);
         }
     }
 
@@ -118,26 +117,22 @@ impl Slots {
         }
     }
 
-    /// The slot whose turn is next: what to tell the card, and the buffer.
+    /// The buffer of the slot `index`, which is `next`, kept by who asks so that it need not be loaded again.
     #[inline]
-    fn current(&mut self) -> (&Descriptor, &mut Buffer) {
-        (
-            self.descriptors.entry(self.next),
-            &mut self.buffers[self.next & MASK],
-        )
+    const fn buffer(&mut self, index: usize) -> &mut Buffer {
+        &mut self.buffers[index & MASK]
     }
 
-    /// Tells what is to stand in the slot's descriptor, and goes on to the next slot. Both stores may
-    /// be relaxed: the card looks at neither before the tail register is written, and a release fence
-    /// comes before that.
+    /// Tells what is to stand in the descriptor of the slot `index`, which is `next`, and goes on to the
+    /// slot behind it. Both stores may be relaxed: the card looks at neither before the tail register is
+    /// written, and a release fence comes before that.
     #[inline]
-    fn advance(&mut self, fields: u64) {
-        let (descriptor, buffer) = self.current();
-        descriptor
-            .buffer
-            .store(buffer.physical(), Ordering::Relaxed);
+    fn advance(&mut self, index: usize, fields: u64) {
+        let buffer = self.buffers[index & MASK].physical();
+        let descriptor = self.descriptors.entry(index);
+        descriptor.buffer.store(buffer, Ordering::Relaxed);
         descriptor.fields.store(fields, Ordering::Relaxed);
-        self.next = (self.next + 1) & MASK;
+        self.next = (index + 1) & MASK;
     }
 }
 
@@ -220,9 +215,14 @@ impl Arrivals for ReceiveRing {
 
     #[inline]
     fn arrival(&mut self) -> Option<Arrival<'_>> {
-        let descriptor = self.slots.descriptors.entry(self.slots.next);
-        let fields = descriptor.fields.load(Ordering::Acquire);
-        (fields & DONE != 0).then_some(Arrival { ring: self, fields })
+        let index = self.slots.next;
+        let fields = self.slots.descriptors.entry(index);
+        let fields = fields.fields.load(Ordering::Acquire);
+        (fields & DONE != 0).then_some(Arrival {
+            ring: self,
+            index,
+            fields,
+        })
     }
 }
 
@@ -230,13 +230,15 @@ impl Arrivals for ReceiveRing {
 #[derive(Debug)]
 pub struct Arrival<'ring> {
     ring: &'ring mut ReceiveRing,
+    /// The slot.
+    index: usize,
     fields: u64,
 }
 
 impl exchange::Arrival for Arrival<'_> {
     #[inline]
     fn buffer(&mut self) -> &mut Buffer {
-        self.ring.slots.current().1
+        self.ring.slots.buffer(self.index)
     }
 
     #[inline]
@@ -261,7 +263,7 @@ impl exchange::Arrival for Arrival<'_> {
 
     #[inline]
     fn release(self) {
-        self.ring.slots.advance(EMPTY);
+        self.ring.slots.advance(self.index, EMPTY);
     }
 }
 
@@ -288,6 +290,8 @@ pub struct TransmitRing {
     slots: Slots,
     /// What the tail register was last told.
     announced: usize,
+    /// How many slots from `next` on are known to be free.
+    free: usize,
 }
 
 impl TransmitRing {
@@ -298,6 +302,7 @@ impl TransmitRing {
         Ok(Self {
             slots,
             announced: 0,
+            free: 0,
         })
     }
 
@@ -306,6 +311,7 @@ impl TransmitRing {
     pub fn restart(&mut self) {
         self.slots.restart(DONE);
         self.announced = 0;
+        self.free = 0;
     }
 
     /// Whether the card has not sent yet all that it was told of: whether the last of it is not done.
@@ -341,29 +347,52 @@ impl TransmitRing {
 impl Vacancies for TransmitRing {
     type Vacancy<'ring> = Vacancy<'ring>;
 
-    /// It is the slot after the next that is looked at. That one must be free in any case, since the
-    /// tail will point there and must not meet the head; and the card sends in order, so that the slot
-    /// before it is free then, too. (From a card that lies about it we lose what it was to send,
-    /// nothing else.) The load acquires, so that no octet of the buffer is written before the card is
-    /// known to be done with it.
     #[inline]
     fn vacancy(&mut self) -> Option<Vacancy<'_>> {
-        let after = self.slots.descriptors.entry(self.slots.next + 1);
-        let done = after.fields.load(Ordering::Acquire) & DONE != 0;
-        done.then_some(Vacancy { ring: self })
+        if self.free == 0 {
+            self.look();
+        }
+        let index = self.slots.next;
+        (self.free > 0).then_some(Vacancy { ring: self, index })
     }
 }
+
+impl TransmitRing {
+    /// Looks how many slots are free: many, or one, or none.
+    ///
+    /// It is the slot behind them that is looked at. That one must be free in any case, since the tail may
+    /// come to point there and must not meet the head; and the card sends in order, so that all slots
+    /// before it are free then, too. (From a card that lies about it we lose what it was to send, nothing
+    /// else.) The load acquires, so that no octet of their buffers is written before the card is known to
+    /// be done with them.
+    #[cold]
+    fn look(&mut self) {
+        let is_done = |behind: usize| {
+            let descriptor = self.slots.descriptors.entry(self.slots.next + behind);
+            descriptor.fields.load(Ordering::Acquire) & DONE != 0
+        };
+        self.free = [MANY, 1]
+            .into_iter()
+            .find(|&free| is_done(free))
+            .unwrap_or(0);
+    }
+}
+
+/// How many slots are found to be free by one look, while the card keeps up.
+const MANY: usize = 32;
 
 /// A transmit slot that is free.
 #[derive(Debug)]
 pub struct Vacancy<'ring> {
     ring: &'ring mut TransmitRing,
+    /// The slot.
+    index: usize,
 }
 
 impl exchange::Vacancy for Vacancy<'_> {
     #[inline]
     fn buffer(&mut self) -> &mut Buffer {
-        self.ring.slots.current().1
+        self.ring.slots.buffer(self.index)
     }
 
     #[inline]
@@ -374,6 +403,7 @@ impl exchange::Vacancy for Vacancy<'_> {
 
     #[inline]
     fn queue(self, length: usize) {
-        self.ring.slots.advance(SEND | length as u64);
+        self.ring.free -= 1;
+        self.ring.slots.advance(self.index, SEND | length as u64);
     }
 }
