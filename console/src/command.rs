@@ -41,6 +41,8 @@ pub enum Command {
     Drops,
     /// Show or forget the residence times.
     Latency(Latency),
+    /// Show what passes through each card, once a second.
+    Top,
     /// Show a card as `ethtool` does.
     Ethtool(Ethtool),
     /// Ask a host for echoes.

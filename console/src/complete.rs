@@ -105,7 +105,11 @@ impl Grammar {
             // Only for who begins to type them: there is one for each device.
             if typed.starts_with('/') {
                 found.offer(typed, VLANS);
-                for device in view.devices() {
+                // A text is made only for those that it may be.
+                let named = typed.strip_prefix("/sys/class/net/").unwrap_or("");
+                let named = named.split('/').next().unwrap_or("");
+                let devices = view.devices();
+                for device in devices.filter(|found| found.device.name().starts_with(named)) {
                     let path = text!("/sys/class/net/{}/oob_port", device.device.name());
                     found.offer(typed, &path);
                 }

@@ -15,7 +15,7 @@ use crate::commands::ip::{self, Ip};
 use crate::commands::latency::{self, Latency};
 use crate::commands::ping;
 use crate::commands::solicit::{self, Solicitation};
-use crate::commands::{about, evl, poweroff, reboot, show, status, trace};
+use crate::commands::{about, evl, poweroff, reboot, show, status, top, trace};
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
 use crate::json::Quoted;
@@ -67,6 +67,7 @@ enum Content {
     Responder(Responder),
     Drops(Box<show::Page>),
     Latency(Box<latency::Page>),
+    Top(top::Page),
     LatencyForgotten,
     Ethtool(Ethtool),
     Ping(ping::Page),
@@ -97,6 +98,7 @@ impl Reply {
             Command::Drops => Content::Drops(Box::default()),
             Command::Latency(Latency::Show) => Content::Latency(Box::default()),
             Command::Latency(Latency::Reset) => Content::LatencyForgotten,
+            Command::Top => Content::Top(top::Page::default()),
             Command::Ethtool(ethtool) => Content::Ethtool(ethtool),
             Command::Ping(ping) => Content::Ping(ping::Page::new(ping)),
             Command::Solicit(solicitation) => Content::Solicit(solicitation),
@@ -152,8 +154,8 @@ impl Reply {
         }
     }
 
-    /// Whether it goes on until somebody ends it, and whatever else is printed meanwhile is part of it.
-    pub const fn is_endless(&self) -> bool {
+    /// Whether trace lines are part of it, which goes on until somebody ends it and the trace with it.
+    pub const fn is_trace(&self) -> bool {
         matches!(self.content, Content::Responder(_))
     }
 
@@ -219,6 +221,7 @@ impl Reply {
             Content::Responder(responder) => icmp::line(responder, row, out),
             Content::Drops(page) => page.next_line(json, view, out),
             Content::Latency(page) => page.next_line(json, view, out),
+            Content::Top(page) => page.next_line(json, view, out),
             Content::LatencyForgotten => latency::forgotten(row, json, out),
             Content::Ethtool(ethtool) => ethtool::line(ethtool, row, json, view, out),
             Content::Ping(page) => page.next_line(json, view, out),

@@ -164,7 +164,7 @@ impl Session {
             serial::line(format_args!("^C"));
             return;
         }
-        if self.reply.take().is_some_and(|reply| reply.is_endless()) {
+        if self.reply.take().is_some_and(|reply| reply.is_trace()) {
             for port in &mut kernel.ports {
                 port.interface.trace_mut().set_enabled(false);
                 while port.interface.trace_mut().take().is_some() {}

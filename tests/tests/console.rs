@@ -54,6 +54,13 @@ fn main() -> ExitCode {
     suite.test("a_vlan_is_made_and_removed_by_hand", a_vlan_by_hand);
     suite.test("oob_net_icmp_prints_until_ctrl_c", oob_net_icmp);
     suite.test("ping_asks_and_sums_up", ping_asks_and_sums_up);
+    suite.test("top_goes_on_until_ctrl_c", |appliance| {
+        let mark = appliance.console.mark();
+        appliance.console.type_bytes(b"top\r");
+        appliance.console.wait_for(mark, "\neth0 ", PRINT_LIMIT);
+        appliance.console.type_bytes(b"\x03");
+        appliance.console.fresh_prompt();
+    });
     suite.test("a_long_reply_ends_at_ctrl_c", a_long_reply_is_ended);
     suite.test("a_program_reads_json", a_program_reads_json);
     suite.test(

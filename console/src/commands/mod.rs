@@ -21,6 +21,7 @@ pub(crate) mod reboot;
 pub(crate) mod show;
 pub mod solicit;
 pub(crate) mod status;
+pub(crate) mod top;
 pub mod trace;
 
 use crate::command::{Command, Grammar};
@@ -30,13 +31,14 @@ use crate::text::clipped;
 use crate::words::Words;
 
 /// Every command, in the order of `help`.
-pub(crate) static COMMANDS: [&Specification; 20] = [
+pub(crate) static COMMANDS: [&Specification; 21] = [
     &help::SPECIFICATION,
     &status::SPECIFICATION,
     &ip::SPECIFICATION,
     &evl::SPECIFICATION,
     &show::SPECIFICATION,
     &latency::SPECIFICATION,
+    &top::SPECIFICATION,
     &trace::SPECIFICATION,
     &icmp::SPECIFICATION,
     &ping::SPECIFICATION,

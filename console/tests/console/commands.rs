@@ -221,6 +221,7 @@ fn help_lists_the_commands() {
   evl                 out-of-band ports, the VLAN filter list, and who is known on them
   show                why frames got no answer, by reason
   latency             how long answered frames stayed: percentiles, maximum, chart
+  top                 frames per second of each card, once a second, until Ctrl-C
   trace               print answered echo requests, or tell whether that is done
   oob-net-icmp        print a line for each answered echo request, until Ctrl-C
   ping                ask a host for echoes, until Ctrl-C or -c of them

@@ -44,6 +44,7 @@ fn a_word_that_can_only_be_one_is_completed() {
         ("help ver", "sion "),
         ("arp", "ing "),
         ("pin", "g "),
+        ("to", "p "),
         ("da", "te "),
         ("ls", " "),
         ("ech", "o "),

@@ -135,7 +135,7 @@ impl Appliance {
         for _ in 0..200_000 {
             let progress = self.print_line(&mut reply, &mut text);
             let is_endless =
-                (reply.is_endless() || reply.pings().is_some()) && progress == Progress::Waiting;
+                (reply.is_trace() || reply.pings().is_some()) && progress == Progress::Waiting;
             if progress == Progress::Done || is_endless {
                 self.saved = reply.take_kept().unwrap_or(std::mem::take(&mut self.saved));
                 return text;

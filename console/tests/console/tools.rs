@@ -1,11 +1,12 @@
 //! Commands that show what the appliance measured and knows.
 
 use crate::support::Appliance;
-use pollux_console::command::{Grammar, Request};
+use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::ping::PingLine;
 use pollux_console::reply::{Progress, Reply};
 use pollux_net::device::Statistic;
 use pollux_net::ping::{PingReply, Verdict};
+use pollux_net::time::Ticks;
 
 #[test]
 fn drops_are_shown_by_reason() {
@@ -261,6 +262,58 @@ fn a_host_is_pinged_and_what_came_of_it_is_summed_up() {
         };
         assert_eq!(text, expected);
     }
+}
+
+/// The lines of `top` when a second and a half passed in which two frames came.
+fn top(json: bool) -> (String, Progress) {
+    let mut appliance = Appliance::new();
+    let mut reply = Reply::to(Request {
+        command: Command::Top,
+        json,
+    });
+    let mut text = String::new();
+    assert_eq!(
+        appliance.print_line(&mut reply, &mut text),
+        Progress::Waiting
+    );
+    appliance.answer(2_894);
+    appliance.answer(2_894);
+    appliance.answer(2_894);
+    appliance.view.now = appliance.view.now.after(Ticks(2_893_202_000));
+    appliance.view.now = appliance.view.now.after(Ticks(1_446_601_000));
+    let mut progress = Progress::Line;
+    while progress == Progress::Line {
+        progress = appliance.print_line(&mut reply, &mut text);
+    }
+    if progress == Progress::Waiting {
+        progress = appliance.print_line(&mut reply, &mut text);
+    }
+    (text, progress)
+}
+
+#[test]
+fn top_shows_frames_per_second_in_place() {
+    assert_eq!(
+        top(false),
+        (
+            "\x1b[H\x1b[JPollux 0.1.0, 12.345 s
+card         received/s   answered/s    dropped/s       p50 ns       max ns
+eth0                  2            2            0         1000         1000
+"
+            .to_owned(),
+            Progress::Waiting
+        )
+    );
+    assert_eq!(
+        top(true),
+        (
+            "[{\"ifname\":\"eth0\",\"received_per_s\":2,\"answered_per_s\":2,\"dropped_per_s\":0,\"p50_ns\":1000,\"max_ns\":1000}\n]\n"
+                .to_owned(),
+            Progress::Done
+        )
+    );
+    let refused = Appliance::new().typed("top -n 3");
+    assert_eq!(refused, "unexpected word '-n'; usage: top\n");
 }
 
 #[test]
