@@ -56,6 +56,7 @@ boot:
 
 bench:
   --quick              within five minutes, of less; half an hour else
+  --nic MODEL          on one network card only: e1000, e1000e, virtio-net-pci
   --patience SECONDS   how long, in all, to measure again what other programs of this machine disturbed
   --pictures           put the pictures into docs/pictures as well
 
@@ -317,7 +318,7 @@ picture() {
 
 bench() {
     case ${1-} in
-        '' | --quick | --patience | --pictures) bench_everybody "$@" ;;
+        '' | --quick | --nic | --patience | --pictures) bench_everybody "$@" ;;
         stack)
             set_up build
             in_root cargo bench --quiet --package pollux-bench --bench stack -- "${@:2}"
@@ -333,7 +334,7 @@ bench() {
             prepare_bench
             "$target/release/pollux-bench" "$@"
             ;;
-        *) die "bench: '$1' is none of: --quick --patience --pictures stack callgrind instructions" ;;
+        *) die "bench: '$1' is none of: --quick --nic --patience --pictures stack callgrind instructions" ;;
     esac
 }
 
@@ -349,8 +350,9 @@ bench_everybody() {
                 [[ $seconds =~ ^[0-9]+$ ]] || die "--patience '$seconds' is no number of seconds"
                 options+=(--patience "$seconds")
                 ;;
+            --nic) options+=(--nic "$(value "$@")") count=2 ;;
             --pictures) pictures=yes ;;
-            *) die "bench: unknown option '$1'; one of: --quick --patience --pictures" ;;
+            *) die "bench: unknown option '$1'; one of: --quick --nic --patience --pictures" ;;
         esac
         shift "$count"
     done
