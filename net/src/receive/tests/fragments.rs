@@ -5,6 +5,7 @@ use super::pieces::{counting, fragments_of, identified_like, put_together, retag
 use super::planes::{REALTIME, card_everywhere, station};
 use super::*;
 use crate::large::DEFAULT_PLACES;
+use crate::rate::Limit;
 use crate::reassembly::{Reassembly, TIMEOUT_SECONDS};
 use crate::services::echo;
 use crate::test_device::Station;
@@ -325,6 +326,19 @@ fn nothing_is_said_of_groups_nor_by_a_device_that_is_down_or_has_another_address
         assert_eq!(time_exceeded(&mut station), [[]; 0]);
         assert_eq!(station.card.icmp_errors().sent(), 0);
     }
+}
+
+#[test]
+fn time_exceeded_is_limited_by_what_was_sent_lately_and_not_a_minute_ago() {
+    let mut station = station(REALTIME);
+    let limit = Limit::new(1, 1);
+    station.card.set_icmp_error_limits(limit, limit);
+    let request = echo_request(&[], &counting(4_000));
+    station.receive(&fragments_of(&request, 1500, 1)[0]);
+    station.pass(Ticks(TIMEOUT_SECONDS * SECOND));
+    assert_eq!(station.receive(&udp_request(4711, b"data")).len(), 1);
+    assert_eq!(time_exceeded(&mut station), [[]; 0]);
+    assert_eq!(station.receive(&udp_request(4711, b"data")), [[]; 0]);
 }
 
 #[test]
