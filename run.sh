@@ -502,9 +502,9 @@ check_sources() {
     check "formatting" in_root cargo fmt --all --check || true
     check "formatting of the fuzz targets" in_root cargo fmt --manifest-path fuzz/Cargo.toml --check || true
     if in_root cargo clippy --version &>/dev/null; then
-        check "clippy" in_root cargo clippy --workspace --exclude pollux-kernel --exclude pollux-uppercase --all-targets -- -D warnings || true
+        check "clippy" in_root cargo clippy --workspace --exclude pollux-kernel --exclude pollux-uppercase --exclude pollux-raw-echo --all-targets -- -D warnings || true
         # By itself, for Cargo would give its dependencies the features (std) that the others ask for.
-        check "clippy of the kernel" in_root cargo clippy --package pollux-kernel --package pollux-uppercase --all-targets -- -D warnings || true
+        check "clippy of the kernel" in_root cargo clippy --package pollux-kernel --package pollux-uppercase --package pollux-raw-echo --all-targets -- -D warnings || true
     else
         verdict "clippy" "not installed, not run"
     fi

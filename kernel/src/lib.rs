@@ -46,12 +46,14 @@ use boot::options::Options;
 use boot::{Boot, Files};
 use clock::Clock;
 use core::net::Ipv4Addr;
+use pollux_net::ethernet::{EthernetRegisterError, EthernetService};
 use pollux_net::interface::Ipv4Cidr;
 use pollux_net::services::discard::{self, Discard};
 use pollux_net::services::echo::{self, Echo};
 use pollux_net::services::sink::{self, Sink};
 use pollux_net::services::stamp::{self, Stamp};
 use pollux_net::udp::{RegisterError, UdpService};
+use pollux_net::wire::ethernet::EtherType;
 
 /// The version of the appliance.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -132,6 +134,25 @@ impl Kernel {
         for card in &mut self.ports {
             let services = card.interface.services_mut();
             services.register(None, port, Box::new(make()))?;
+        }
+        Ok(())
+    }
+
+    /// Has a service on Ethernet itself on each card: `make` makes one for each, to be found at `ether_type`.
+    /// Allocates.
+    ///
+    /// # Errors
+    ///
+    /// [`EthernetRegisterError`] when the type is taken or none that can be served, or there are too many
+    /// services; cards before the one that refused it have it.
+    pub fn serve_ethernet<S: EthernetService>(
+        &mut self,
+        ether_type: EtherType,
+        mut make: impl FnMut() -> S,
+    ) -> Result<(), EthernetRegisterError> {
+        for card in &mut self.ports {
+            let services = card.interface.ethernet_services_mut();
+            services.register(ether_type, Box::new(make()))?;
         }
         Ok(())
     }
