@@ -32,7 +32,8 @@ const MIB: u64 = 1 << 20;
 const HEAP: u64 = 3 * MIB;
 /// Octets from which page tables are made: 256 of them.
 const TABLES: u64 = MIB;
-/// The DMA region is mapped by pages of this size, and begins on one.
+/// The DMA region and the heap are mapped by pages of this size, and begin and end on one: what comes behind
+/// them is mapped otherwise.
 const LARGE_PAGE: u64 = 2 * MIB;
 
 /// Why there is no memory to run in.
@@ -90,7 +91,7 @@ pub unsafe fn initialize(
     dma_octets: u64,
     heap_octets: u64,
 ) -> Result<Memory, SetUpError> {
-    let heap_octets = HEAP + heap_octets.next_multiple_of(MIB);
+    let heap_octets = (HEAP + heap_octets).next_multiple_of(LARGE_PAGE);
     let dma_octets = dma_octets.max(1).next_multiple_of(LARGE_PAGE);
     let wanted = dma_octets + heap_octets + TABLES;
     let usable = map::usable_octets(&boot.info.memory_regions);
