@@ -1,0 +1,276 @@
+//! A program at work: what it decides about frames, what it costs, and what goes wrong with it.
+
+use crate::encoding::Slot;
+use crate::error::LoadError;
+use crate::frame::Frame;
+use crate::interpreter::{self, End, Fault, FaultKind};
+use crate::map::{Map, MapDefinition};
+use crate::memory::Memory;
+use crate::object;
+use crate::program::Program;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Fuel for a frame, unless told otherwise.
+const DEFAULT_FUEL: u32 = 10_000;
+/// How many faults are one too many, unless told otherwise.
+const DEFAULT_FAULT_LIMIT: u64 = 100;
+
+/// What is to become of a frame. The numbers are those that EVL's programs return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Verdict {
+    /// Nobody gets it.
+    Drop = 0,
+    /// It is served in real time.
+    Accept = 1,
+    /// It is in-band.
+    Skip = 2,
+    /// The VLAN rule decides.
+    Vlan = 3,
+}
+
+impl Verdict {
+    /// All, by their numbers.
+    pub const ALL: [Self; 4] = [Self::Drop, Self::Accept, Self::Skip, Self::Vlan];
+
+    /// What it is called at the console.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Accept => "accept",
+            Self::Skip => "skip",
+            Self::Vlan => "vlan",
+        }
+    }
+}
+
+/// What a filter says of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What is to become of the frame.
+    pub verdict: Verdict,
+    /// Why the run was broken off, if it was; `verdict` is then the configured one.
+    pub fault: Option<Fault>,
+}
+
+/// What a filter did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Frames about which it was asked.
+    pub runs: u64,
+    /// Its verdicts, by their numbers, those for unknown values included, those for faults not.
+    pub verdicts: [u64; 4],
+    /// Frames for which it returned a value that is no verdict; they counted as [`Verdict::Skip`].
+    pub unknown: u64,
+    /// The last such value.
+    pub last_unknown: u32,
+    /// Frames that were shorter than what a packet instruction wanted to see; they counted as
+    /// [`Verdict::Drop`].
+    pub short: u64,
+    /// Runs that were broken off.
+    pub faults: u64,
+    /// Of these, those that took too long.
+    pub out_of_fuel: u64,
+    /// The last of them.
+    pub last_fault: Option<Fault>,
+    /// Fuel that all runs took together.
+    pub cost: u64,
+    /// The most fuel that a run took.
+    pub highest_cost: u32,
+}
+
+/// A program, checked and ready, with its maps and what was counted.
+#[derive(Debug)]
+pub struct Filter {
+    name: String,
+    section: String,
+    license: String,
+    hash: u64,
+    program: Program,
+    memory: Memory,
+    fuel: u32,
+    on_fault: Verdict,
+    fault_limit: u64,
+    statistics: Statistics,
+}
+
+impl Filter {
+    /// Loads the first socket filter of an object file, as clang makes it. `seed` is to be hard to guess:
+    /// it makes the program's random numbers and the places of entries in its maps. Allocates.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong with it. Nothing of it is kept then.
+    pub fn load(object: &[u8], seed: u64) -> Result<Self, LoadError> {
+        let linked = object::link(object, seed)?;
+        let (program, memory) = Program::new(&linked.slots, linked.maps, seed)?;
+        Ok(Self {
+            name: linked.name,
+            section: linked.section,
+            license: linked.license,
+            ..Self::new(program, memory, object)
+        })
+    }
+
+    /// Loads a program that is given by its instructions alone, which refer to maps by their indices in
+    /// `maps`. Allocates.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong with it.
+    pub fn from_instructions(
+        octets: &[u8],
+        maps: Vec<MapDefinition>,
+        seed: u64,
+    ) -> Result<Self, LoadError> {
+        let odd = LoadError::Section {
+            name: String::new(),
+            problem: "its length is no whole number of instructions",
+        };
+        let slots: Vec<Slot> = Slot::list(octets).ok_or(odd)?.collect();
+        let maps = maps
+            .into_iter()
+            .map(|definition| object::make_map(definition, seed));
+        let maps = maps.collect::<Result<Vec<Map>, LoadError>>()?;
+        let (program, memory) = Program::new(&slots, maps, seed)?;
+        Ok(Self::new(program, memory, octets))
+    }
+
+    fn new(program: Program, memory: Memory, octets: &[u8]) -> Self {
+        Self {
+            name: String::new(),
+            section: String::new(),
+            license: String::new(),
+            hash: fnv_1a(octets),
+            program,
+            memory,
+            fuel: DEFAULT_FUEL,
+            on_fault: Verdict::Vlan,
+            fault_limit: DEFAULT_FAULT_LIMIT,
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Decides about a frame; `clock` tells the time since the start in nanoseconds.
+    pub fn decide(&mut self, frame: &Frame<'_>, clock: &dyn Fn() -> u64) -> Decision {
+        let run = interpreter::run(&self.program, &mut self.memory, frame, clock, self.fuel);
+        let statistics = &mut self.statistics;
+        statistics.runs = statistics.runs.wrapping_add(1);
+        statistics.cost = statistics.cost.wrapping_add(u64::from(run.cost));
+        statistics.highest_cost = statistics.highest_cost.max(run.cost);
+        let verdict = match run.end {
+            // A verdict is an `int`: its upper half means nothing.
+            Ok(End::Returned(value)) => match value as u32 {
+                0 => Verdict::Drop,
+                1 => Verdict::Accept,
+                2 => Verdict::Skip,
+                3 => Verdict::Vlan,
+                unknown => {
+                    statistics.unknown = statistics.unknown.wrapping_add(1);
+                    statistics.last_unknown = unknown;
+                    Verdict::Skip
+                }
+            },
+            Ok(End::ShortPacket) => {
+                statistics.short = statistics.short.wrapping_add(1);
+                Verdict::Drop
+            }
+            Err(fault) => {
+                statistics.count_fault(fault);
+                return Decision {
+                    verdict: self.on_fault,
+                    fault: Some(fault),
+                };
+            }
+        };
+        if let Some(count) = statistics.verdicts.get_mut(verdict as usize) {
+            *count = count.wrapping_add(1);
+        }
+        Decision {
+            verdict,
+            fault: None,
+        }
+    }
+
+    /// Whether it had so many faults that it should be taken out.
+    pub const fn is_worn_out(&self) -> bool {
+        self.fault_limit > 0 && self.statistics.faults >= self.fault_limit
+    }
+
+    /// Sets how much fuel a frame may take.
+    pub const fn set_fuel(&mut self, fuel: u32) {
+        self.fuel = fuel;
+    }
+
+    /// Sets what becomes of a frame when a run is broken off.
+    pub const fn set_verdict_on_fault(&mut self, verdict: Verdict) {
+        self.on_fault = verdict;
+    }
+
+    /// Sets how many faults are too many; 0 for any number being right.
+    pub const fn set_fault_limit(&mut self, limit: u64) {
+        self.fault_limit = limit;
+    }
+
+    /// The name of the program's function.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The section in which it stood.
+    pub fn section(&self) -> &str {
+        &self.section
+    }
+
+    /// The license that the object names.
+    pub fn license(&self) -> &str {
+        &self.license
+    }
+
+    /// A number by which the object can be told from others: FNV-1a of all its octets, in 64 bits.
+    pub const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// How many instructions it has, 64-bit immediates counted twice.
+    pub const fn instructions(&self) -> usize {
+        self.program.instructions.len()
+    }
+
+    /// Fuel for each frame.
+    pub const fn fuel(&self) -> u32 {
+        self.fuel
+    }
+
+    /// What it did so far.
+    pub const fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Its maps, its variables among them.
+    pub fn maps(&self) -> &[Map] {
+        self.memory.maps()
+    }
+
+    /// The map called `name`, to be read or written.
+    pub fn map_mut(&mut self, name: &str) -> Option<&mut Map> {
+        let mut maps = self.memory.maps_mut().iter_mut();
+        maps.find(|map| map.name() == name)
+    }
+}
+
+impl Statistics {
+    fn count_fault(&mut self, fault: Fault) {
+        self.faults = self.faults.wrapping_add(1);
+        self.last_fault = Some(fault);
+        if fault.kind == FaultKind::OutOfFuel {
+            self.out_of_fuel = self.out_of_fuel.wrapping_add(1);
+        }
+    }
+}
+
+fn fnv_1a(octets: &[u8]) -> u64 {
+    let step = |hash: u64, octet: &u8| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3);
+    octets.iter().fold(0xcbf2_9ce4_8422_2325, step)
+}

@@ -1,0 +1,6 @@
+#include "filter.h"
+
+SEC("socket") int direct(struct __sk_buff *skb)
+{
+	return *(u8 *)(u64)skb->data;
+}

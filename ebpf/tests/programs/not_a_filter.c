@@ -1,0 +1,6 @@
+#include "filter.h"
+
+SEC("xdp") int pass(void *context)
+{
+	return 2;
+}

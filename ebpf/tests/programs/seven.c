@@ -1,0 +1,6 @@
+#include "filter.h"
+
+SEC("socket") int seven(struct __sk_buff *skb)
+{
+	return 7;
+}
