@@ -14,7 +14,7 @@ packages_for() {
                 "grub-efi-amd64-bin /usr/lib/grub/x86_64-efi/multiboot2.mod" "xorriso xorriso" "mtools mformat" "binutils strip"
             ;;
         callgrind) printf '%s\n' "valgrind valgrind" ;;
-        test) printf '%s\n' "ovmf /usr/share/ovmf/OVMF.fd" "shellcheck shellcheck" "xz-utils xz" "g++ c++" \
+        test) printf '%s\n' "ovmf /usr/share/ovmf/OVMF.fd" "shellcheck shellcheck" "xz-utils xz" "g++ c++" "clang clang" \
             "python3-scapy /usr/lib/python3/dist-packages/scapy/contrib/stamp.py" ;;
     esac
 }
