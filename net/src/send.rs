@@ -179,7 +179,7 @@ impl Interface {
         if lost_addresses {
             let mut vid = self.claims.next_vlan(None);
             while let Some(one) = vid {
-                self.update_addresses(one);
+                self.use_usable_addresses(one);
                 vid = self.claims.next_vlan(vid);
             }
         }
@@ -342,7 +342,7 @@ impl Interface {
             return false;
         };
         if due.changed {
-            self.update_addresses(due.vid);
+            self.use_usable_addresses(due.vid);
         }
         self.send_arp(device, due.vid, MacAddress::BROADCAST, &due.packet)
     }

@@ -266,15 +266,21 @@ impl Interface {
         self.claims.set_start(start);
     }
 
-    /// Makes the device of VLAN `vid`, the routes and the screen agree with the claims. Routes stay while an
-    /// address is probed for; nothing leaves from it before it is usable.
-    pub(crate) fn update_addresses(&mut self, vid: u16) {
+    /// Makes the device of VLAN `vid`, the routes and the screen agree with the addresses that it was given.
+    /// Allocates, and takes the longer the more addresses there are: only what an operator does may lead here.
+    fn update_addresses(&mut self, vid: u16) {
         // No more were taken than there is room for.
         let given: heapless::Vec<_, ADDRESSES_PER_DEVICE> = self.claims.of_vlan(vid).collect();
         self.routes.connect(vid, &given);
+        self.use_usable_addresses(vid);
+        self.update_screen();
+    }
+
+    /// Makes the device of VLAN `vid` use those of its addresses that are usable now. Routes and screen stay
+    /// as they are while an address is probed for; nothing leaves from it before it is usable.
+    pub(crate) fn use_usable_addresses(&mut self, vid: u16) {
         let usable = self.claims.usable_of_vlan(vid).collect();
         self.vlans.set_addresses(vid, usable);
-        self.update_screen();
     }
 
     fn update_screen(&mut self) {

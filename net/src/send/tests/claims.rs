@@ -227,3 +227,38 @@ fn events_that_nobody_takes_are_counted() {
     assert_eq!(station.card.lost_events(), 3);
     assert_eq!(events(&mut station).len(), EVENTS);
 }
+
+#[test]
+fn however_many_addresses_there_are_a_link_that_goes_down_and_one_that_is_usable_cost_little() {
+    // Neither may touch what is made of all addresses, or all else would stand still for seconds.
+    let mut card = bare_card();
+    card.set_address_start(Start::ProbeFirst);
+    let of_vlan = |vid: u16| Ipv4Addr::from_bits(0x0a00_0001 + u32::from(vid) * 256);
+    for vid in 1..=4094 {
+        if card.device(vid).is_none() {
+            let name = std::format!("eth0.{vid}");
+            card.add_vlan_device(&name, vid).expect("is free");
+        }
+        let cidr = Ipv4Cidr::new(of_vlan(vid), 24).expect("in range");
+        card.claims.add(vid, cidr, OWN_MAC, card.rate);
+    }
+    let mut station = Station::new(card, START);
+    let usable = |card: &Interface| {
+        let devices = card.devices().iter();
+        devices.filter(|one| !one.addresses().is_empty()).count()
+    };
+    let rounds = 5 * 4094;
+    let mut all = 0;
+    for _ in 0..40 {
+        for _ in 0..rounds {
+            station.card.send_due(&mut station.device, station.now);
+        }
+        station.pass(Ticks(SECOND));
+        all = usable(&station.card);
+    }
+    assert_eq!(all, 4094);
+    station.card.set_link(false);
+    assert_eq!(usable(&station.card), 0);
+    // The claims were made behind its back: whoever touched the routes would have found their networks.
+    assert_eq!(station.card.routes().iter().count(), 0);
+}
