@@ -8,6 +8,7 @@
 use crate::wire::ipv4::{HEADER_LENGTH, Ipv4Header};
 use crate::wire::ipv4_fragment::{FragmentField, UNIT};
 use core::fmt;
+use core::net::Ipv4Addr;
 use core::ops::Range;
 use heapless::Vec;
 use zerocopy::{FromBytes, IntoBytes};
@@ -105,6 +106,11 @@ impl Fragments {
             offset: 0,
             mtu,
         })
+    }
+
+    /// The address that the datagram comes from.
+    pub fn source(&self) -> Ipv4Addr {
+        self.header.source()
     }
 
     /// How many fragments are yet to be written.

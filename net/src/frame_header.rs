@@ -39,7 +39,12 @@ impl FrameHeader {
 
     /// Octets of the header.
     pub const fn length(&self) -> usize {
-        match self.tag_control {
+        Self::length_with(self.tag_control)
+    }
+
+    /// Octets of a header with this tag.
+    pub const fn length_with(tag_control: Option<u16>) -> usize {
+        match tag_control {
             None => size_of::<EthernetHeader>(),
             Some(_) => size_of::<TaggedHeader>(),
         }

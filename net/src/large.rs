@@ -11,6 +11,7 @@ use crate::reassembly::BUFFER_LENGTH;
 use crate::wire::ipv4::{HEADER_LENGTH, Ipv4Header};
 use alloc::boxed::Box;
 use alloc::vec;
+use core::net::Ipv4Addr;
 use core::ops::Range;
 use zerocopy::FromBytes;
 
@@ -141,13 +142,14 @@ impl LargeDatagrams {
         Ok(())
     }
 
-    /// The VLAN of the oldest datagram, 0 for frames that name none; `None` when nothing waits.
-    pub(crate) fn next_vid(&self) -> Option<u16> {
+    /// The VLAN of the oldest datagram, 0 for frames that name none, and the address that it comes from;
+    /// `None` when nothing waits.
+    pub(crate) fn next_origin(&self) -> Option<(u16, Ipv4Addr)> {
         if self.waiting == 0 {
             return None;
         }
-        let (header, _) = self.places.get(self.first)?.rest.as_ref()?;
-        Some(header.vid())
+        let (header, fragments) = self.places.get(self.first)?.rest.as_ref()?;
+        Some((header.vid(), fragments.source()))
     }
 
     /// Gives up on all of them.

@@ -222,12 +222,12 @@ impl Interface {
     }
 
     /// Queues up to `budget` fragments. Returns whether any was queued, so that doorbells are to be rung. A
-    /// datagram whose device was taken down or away meanwhile is given up.
+    /// datagram whose device or address was taken down or away meanwhile is given up.
     pub fn send_large(&mut self, device: &mut impl Device, budget: usize) -> bool {
         let mut queued = false;
         for _ in 0..budget {
-            if let Some(vid) = self.large.next_vid()
-                && !self.vlans.is_up(vid)
+            if let Some((vid, source)) = self.large.next_origin()
+                && !self.vlans.sends_from(vid, source)
             {
                 self.large.drop_next();
                 continue;
@@ -367,7 +367,10 @@ impl Interface {
                         permanent,
                     });
                 }
-                let frame = frame.filter(|_| self.vlans.is_up(vid));
+                let frame = frame.filter(|frame| {
+                    let source = source_of(vid, frame);
+                    source.is_some_and(|source| self.vlans.sends_from(vid, source))
+                });
                 let Some(frame) = frame else { return false };
                 let queued = device.transmit(|buffer| copy(buffer, frame)).is_ok();
                 let length = frame.len();
@@ -404,9 +407,7 @@ impl Interface {
         let Ok(hop) = self.routes.next_hop_in(vid, address) else {
             return false;
         };
-        let mut vlan_device = self.vlans.device(vid).into_iter();
-        let owns_source = vlan_device.any(|device| device.owns(hop.source));
-        if !owns_source || !self.vlans.is_up(vid) {
+        if !self.vlans.sends_from(vid, hop.source) {
             return false;
         }
         let packet = ArpPacket::request(self.mac, hop.source, address);
@@ -585,6 +586,14 @@ impl<D: Device> DatagramSender for Sender<'_, D> {
             udp::write_header(datagram, source, (to.address, destination.port()))
         })
     }
+}
+
+/// The address from which a datagram goes that waited for a neighbor, in a frame of VLAN `vid`.
+fn source_of(vid: u16, frame: &[u8]) -> Option<Ipv4Addr> {
+    let front = FrameHeader::length_with(FrameHeader::tag(vid, 0));
+    let datagram = frame.get(front..)?;
+    let (header, _) = Ipv4Header::ref_from_prefix(datagram).ok()?;
+    Some(header.source())
 }
 
 /// Copies a frame into a transmit buffer. Returns its octets.

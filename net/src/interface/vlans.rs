@@ -4,6 +4,7 @@ use super::Ipv4Cidr;
 use super::vlan_device::{ADDRESSES_PER_DEVICE, VlanDevice};
 use crate::vlan::{VID_COUNT, VlanSet};
 use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 
 /// What stands in a look-up table for a VLAN without an entry.
 const NONE: u16 = u16::MAX;
@@ -146,6 +147,11 @@ impl Vlans {
     #[inline]
     pub(crate) fn realtime(&mut self, vid: u16) -> Option<&mut VlanDevice> {
         self.devices.get_mut(self.realtime.get(vid))
+    }
+
+    /// Whether something may leave from `source` in VLAN `vid`: its device passes frames, and uses that address.
+    pub(crate) fn sends_from(&self, vid: u16, source: Ipv4Addr) -> bool {
+        self.is_up(vid) && self.device(vid).is_some_and(|device| device.owns(source))
     }
 
     /// Whether the device of VLAN `vid` passes frames; 0 is the card's own.

@@ -236,6 +236,19 @@ fn what_goes_out_when_the_link_goes_down_is_given_up() {
     assert_eq!(station.send_large(9), [[]; 0]);
 }
 
+#[test]
+fn what_goes_out_from_an_address_that_is_taken_away_is_given_up() {
+    let mut station = station(REALTIME);
+    for fragment in fragments_of(&echo_request(&[], &counting(10_000)), 1500, 1) {
+        station.receive(&fragment);
+    }
+    assert_eq!(station.send_large(2).len(), 2);
+    let removed = station.card.remove_address(42, OWN_IP);
+    removed.expect("is there");
+    assert_eq!(station.send_large(9), [[]; 0]);
+    assert!(!station.card.has_large());
+}
+
 /// Sends all fragments but those for which `is_lost`; then says what is said when their time is over.
 fn said_after(
     station: &mut Station,

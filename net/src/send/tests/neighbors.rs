@@ -115,10 +115,11 @@ fn what_waits_for_a_neighbor_that_does_not_answer_is_dropped_after_three_questio
 }
 
 #[test]
-fn what_waits_does_not_go_out_through_a_device_that_was_taken_down_or_away() {
+fn what_waits_does_not_go_out_through_a_device_or_from_an_address_that_was_taken_down_or_away() {
     let down = |card: &mut Interface| card.set_up(42, false).expect("is there");
     let away = |card: &mut Interface| card.remove_vlan_device(42).expect("is there");
-    for taken in [down as fn(&mut Interface), away] {
+    let address_away = |card: &mut Interface| card.remove_address(42, OWN_IP).expect("is there");
+    for taken in [down as fn(&mut Interface), away, address_away] {
         let mut station = station();
         teller(&mut station).say(to_peer(), b"data");
         run(&mut station, SECOND / 2);
