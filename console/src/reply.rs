@@ -167,6 +167,16 @@ impl Reply {
         }
     }
 
+    /// Whether it goes on until Ctrl-C ends it: nothing typed before that can be of use any more.
+    pub const fn is_endless(&self) -> bool {
+        match &self.content {
+            Content::Responder(_) => true,
+            Content::Top(_) => !self.json,
+            Content::Ping(page) => page.is_endless(),
+            _ => false,
+        }
+    }
+
     /// Whether a program asked, which wants nothing beside the one JSON value.
     pub const fn is_json(&self) -> bool {
         self.json

@@ -75,16 +75,21 @@ impl Session {
     }
 
     /// Takes what was typed, as far as there is room. The rest waits in the UART, which holds back a
-    /// sender that heeds it.
+    /// sender that heeds it; unless only a Ctrl-C, which may be behind all that, ends the reply under way:
+    /// then the oldest makes room.
     pub fn input(&mut self) {
+        let is_endless = self.reply.as_ref().is_some_and(Reply::is_endless);
         serial::with(|serial| {
             for _ in 0..INPUT {
-                if self.typed.is_full() {
+                if self.typed.is_full() && (!is_endless || self.has_ctrl_c()) {
                     break;
                 }
                 let Some(octet) = serial.receive() else {
                     break;
                 };
+                if self.typed.is_full() {
+                    self.typed.pop_front();
+                }
                 let _ = self.typed.push_back(octet);
             }
         });
@@ -125,10 +130,15 @@ impl Session {
         })
     }
 
+    /// Whether Ctrl-C is among what was typed.
+    fn has_ctrl_c(&self) -> bool {
+        self.typed.iter().any(|&octet| octet == CTRL_C)
+    }
+
     /// Takes what was typed up to Ctrl-C, if that was typed: it ends the reply under way, unless the
     /// appliance ends with it.
     fn is_interrupted(&mut self) -> bool {
-        if self.then.is_some() || !self.typed.iter().any(|&octet| octet == CTRL_C) {
+        if self.then.is_some() || !self.has_ctrl_c() {
             return false;
         }
         while self.typed.pop_front().is_some_and(|octet| octet != CTRL_C) {}

@@ -62,6 +62,10 @@ fn main() -> ExitCode {
         appliance.console.fresh_prompt();
     });
     suite.test("a_long_reply_ends_at_ctrl_c", a_long_reply_is_ended);
+    suite.test(
+        "no_typing_ahead_keeps_ctrl_c_from_what_only_it_ends",
+        no_typing_ahead_keeps_ctrl_c_from_what_only_it_ends,
+    );
     suite.test("a_program_reads_json", a_program_reads_json);
     suite.test(
         "configuring_under_load_does_not_stop_pings",
@@ -234,6 +238,16 @@ fn a_long_reply_is_ended(appliance: &mut Appliance) {
         .console
         .wait_for(mark, "since the start\n", PRINT_LIMIT);
     assert!(printed.contains("^C\n"), "{printed}");
+    appliance.console.fresh_prompt();
+}
+
+fn no_typing_ahead_keeps_ctrl_c_from_what_only_it_ends(appliance: &mut Appliance) {
+    let mark = appliance.console.mark();
+    appliance.console.type_bytes(b"top\r");
+    appliance.console.wait_for(mark, "received/s", PRINT_LIMIT);
+    appliance.console.type_bytes(&[b'x'; 1000]);
+    appliance.console.type_bytes(b"\x03");
+    appliance.console.wait_for(mark, "^C\n", PRINT_LIMIT);
     appliance.console.fresh_prompt();
 }
 

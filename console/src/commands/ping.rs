@@ -237,6 +237,11 @@ impl Page {
         self.ping.settings.destination
     }
 
+    /// Whether it goes on until it is interrupted.
+    pub(crate) const fn is_endless(&self) -> bool {
+        self.ping.settings.count == 0 && !self.is_interrupted
+    }
+
     /// Has the summary printed next.
     pub(crate) const fn interrupt(&mut self) {
         self.is_interrupted = true;

@@ -248,7 +248,9 @@ fn a_host_is_pinged_and_what_came_of_it_is_summed_up() {
         });
         let mut text = String::new();
         while appliance.print_line(&mut reply, &mut text) == Progress::Line {}
+        assert!(reply.is_endless());
         assert!(reply.interrupt());
+        assert!(!reply.is_endless());
         text.clear();
         while appliance.print_line(&mut reply, &mut text) == Progress::Line {}
         let expected = match json {
@@ -289,6 +291,23 @@ fn top(json: bool) -> (String, Progress) {
         progress = appliance.print_line(&mut reply, &mut text);
     }
     (text, progress)
+}
+
+#[test]
+fn what_only_ctrl_c_can_end_is_told_from_what_ends_by_itself() {
+    for (line, is_endless) in [
+        ("top", true),
+        ("top -j", false),
+        ("ping 10.10.10.10", true),
+        ("ping -c 3 10.10.10.10", false),
+        ("status", false),
+        ("config diff", false),
+    ] {
+        let Ok(Some(request)) = Grammar::default().parse(line) else {
+            panic!("{line} is a command");
+        };
+        assert_eq!(Reply::to(request).is_endless(), is_endless, "{line}");
+    }
 }
 
 #[test]
