@@ -105,7 +105,8 @@ impl Session {
             if self.is_interrupted() {
                 self.interrupt(kernel);
             } else if self.print_ping_reply(kernel) {
-            } else if self.print_reply(kernel, now) == Progress::Waiting {
+            } else if self.print_reply(kernel, now) == Progress::Waiting && !self.replies_in_json()
+            {
                 print_trace(kernel);
             }
         } else if self.trace_has_turn && print_trace(kernel) {
@@ -118,6 +119,11 @@ impl Session {
         } else {
             self.edit(kernel, now);
         }
+    }
+
+    /// Whether a program asked, in whose JSON value no trace line must stand.
+    fn replies_in_json(&self) -> bool {
+        self.reply.as_ref().is_some_and(Reply::is_json)
     }
 
     /// The next line of what is executed at the start.
