@@ -50,33 +50,55 @@ impl Timer {
     }
 }
 
+/// Something that each port has a turn at, again and again. Each such thing has rounds of its own: with one
+/// turn for two of them they could fall into step, and one port never have a turn at one of them.
+struct Rounds {
+    timer: Timer,
+    port: usize,
+}
+
+impl Rounds {
+    /// Each of `ports` ports has its turn once in an interval.
+    fn new(interval: Ticks, ports: usize) -> Self {
+        Self {
+            timer: Timer::new(Ticks(interval.0 / ports.max(1) as u64)),
+            port: 0,
+        }
+    }
+
+    /// Whose turn it is of `ports` ports, if one is due.
+    fn turn(&mut self, now: Instant, ports: usize) -> Option<usize> {
+        if !self.timer.is_due(now) {
+            return None;
+        }
+        self.port = (self.port + 1) % ports.max(1);
+        Some(self.port)
+    }
+}
+
 /// What is due next.
 pub struct Housekeeping {
     chore: Chore,
     session: Session,
     milliseconds: u32,
-    /// The port whose card is looked at next.
-    port: usize,
     /// The port whose stack has the next turn to send.
     sender: usize,
-    link: Timer,
-    statistics: Timer,
+    link: Rounds,
+    statistics: Rounds,
 }
 
 impl Housekeeping {
     /// Everything is due.
     pub fn new(kernel: &Kernel) -> Self {
         let rate = kernel.clock.rate();
-        // A slice looks at one card, so that its length does not depend on how many there are.
-        let cards = kernel.ports.len().max(1) as u64;
+        let ports = kernel.ports.len();
         Self {
             chore: Chore::Input,
             session: Session::new(kernel),
             milliseconds: 0,
-            port: 0,
             sender: 0,
-            link: Timer::new(rate.ticks(LINK_INTERVAL / cards)),
-            statistics: Timer::new(rate.ticks(STATISTICS_INTERVAL / cards)),
+            link: Rounds::new(rate.ticks(LINK_INTERVAL), ports),
+            statistics: Rounds::new(rate.ticks(STATISTICS_INTERVAL), ports),
         }
     }
 
@@ -120,21 +142,16 @@ impl Housekeeping {
         }
     }
 
-    /// Looks at one card: at its link, or at one of its counters, when that is due.
+    /// Looks at one card's link and reads one counter of one card, when that is due: how long it takes does not
+    /// depend on how many there are.
     fn device(&mut self, kernel: &mut Kernel, now: Instant) {
-        let (link_is_due, statistics_are_due) =
-            (self.link.is_due(now), self.statistics.is_due(now));
-        if !link_is_due && !statistics_are_due {
-            return;
-        }
-        self.port = (self.port + 1) % kernel.ports.len().max(1);
-        let Some(port) = kernel.ports.get_mut(self.port) else {
-            return;
-        };
-        if statistics_are_due {
+        let ports = &mut kernel.ports;
+        let counted = self.statistics.turn(now, ports.len());
+        if let Some(port) = counted.and_then(|index| ports.get_mut(index)) {
             port.device.refresh_statistics();
         }
-        if link_is_due {
+        let looked_at = self.link.turn(now, ports.len());
+        if let Some(port) = looked_at.and_then(|index| ports.get_mut(index)) {
             port.refresh_link();
         }
     }
@@ -160,5 +177,26 @@ mod tests {
         assert!(timer.is_due(Instant::from_ticks(5)));
         assert!(!timer.is_due(Instant::from_ticks(6)));
         assert!(timer.is_due(Instant::from_ticks(15)));
+    }
+
+    #[test]
+    fn every_port_has_its_turn_at_everything() {
+        for ports in 1..=8 {
+            // Intervals that fall into step with each other: 5 to 2, as the real ones.
+            let mut link = Rounds::new(Ticks(5_000 * ports as u64), ports);
+            let mut statistics = Rounds::new(Ticks(2_000 * ports as u64), ports);
+            let (mut linked, mut counted) = (vec![0; ports], vec![0; ports]);
+            for now in (0..100_000 * ports as u64).step_by(1_000) {
+                let now = Instant::from_ticks(1_000_000 + now);
+                if let Some(port) = link.turn(now, ports) {
+                    linked[port] += 1;
+                }
+                if let Some(port) = statistics.turn(now, ports) {
+                    counted[port] += 1;
+                }
+            }
+            assert_eq!(linked, vec![20; ports]);
+            assert_eq!(counted, vec![50; ports]);
+        }
     }
 }
