@@ -60,6 +60,7 @@ reasons! {
         DeviceError, "device_error", "the network card reported a damaged frame";
         Oversized, "oversized", "longer than one receive buffer or than the largest tagged frame";
         Runt, "runt", "shorter than its Ethernet header or its VLAN tag";
+        Filtered, "filtered", "dropped by the card's eBPF program";
         ForeignDestination, "foreign_destination", "addressed to another station or to a group that nobody here joined";
         InvalidSource, "invalid_source", "its Ethernet source is a group, all zeros or our own address";
         Untagged, "untagged", "carries no VLAN tag, and the card's own device has no address or is down";

@@ -13,6 +13,7 @@ mod vlans;
 
 use crate::counters::Counters;
 use crate::ethernet::EthernetServices;
+use crate::filter::FilterSlot;
 use crate::histogram::Histogram;
 use crate::icmp_error::IcmpErrors;
 use crate::large::{DEFAULT_PLACES, LargeDatagrams};
@@ -43,6 +44,7 @@ pub struct Interface {
     pub(crate) ifindex: u32,
     pub(crate) rate: TickRate,
     pub(crate) vlans: Vlans,
+    pub(crate) filter: FilterSlot,
     pub(crate) screen: SourceScreen,
     pub(crate) claims: Claims,
     pub(crate) routes: RouteTable,
@@ -73,6 +75,7 @@ impl Interface {
             ifindex,
             rate,
             vlans: Vlans::new(VlanDevice::of_card(name)),
+            filter: FilterSlot::new(),
             screen: SourceScreen::new(),
             claims: Claims::new(),
             routes: RouteTable::new(),
@@ -97,8 +100,11 @@ impl Interface {
     }
 
     /// The VLANs whose frames are not dropped because of their identifier, 0 standing for frames that have
-    /// a priority only: what the card's own filter may let through.
+    /// a priority only: what the card's own filter may let through. All, where a program decides.
     pub fn accepted_vlans(&self) -> VlanSet {
+        if self.filter.is_active() {
+            return VlanSet::full();
+        }
         let mut accepted = self.vlan_filter().clone();
         for device in self.devices() {
             accepted.insert(device.vid());

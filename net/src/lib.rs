@@ -11,7 +11,7 @@
 //! - [`respond`] turns a request into its answer, in place.
 //! - [`udp`] finds the service that a datagram is for, [`services`] are those that come along, and
 //!   [`loop_rules`] and [`rate`] say when none of them may answer.
-//! - [`interface`] and [`vlan`] say which frames are ours.
+//! - [`interface`] and [`vlan`] say which frames are ours, and [`filter`] asks a program before them.
 //! - [`counters`] and [`histogram`] say what became of them, and how soon.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -37,6 +37,7 @@ pub mod arrival;
 pub mod counters;
 pub mod device;
 pub mod ethernet;
+pub mod filter;
 pub mod fragmentation;
 mod frame_header;
 pub mod histogram;

@@ -10,6 +10,7 @@
 
 mod arp;
 mod ethernet;
+mod filtered;
 mod ipv4;
 mod udp;
 
@@ -85,6 +86,7 @@ impl Receiver for Reception<'_> {
         self.interface.counters.count_received();
         if frame.damage.is_none()
             && frame.can_answer
+            && !self.interface.filter.is_active()
             && let Some(length) = self.answer_usual(frame.buffer, frame.length)
         {
             self.interface.counters.count_answered();
@@ -155,22 +157,68 @@ impl Reception<'_> {
         let (can_answer, can_defer) = (frame.can_answer, frame.can_defer);
         let answered = match frame.damage {
             Some(damage) => Err(reason_for(damage).into()),
-            None => match self.serve_usual(buffer, length, can_answer) {
-                Some(served) => served,
-                None => self.answer(buffer, length, can_answer, can_defer),
-            },
+            None => self.receive_sound(buffer, length, can_answer, can_defer),
         };
         self.conclude(answered, buffer)
     }
 
-    /// Turns a frame into its answer and returns the answer's length, or says how else it leaves.
-    fn answer(
+    /// Receives a frame that the device delivered whole.
+    #[inline(always)]
+    fn receive_sound(
         &mut self,
         buffer: &mut [u8; BUFFER_SIZE],
         length: usize,
         can_answer: bool,
         can_defer: bool,
     ) -> Result<usize, Exit> {
+        let is_accepted =
+            self.interface.filter.is_active() && self.ask_filter(buffer, length, can_defer)?;
+        let served = if is_accepted {
+            None
+        } else {
+            self.serve_usual(buffer, length, can_answer)
+        };
+        match served {
+            Some(served) => served,
+            None => self.answer(buffer, length, can_answer, can_defer, is_accepted),
+        }
+    }
+
+    /// Turns a frame into its answer and returns the answer's length, or says how else it leaves. What a
+    /// program accepted is answered in real time without asking the VLAN rule.
+    fn answer(
+        &mut self,
+        buffer: &mut [u8; BUFFER_SIZE],
+        length: usize,
+        can_answer: bool,
+        can_defer: bool,
+        is_accepted: bool,
+    ) -> Result<usize, Exit> {
+        let header = self.check_front(buffer, length)?;
+        let header = if is_accepted {
+            filtered::check_accepted(header)?;
+            FrontHeader::read(buffer)
+        } else if header.tag_protocol() != EtherType::VLAN {
+            return Err(self
+                .interface
+                .without_vlan(header.tag_protocol(), can_defer));
+        } else {
+            let Some(device) = self.interface.vlans.realtime(header.vid()) else {
+                return Err(self.interface.in_band(header.vid(), can_defer));
+            };
+            device.count_received(length);
+            FrontHeader::tagged(header)
+        };
+        self.answer_any(buffer, &header, length, can_answer)
+    }
+
+    /// The front of a frame, which is long enough and for us.
+    #[inline]
+    fn check_front<'buffer>(
+        &self,
+        buffer: &'buffer [u8; BUFFER_SIZE],
+        length: usize,
+    ) -> Result<&'buffer TaggedHeader, Exit> {
         if length > MAXIMUM_FRAME {
             return Err(Reason::Oversized.into());
         }
@@ -179,17 +227,7 @@ impl Reception<'_> {
         }
         let (header, _) = TaggedHeader::ref_from_prefix(&buffer[..]).map_err(|_| Reason::Runt)?;
         check_addresses(header, self.own)?;
-        if header.tag_protocol() != EtherType::VLAN {
-            return Err(self
-                .interface
-                .without_vlan(header.tag_protocol(), can_defer));
-        }
-        let Some(device) = self.interface.vlans.realtime(header.vid()) else {
-            return Err(self.interface.in_band(header.vid(), can_defer));
-        };
-        device.count_received(length);
-        let header = FrontHeader::tagged(header);
-        self.answer_any(buffer, &header, length, can_answer)
+        Ok(header)
     }
 
     /// Answers any frame for a device of ours, in either plane, step by step.

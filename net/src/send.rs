@@ -27,6 +27,7 @@ use crate::wire::ipv4::{self, Ipv4Header, Protocol};
 use crate::wire::udp;
 use core::fmt;
 use core::net::Ipv4Addr;
+use pollux_ebpf::Fault;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// How many events are kept until somebody takes them.
@@ -83,6 +84,13 @@ pub enum Event {
         /// The station that claims to be it.
         by: MacAddress,
     },
+    /// The eBPF program faulted too often, and was taken out.
+    FilterWornOut {
+        /// How often.
+        faults: u64,
+        /// What happened last.
+        last: Fault,
+    },
 }
 
 impl fmt::Display for Event {
@@ -117,6 +125,10 @@ impl fmt::Display for Event {
                 f,
                 "{by} claims to be {address} in {}, which is permanently {mac}",
                 Vlan(*vid)
+            ),
+            Self::FilterWornOut { faults, last } => write!(
+                f,
+                "eBPF program taken out after {faults} faults, the last at {last}; the VLAN rule applies"
             ),
         }
     }

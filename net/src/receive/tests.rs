@@ -10,6 +10,7 @@ mod arp;
 mod datagrams;
 mod errors;
 mod ethernet;
+mod filtered;
 mod fragments;
 mod oracle;
 pub(crate) mod pieces;

@@ -131,7 +131,8 @@ fn every_reason_is_counted_for_the_frames_that_meet_it_and_for_no_others() {
 }
 
 /// What is met by frames in tests of their own, because a card must be prepared for them.
-const ELSEWHERE: [Reason; 6] = [
+const ELSEWHERE: [Reason; 7] = [
+    Reason::Filtered,
     Reason::FragmentNoRoom,
     Reason::IcmpReplyTaken,
     Reason::EthernetConsumed,

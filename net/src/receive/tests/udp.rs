@@ -226,7 +226,7 @@ proptest! {
             let mut reception = card.reception(NOW, MILLISECONDS);
             reception.interface.counters.count_received();
             let verdict = if step_by_step {
-                let answered = reception.answer(&mut buffer, frame.len(), can_answer, false);
+                let answered = reception.answer(&mut buffer, frame.len(), can_answer, false, false);
                 reception.conclude(answered, &mut buffer)
             } else {
                 reception.receive_any(Received {

@@ -1,0 +1,84 @@
+//! The eBPF program that decides about the frames of a card before the VLAN rule does.
+//!
+//! Programs are installed and removed between turns of the poll loop, where memory may be taken and
+//! given back. One that faults too often is taken out in the middle of a frame: it is put aside then, and
+//! given back with the next that is installed. What its verdicts do is in [`crate::receive`].
+
+use crate::interface::Interface;
+use crate::send::Event;
+use alloc::boxed::Box;
+use pollux_ebpf::{Decision, Filter, Frame, Verdict};
+
+/// The place for a program.
+#[derive(Debug, Default)]
+pub(crate) struct FilterSlot {
+    active: Option<Box<Filter>>,
+    /// What was taken out because of its faults.
+    worn_out: Option<Box<Filter>>,
+}
+
+impl FilterSlot {
+    pub const fn new() -> Self {
+        Self {
+            active: None,
+            worn_out: None,
+        }
+    }
+
+    /// Whether frames are to be shown to a program.
+    #[inline(always)]
+    pub const fn is_active(&self) -> bool {
+        self.active.is_some()
+    }
+}
+
+impl Interface {
+    /// Puts a program in place of the one that is there. From the next frame on it decides.
+    pub fn install_filter(&mut self, filter: Box<Filter>) {
+        self.filter = FilterSlot {
+            active: Some(filter),
+            worn_out: None,
+        };
+    }
+
+    /// Removes the program. Returns whether there was one.
+    pub fn remove_filter(&mut self) -> bool {
+        let slot = core::mem::take(&mut self.filter);
+        slot.is_active()
+    }
+
+    /// The program that decides.
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.active.as_deref()
+    }
+
+    /// The program that decides, so that its settings and maps can be changed.
+    pub fn filter_mut(&mut self) -> Option<&mut Filter> {
+        self.filter.active.as_deref_mut()
+    }
+
+    /// The program that was taken out because it faulted too often, until another is installed.
+    pub fn worn_out_filter(&self) -> Option<&Filter> {
+        self.filter.worn_out.as_deref()
+    }
+
+    /// What the program says of a frame, which was seen `nanoseconds` after the start; the VLAN rule is to
+    /// decide about what is no whole Ethernet header.
+    pub(crate) fn ask_filter(&mut self, frame: &[u8], nanoseconds: &dyn Fn() -> u64) -> Verdict {
+        let slot = &mut self.filter;
+        let frame = Frame::new(frame, self.ifindex);
+        let (Some(filter), Some(frame)) = (slot.active.as_deref_mut(), frame) else {
+            return Verdict::Vlan;
+        };
+        let Decision { verdict, fault } = filter.decide(&frame, nanoseconds);
+        if let Some(last) = fault
+            && filter.is_worn_out()
+        {
+            let faults = filter.statistics().faults;
+            // Nothing was put aside, or there would be no program: nothing is given back here.
+            slot.worn_out = slot.active.take();
+            self.events.push(Event::FilterWornOut { faults, last });
+        }
+        verdict
+    }
+}
