@@ -10,7 +10,9 @@ use etherparse::{
 };
 use pollux_tests::appliance::{self, Appliance, Boot};
 use pollux_tests::forge;
-use pollux_tests::peer::{APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, VLAN, hex, is_unreachable};
+use pollux_tests::peer::{
+    APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, Peer, VLAN, hex, is_unreachable,
+};
 use pollux_tests::suite::Suite;
 
 /// From where the peer asks.
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         assert_silent(appliance, &frame, "udp_checksum");
     });
     suite.test_alone("the_example_service_answers_in_upper_case", example);
+    suite.test_alone("the_raw_example_returns_what_it_is_sent", raw_example);
     suite.run()
 }
 
@@ -181,16 +184,33 @@ fn sink(appliance: &mut Appliance) {
         .wait_for(mark, text, Duration::from_secs(10));
 }
 
-/// The one of `docs/writing-a-service.md`, built as it says there.
-fn example() {
+/// Builds and boots the example that is the package `package`.
+fn boot_example(package: &str) -> Appliance {
     const LIMIT: Duration = Duration::from_secs(300);
-    let built = appliance::run(&["build", "--package", "pollux-uppercase"], LIMIT);
+    let built = appliance::run(&["build", "--package", package], LIMIT);
     let kernel = built
         .lines()
         .last()
         .and_then(|line| line.strip_prefix("pollux: "));
     let kernel = kernel.unwrap_or_else(|| panic!("names no kernel: {built}"));
-    let mut appliance = Boot::of_kernel(kernel).start();
+    Boot::of_kernel(kernel).start()
+}
+
+/// `examples/raw-echo`: a request comes back as a reply, and a reply does not.
+fn raw_example() {
+    const ETHER_TYPE: EtherType = EtherType(0x88b5);
+    let mut appliance = boot_example("pollux-raw-echo");
+    let request = Peer::link().frame(ETHER_TYPE, b"\x01\x00\x05hello");
+    let reply = Peer::link().frame(ETHER_TYPE, b"\x02\x00\x05hello");
+    let answer = appliance.peer.exchange(&request);
+    assert_eq!(answer[..6], PEER_MAC);
+    assert_eq!(hex(&answer[12..26]), hex(&reply[12..26]));
+    assert_silent(&mut appliance, &reply, "ethernet_declined");
+}
+
+/// The one of `docs/writing-a-service.md`, built as it says there.
+fn example() {
+    let mut appliance = boot_example("pollux-uppercase");
     assert_eq!(
         ask(&mut appliance, PORT, 4242, b"Hello, World"),
         b"HELLO, WORLD"
