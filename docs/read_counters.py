@@ -12,8 +12,8 @@ def ask(console, command):
     text = b""
     while not (command.encode() + b"\r\n" in text and text.replace(b"\r", b"").endswith(PROMPT)):
         text += console.recv(4096)
-    reply = text.split(command.encode() + b"\r\n", 1)[1]
-    return json.loads(reply.replace(b"\r", b"").rsplit(PROMPT, 1)[0])
+    reply = text.split(command.encode() + b"\r", 1)[1]
+    return json.loads(reply.replace(b"\r", b"").rsplit(PROMPT, 1)[0] or "null")  # a change says nothing
 
 with socket.socket(socket.AF_UNIX) as console:
     console.connect(sys.argv[1])
