@@ -106,14 +106,18 @@ fn word(frame: &Frame<'_>, index: u64) -> u32 {
 /// Reads `octets` octets at `offset`; `None` where there are none to read.
 #[inline]
 pub fn read(frame: &Frame<'_>, offset: u64, octets: u64) -> Option<u64> {
-    if !is_readable(i64::try_from(offset).ok()?, octets) {
-        return None;
-    }
+    let is_right = is_readable(i64::try_from(offset).ok()?, octets);
+    is_right.then(|| read_checked(frame, offset, octets))
+}
+
+/// Reads `octets` octets at `offset`, where [`is_readable`] says that they are.
+#[inline]
+pub fn read_checked(frame: &Frame<'_>, offset: u64, octets: u64) -> u64 {
     let shifted = word(frame, offset / 4) >> ((offset % 4) << 3);
     let value = match octets {
         1 => shifted & 0xff,
         2 => shifted & 0xffff,
         _ => shifted,
     };
-    Some(u64::from(value))
+    u64::from(value)
 }

@@ -366,11 +366,9 @@ fn interpret(
                 continue;
             }
             Operation::LoadContext => {
-                let address = instruction.immediate;
-                match context::read(frame, address, instruction.offset as u64) {
-                    Some(value) => value,
-                    None => fault!(FaultKind::Access { address }),
-                }
+                // That there is such a field was checked when the program was loaded.
+                let octets = instruction.offset as u64;
+                context::read_checked(frame, instruction.immediate, octets)
             }
             Operation::Packet8 => packet!(1, u8),
             Operation::Packet16 => packet!(2, u16),

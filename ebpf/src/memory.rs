@@ -113,7 +113,7 @@ impl Memory {
     }
 
     /// Reads `N` octets.
-    #[inline]
+    #[inline(never)]
     pub fn load<const N: usize>(&self, frame: &Frame<'_>, address: u64) -> Option<[u8; N]> {
         if address >> 32 == CONTEXT {
             let value = context::read(frame, address & 0xffff_ffff, N as u64)?;
@@ -123,7 +123,7 @@ impl Memory {
     }
 
     /// Writes `N` octets.
-    #[inline]
+    #[inline(never)]
     pub fn store<const N: usize>(&mut self, address: u64, octets: [u8; N]) -> Option<()> {
         *self.octets_mut(address, N)?.first_chunk_mut()? = octets;
         Some(())
