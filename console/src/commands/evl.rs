@@ -164,6 +164,9 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
             evl.option(letter, word, value, words)?;
         } else if let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) {
             evl.cluster(letters, word, words)?;
+        } else if evl.vlans == Some(Change::Clear) && READER.vlans(word).is_ok() {
+            let expected = "an option: the list stands right behind -N, as in -N42";
+            return Err(READER.wrong(word, expected));
         } else {
             return Err(READER.none_of(word, OPTIONS));
         }

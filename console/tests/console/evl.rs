@@ -132,6 +132,10 @@ fn the_filter_list_is_set_as_a_whole_or_stays() {
             "evl net: '42-40' is not a range that begins with its lower end",
         ),
         (
+            "evl net -N 42",
+            "evl net: '42' is not an option: the list stands right behind -N, as in -N42",
+        ),
+        (
             "echo 42,x > /sys/class/evl/net/vlans",
             "echo: 'x' is not a list of VLAN identifiers from 2 to 4094, such as 42-45,100,107",
         ),
