@@ -47,7 +47,7 @@ pub(crate) const CAT: Specification = Specification {
             "whether its out-of-band port is enabled",
         ),
         (
-            "/sys/class/net/eth0.42/ADDRESS",
+            "/sys/class/net/eth0.42/address",
             "or mtu, operstate, ifindex",
         ),
     ],
