@@ -8,6 +8,7 @@ use crate::commands::{evl, file, icmp, ip, latency, ping, solicit, trace};
 use crate::error::{Refusal, Word};
 use crate::suggest::nearest;
 use crate::text::clipped;
+use crate::view::FileView;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use pollux_net::interface::{ConfigurationError, Interface};
@@ -17,6 +18,7 @@ use pollux_net::time::Instant;
 /// The network cards, to be changed.
 pub struct Cards<'a> {
     interfaces: Vec<&'a mut Interface>,
+    files: &'a [FileView<'a>],
     now: Instant,
 }
 
@@ -28,10 +30,15 @@ pub(crate) struct Place {
 }
 
 impl<'a> Cards<'a> {
-    /// These cards, in the order of their names, at `now`.
-    pub fn new(interfaces: impl IntoIterator<Item = &'a mut Interface>, now: Instant) -> Self {
+    /// These cards, in the order of their names, at `now`; and the files that were given with the kernel.
+    pub fn new(
+        interfaces: impl IntoIterator<Item = &'a mut Interface>,
+        files: &'a [FileView<'a>],
+        now: Instant,
+    ) -> Self {
         Self {
             interfaces: interfaces.into_iter().collect(),
+            files,
             now,
         }
     }
@@ -58,6 +65,13 @@ impl<'a> Cards<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What is in the file called `name`.
+    pub(crate) fn file(&self, name: &str) -> Result<&'a [u8], Refusal> {
+        let file = self.files.iter().find(|file| file.name == name);
+        let file = file.ok_or_else(|| Refusal::NoSuchFile(clipped(name)))?;
+        Ok(file.octets)
     }
 
     /// When the command is carried out.

@@ -5,6 +5,7 @@
 
 use crate::line::LineTooLong;
 use crate::suggest::Near;
+use alloc::boxed::Box;
 use core::fmt;
 use core::net::Ipv4Addr;
 use heapless::String;
@@ -228,6 +229,13 @@ pub enum Refusal {
     TooManyQuestions,
     /// No file has this name.
     NoSuchFile(Word),
+    /// A file is no eBPF filter that can be run.
+    Filter {
+        /// The file.
+        subject: Word,
+        /// Why, cut where a line ends.
+        problem: Box<str>,
+    },
     /// The machine has no network card.
     NoCard,
 }
@@ -242,6 +250,7 @@ impl Refusal {
             | Self::NameTaken(word)
             | Self::NoSuchFile(word)
             | Self::NoOobPort(word)
+            | Self::Filter { subject: word, .. }
             | Self::Configuration { subject: word, .. }
             | Self::Route { subject: word, .. }
             | Self::Neighbor { subject: word, .. } => Some(word),
@@ -295,6 +304,7 @@ impl fmt::Display for Refusal {
                 )
             }
             Self::NoSuchFile(word) => write!(f, "{word}: no such file; 'ls' lists those there are"),
+            Self::Filter { subject, problem } => write!(f, "{subject}: {problem}"),
             Self::NoCard => write!(f, "there is no network card"),
         }
     }

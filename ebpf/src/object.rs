@@ -11,10 +11,10 @@ use crate::map::{Map, MapDefinition, MapError};
 use crate::program::{
     MAXIMUM_INSTRUCTIONS, MAXIMUM_MAP_OCTETS, MAXIMUM_MAPS, MAXIMUM_OBJECT, at_most,
 };
-use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt::Write;
 use core::ops::Range;
 use elf::abi;
 use elf::endian::LittleEndian;
@@ -86,9 +86,11 @@ pub fn make_map(definition: MapDefinition, seed: u64) -> Result<Map, LoadError> 
 }
 
 fn malformed(what: &'static str) -> impl Fn(ParseError) -> LoadError {
-    move |error| LoadError::Malformed {
-        what,
-        problem: format!("{error}"),
+    move |error| {
+        let mut problem = String::new();
+        // A string takes everything. (`format!` does not link without the standard library's unwinding.)
+        let _ = write!(problem, "{error}");
+        LoadError::Malformed { what, problem }
     }
 }
 

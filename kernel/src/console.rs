@@ -3,6 +3,7 @@
 //!
 //! The language is `pollux-console`'s; here it meets the appliance.
 
+use crate::boot::Files;
 use crate::boot::options::Options;
 use crate::serial::{self, LINE};
 use crate::{Kernel, VERSION, fault, memory, power};
@@ -305,7 +306,8 @@ impl Session {
             }
         };
         let interfaces = kernel.ports.iter_mut().map(|port| &mut port.interface);
-        let done = Cards::new(interfaces, now).carry_out(&request.command);
+        let files = file_views(&kernel.files);
+        let done = Cards::new(interfaces, &files, now).carry_out(&request.command);
         if let Err(refusal) = done {
             match place {
                 Some((place, line)) => place.report(column(&refusal, line), &refusal),
@@ -434,6 +436,15 @@ fn take_trace(kernel: &mut Kernel) -> Option<pollux_net::trace::TraceRecord> {
         .find_map(|port| port.interface.trace_mut().take())
 }
 
+/// The files that were given with the kernel.
+fn file_views(files: &Files) -> Vec<FileView<'_>> {
+    let views = files.iter().map(|file| FileView {
+        name: file.name(),
+        octets: file.octets,
+    });
+    views.collect()
+}
+
 /// Shows `work` the state of the appliance.
 fn with_view<T>(
     kernel: &Kernel,
@@ -441,14 +452,7 @@ fn with_view<T>(
     saved: &[alloc::string::String],
     work: impl FnOnce(&StatusView<'_>) -> T,
 ) -> T {
-    let files: Vec<_> = kernel
-        .files
-        .iter()
-        .map(|file| FileView {
-            name: file.name(),
-            octets: file.octets,
-        })
-        .collect();
+    let files = file_views(&kernel.files);
     let statistics: Vec<_> = kernel
         .ports
         .iter()

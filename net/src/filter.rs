@@ -7,7 +7,9 @@
 use crate::interface::Interface;
 use crate::send::Event;
 use alloc::boxed::Box;
-use pollux_ebpf::{Decision, Filter, Frame, Verdict};
+use pollux_ebpf::{Decision, Frame};
+
+pub use pollux_ebpf::{Filter, Verdict};
 
 /// The place for a program.
 #[derive(Debug, Default)]

@@ -18,6 +18,7 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 use core::net::Ipv4Addr;
 use pollux_net::counters::Reason;
+use pollux_net::filter::Filter;
 use pollux_net::interface::OobPool;
 use pollux_net::vlan::VlanSet;
 
@@ -54,7 +55,7 @@ pub(crate) const SPECIFICATION: Specification = Specification {
         ("-Q[RrTtosfacx] -i", "query information about an interface"),
         (
             "-F[<bpf-module.o>] -i",
-            "install or remove an eBPF filter: not supported yet",
+            "put an eBPF filter, a file of 'ls', to work on a card; without a name, remove it",
         ),
         (
             "-N[<vlan-id-list>]",
@@ -112,6 +113,7 @@ pub struct Evl {
     enable: bool,
     pool: Option<u16>,
     buffer_octets: Option<u16>,
+    filter: Option<FilterChange>,
     vlans: Option<Change>,
     show_vlans: bool,
     solicit: Option<(Ipv4Addr, bool)>,
@@ -119,6 +121,16 @@ pub struct Evl {
     /// The letters behind `-Q`.
     query: Option<Word>,
 }
+
+/// What becomes of a card's eBPF filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum FilterChange {
+    Remove,
+    Load(Name),
+}
+
+/// The name of a file.
+type Name = heapless::String<64>;
 
 /// What becomes of the filter list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,8 +250,10 @@ impl Evl {
                 self.query = Some(clipped(letters));
             }
             'F' => {
-                let reason = "eBPF filters are not there yet; the VLAN rule decides (-N, -e)";
-                return Err(READER.not_supported(word, reason));
+                self.filter = Some(match value {
+                    None | Some("") => FilterChange::Remove,
+                    Some(file) => FilterChange::Load(clipped(file)),
+                });
             }
             'N' => {
                 self.vlans = Some(match value {
@@ -272,6 +286,9 @@ impl Evl {
         if self.disable && !has_interface {
             return missing("-d", INTERFACE);
         }
+        if self.filter.is_some() && !has_interface {
+            return missing("-F", INTERFACE);
+        }
         if self.query.is_some() && !has_interface {
             return missing("-Q", INTERFACE);
         }
@@ -287,12 +304,13 @@ impl Evl {
         }
         let does_something = self.enable
             || self.disable
+            || self.filter.is_some()
             || self.vlans.is_some()
             || self.show_vlans
             || self.solicit.is_some()
             || self.query.is_some();
         if !does_something {
-            return missing("-i", "what is to be done with it: -e, -d, -s, -S or -Q");
+            return missing("-i", "what is to be done with it: -e, -d, -s, -S, -F or -Q");
         }
         Ok(())
     }
@@ -330,6 +348,10 @@ pub(crate) fn carry_out(evl: &Evl, cards: &mut Cards<'_>) -> Result<(), Refusal>
         found.map(|place| (name, place))
     });
     let place = place.transpose()?;
+    let filter = evl.filter.as_ref();
+    let filter = filter
+        .map(|change| load_filter(change, cards))
+        .transpose()?;
     // Only this can be refused from here on, so that it comes first; it changes nothing but whom we ask.
     if let Some((address, permanent)) = evl.solicit {
         let place = place.map(|(_, place)| place);
@@ -368,6 +390,15 @@ pub(crate) fn carry_out(evl: &Evl, cards: &mut Cards<'_>) -> Result<(), Refusal>
             interface.set_up(place.vid, true).map_err(about(name))?;
         }
     }
+    if let (Some(filter), Some((_, place))) = (filter, place) {
+        let interface = cards.interface(place.card)?;
+        match filter {
+            Some(filter) => interface.install_filter(filter),
+            None => {
+                interface.remove_filter();
+            }
+        }
+    }
     match &evl.vlans {
         None => {}
         Some(Change::Clear) => set_vlans(cards, &VlanSet::new()),
@@ -381,6 +412,24 @@ pub(crate) fn carry_out(evl: &Evl, cards: &mut Cards<'_>) -> Result<(), Refusal>
         }
     }
     Ok(())
+}
+
+/// Octets of what is wrong with a filter: with the file's name, no more than a line.
+const PROBLEM: usize = 120;
+
+/// The filter that is to be put to work; `None` when one is to be removed.
+fn load_filter(change: &FilterChange, cards: &Cards<'_>) -> Result<Option<Box<Filter>>, Refusal> {
+    let FilterChange::Load(name) = change else {
+        return Ok(None);
+    };
+    let seed = cards.now().ticks();
+    match Filter::load(cards.file(name)?, seed) {
+        Ok(filter) => Ok(Some(Box::new(filter))),
+        Err(error) => Err(Refusal::Filter {
+            subject: clipped(name),
+            problem: clipped::<PROBLEM>(error).as_str().into(),
+        }),
+    }
 }
 
 /// Makes `set` the filter list of every card: in EVL there is one for the machine.

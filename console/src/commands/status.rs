@@ -14,6 +14,7 @@ use crate::view::{PortView, StatusView};
 use core::fmt::{self, Write};
 use pollux_net::counters::{Counters, Reason};
 use pollux_net::device::Link;
+use pollux_net::filter::Filter as EbpfFilter;
 use pollux_net::histogram::Histogram;
 use pollux_net::interface::Traffic;
 use pollux_net::time::{TickRate, Ticks};
@@ -323,7 +324,30 @@ fn port_itself(row: usize, port: &PortView<'_>, out: &mut Form<'_>) -> Result<Ro
         4 => row_of(out, "mac", port.interface.mac_address()),
         5 => row_of(out, "link", LinkState(port.link)),
         6 => row_of(out, "vlan_filter", Filter(port.interface.vlan_filter())),
+        7 => match port.interface.filter() {
+            Some(program) => row_of(out, "filter", Program(program)),
+            None => Ok(Row::Empty),
+        },
         _ => Ok(Row::Beyond),
+    }
+}
+
+/// Shows an eBPF filter and what it said.
+struct Program<'a>(&'a EbpfFilter);
+
+impl fmt::Display for Program<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(program) = self;
+        let statistics = program.statistics();
+        let [drop, accept, skip, vlan] = statistics.verdicts;
+        write!(
+            f,
+            "{} {:016x} of {} instructions: {drop} drop {accept} accept {skip} skip {vlan} vlan {} faults",
+            clipped::<NAME>(program.name()),
+            program.hash(),
+            program.instructions(),
+            statistics.faults
+        )
     }
 }
 

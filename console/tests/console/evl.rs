@@ -209,7 +209,7 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
         ),
         (
             "evl net -i eth0.42",
-            "evl net: '-i' must be followed by what is to be done with it: -e, -d, -s, -S or -Q",
+            "evl net: '-i' must be followed by what is to be done with it: -e, -d, -s, -S, -F or -Q",
         ),
         (
             "evl net -ei eth0.43",
@@ -254,7 +254,15 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
         ("evl net -s 192.0.2.1", "no route to 192.0.2.1"),
         (
             "evl net -Fnetrx.o -i eth0.42",
-            "evl net: '-Fnetrx.o' is not supported: eBPF filters are not there yet; the VLAN rule decides (-N, -e)",
+            "netrx.o: no little-endian object file can be read: Could not read bytes in range [0x0, 0x10)",
+        ),
+        (
+            "evl net -Fnobody.o -i eth0.42",
+            "nobody.o: no such file; 'ls' lists those there are",
+        ),
+        (
+            "evl net -Fnetrx.o",
+            "evl net: '-F' must be followed by '-i IFNAME'",
         ),
         (
             "evl net -N42 -ei eth0.43",

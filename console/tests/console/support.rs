@@ -126,7 +126,7 @@ impl Appliance {
             Ok(None) => return String::new(),
             Err(error) => return self.printed(Reply::refusal(error)),
         };
-        let mut cards = Cards::new([&mut self.interface], self.view.now);
+        let mut cards = Cards::new([&mut self.interface], self.view.files, self.view.now);
         let mut reply = match cards.carry_out(&request.command) {
             Ok(()) => Reply::to(request),
             Err(refusal) => Reply::not_done(refusal, request.json),
