@@ -11,12 +11,16 @@ pub struct Status {
 }
 
 impl Status {
-    /// Parses a page: a line at the margin begins a section, the others are a name and a value.
+    /// Parses a page: a line at the margin begins a section, the others are a name and a value. What was
+    /// logged in between, such as `eth0: link up`, is passed over.
     pub fn parse(text: &str) -> Self {
         let mut sections = BTreeMap::<String, BTreeMap<String, String>>::new();
         let mut current = String::new();
         for line in text.lines() {
             let Some(row) = line.strip_prefix("  ") else {
+                if line.contains(": ") {
+                    continue;
+                }
                 current = line.to_owned();
                 sections.entry(current.clone()).or_default();
                 continue;
