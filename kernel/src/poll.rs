@@ -19,6 +19,9 @@ const BATCH: usize = 64;
 const FRAGMENTS: usize = 4;
 /// At most this many in-band frames are served in a turn in which nothing was answered.
 const IN_BAND: usize = 1;
+/// After several frames were answered at once, more are on their way: this many empty looks are made leisurely,
+/// so that they come together and share a doorbell. Who asks one at a time is not made to wait.
+const PATIENCE: u32 = 16;
 /// Slices of housekeeping follow each other by this much when the wire is quiet, in nanoseconds.
 const QUIET_INTERVAL: u64 = 50_000;
 /// And by this much when it is not: every fifth looks for typed octets, of which the UART holds 1.4 ms.
@@ -44,6 +47,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
     let mut start = clock::now();
     let mut last_slice = start;
     let mut in_band_turn = 0;
+    let mut patience = 0;
     loop {
         let milliseconds = housekeeping.milliseconds();
         let mut answers = 0;
@@ -62,6 +66,12 @@ pub fn run(kernel: &mut Kernel) -> ! {
                 port.send_large(FRAGMENTS);
                 done_at = None;
             }
+        }
+        if answers > 1 {
+            patience = PATIENCE;
+        } else if !is_busy && patience > 0 {
+            patience -= 1;
+            core::hint::spin_loop();
         }
         if answers == 0 {
             in_band_turn += 1;
