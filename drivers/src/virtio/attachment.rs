@@ -3,7 +3,9 @@
 //! It decides between them once for a batch, when the doorbell rings, and in housekeeping.
 
 use super::legacy::LegacyTransport;
+use super::mmio::MmioTransport;
 use super::pci::PciTransport;
+use super::registers::Window;
 use super::transport::{Placement, Status, Transport};
 
 /// A device, however it is attached.
@@ -13,6 +15,8 @@ pub enum Attachment {
     Pci(PciTransport),
     /// Over PCI, from before.
     Legacy(LegacyTransport),
+    /// Without a bus, of either kind.
+    Mmio(MmioTransport<Window>),
 }
 
 /// Does the same with whichever it is.
@@ -21,6 +25,7 @@ macro_rules! with_transport {
         match $attachment {
             Attachment::Pci($transport) => $work,
             Attachment::Legacy($transport) => $work,
+            Attachment::Mmio($transport) => $work,
         }
     };
 }
@@ -28,6 +33,10 @@ macro_rules! with_transport {
 impl Transport for Attachment {
     fn is_legacy(&self) -> bool {
         with_transport!(self, transport => transport.is_legacy())
+    }
+
+    fn has_fixed_queues(&self) -> bool {
+        with_transport!(self, transport => transport.has_fixed_queues())
     }
 
     fn read_status(&self) -> Status {
@@ -59,7 +68,7 @@ impl Transport for Attachment {
         with_transport!(self, transport => transport.notify(queue));
     }
 
-    fn read_generation(&self) -> u8 {
+    fn read_generation(&self) -> u32 {
         with_transport!(self, transport => transport.read_generation())
     }
 

@@ -121,7 +121,11 @@ impl<T: Transport> VirtioNet<T> {
         status |= Status::DRIVER;
         self.transport.write_status(status);
         let is_legacy = self.transport.is_legacy();
-        self.features = Features::choose(self.transport.read_features(), is_legacy)?;
+        self.features = Features::choose(
+            self.transport.read_features(),
+            is_legacy,
+            self.can_control(),
+        )?;
         self.transport.write_features(self.features.bits());
         if !is_legacy {
             status |= Status::FEATURES_OK;
@@ -174,11 +178,28 @@ impl<T: Transport> VirtioNet<T> {
         if limit < 2 {
             return Err(VirtioError::NoQueue { queue });
         }
-        // Where the parts of a legacy device's queue lie follows from its size.
-        if self.transport.is_legacy() && usize::from(limit) != SLOTS {
-            return Err(VirtioError::QueueSize { size: limit });
+        if self.fits_layout(limit) {
+            Ok(limit)
+        } else {
+            Err(VirtioError::QueueSize { size: limit })
         }
-        Ok(limit)
+    }
+
+    /// Whether a queue of at most `limit` descriptors can have its parts where ours are. For a legacy
+    /// device that follows from its size.
+    fn fits_layout(&self, limit: u16) -> bool {
+        let limit = usize::from(limit);
+        if self.transport.has_fixed_queues() {
+            limit == SLOTS
+        } else {
+            !self.transport.is_legacy() || limit >= SLOTS
+        }
+    }
+
+    /// Whether the control queue could be used, if there is one.
+    fn can_control(&mut self) -> bool {
+        let limit = self.transport.read_queue_limit(CONTROL_QUEUE);
+        self.fits_layout(limit)
     }
 
     fn enable(&mut self, queue: u16, of: impl FnOnce(&Self) -> &SplitQueue) {

@@ -23,9 +23,9 @@ pub enum VirtioError {
         /// Which queue is missing.
         queue: u16,
     },
-    /// The device insists on a queue of this many descriptors, and they must be 256.
+    /// The legacy device has a queue of this many descriptors, and they must be 256.
     QueueSize {
-        /// How many it insists on.
+        /// How many it has.
         size: u16,
     },
     /// What the device names as its address is none that a station could bear.
@@ -46,7 +46,7 @@ impl fmt::Display for VirtioError {
             Self::NoQueue { queue } => write!(f, "the device has no queue {queue}"),
             Self::QueueSize { size } => write!(
                 f,
-                "the device insists on queues of {size} descriptors instead of 256"
+                "the legacy device has a queue of {size} descriptors instead of 256"
             ),
             Self::InvalidMacAddress(address) => write!(
                 f,

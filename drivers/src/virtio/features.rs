@@ -39,12 +39,16 @@ bitflags! {
 }
 
 impl Features {
-    /// Chooses from what a device offers.
+    /// Chooses from what a device offers. `can_control` says whether the control queue could be used.
     ///
     /// # Errors
     ///
     /// [`VirtioError::Lacks`] when the device does not offer what it takes.
-    pub const fn choose(offered: u64, is_legacy: bool) -> Result<Self, VirtioError> {
+    pub const fn choose(
+        offered: u64,
+        is_legacy: bool,
+        can_control: bool,
+    ) -> Result<Self, VirtioError> {
         let offered = Self::from_bits_truncate(offered);
         if !offered.contains(Self::MAC) {
             return Err(VirtioError::Lacks("an address"));
@@ -63,8 +67,8 @@ impl Features {
         }
         let mut chosen = offered.difference(other);
         // Each of these is good for nothing without the other, and not permitted then
-        // (virtio 1.2 §5.1.3.1). For legacy devices `legacy.rs` says why.
-        if is_legacy || !chosen.contains(Self::CTRL_VQ.union(Self::CTRL_RX)) {
+        // (virtio 1.2 §5.1.3.1).
+        if !can_control || !chosen.contains(Self::CTRL_VQ.union(Self::CTRL_RX)) {
             let both = Self::CTRL_VQ.union(Self::CTRL_RX).union(Self::CTRL_VLAN);
             chosen = chosen.difference(both);
         }
@@ -78,7 +82,7 @@ mod tests {
 
     #[test]
     fn nothing_is_taken_that_has_no_purpose() {
-        let chosen = Features::choose(u64::MAX, false).unwrap();
+        let chosen = Features::choose(u64::MAX, false, true).unwrap();
         assert_eq!(chosen, Features::all() - Features::ANY_LAYOUT);
         // No offloads, no merged buffers, no event indices, no packed ring.
         for bit in [0, 1, 7, 8, 11, 12, 15, 29, 34, 35] {
@@ -89,14 +93,14 @@ mod tests {
     #[test]
     fn a_filter_that_cannot_be_set_is_not_taken() {
         let offered = Features::all() - Features::CTRL_RX;
-        let chosen = Features::choose(offered.bits(), false).unwrap();
+        let chosen = Features::choose(offered.bits(), false, true).unwrap();
         assert!(!chosen.intersects(Features::CTRL_VQ | Features::CTRL_VLAN));
     }
 
     #[test]
     fn what_it_takes_is_demanded() {
         let lacks = |lacking: Features, is_legacy| {
-            Features::choose((Features::all() - lacking).bits(), is_legacy)
+            Features::choose((Features::all() - lacking).bits(), is_legacy, !is_legacy)
         };
         assert_eq!(
             lacks(Features::VERSION_1, false),

@@ -59,6 +59,10 @@ impl Transport for LegacyTransport {
         true
     }
 
+    fn has_fixed_queues(&self) -> bool {
+        true
+    }
+
     fn read_status(&self) -> Status {
         // SAFETY: the port is this device's (promised to `new`), and reading it has no effect.
         Status::from_bits_retain(unsafe { self.port(register::STATUS).read() })
@@ -101,7 +105,7 @@ impl Transport for LegacyTransport {
     }
 
     /// There is none: what is read in two steps may be of two times.
-    fn read_generation(&self) -> u8 {
+    fn read_generation(&self) -> u32 {
         0
     }
 

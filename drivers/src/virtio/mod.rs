@@ -16,10 +16,12 @@ mod control;
 mod error;
 mod features;
 pub mod legacy;
+pub mod mmio;
 #[cfg(test)]
 mod model;
 pub mod pci;
 mod recovery;
+pub mod registers;
 mod rings;
 mod split;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use core::ptr::NonNull;
 use pci_types::{ConfigRegionAccess, PciAddress};
 use volatile::{VolatilePtr, map_field};
 
+use super::registers::{Registers, Window};
 use super::transport::{Placement, Status, Transport};
 use crate::pci::BAR_COUNT;
 
@@ -151,26 +152,6 @@ const _: () = assert!(mem::offset_of!(CommonConfiguration, queue_notify_off) == 
 const _: () = assert!(mem::offset_of!(CommonConfiguration, queue_desc_low) == 32);
 const _: () = assert!(mem::offset_of!(CommonConfiguration, queue_device_low) == 48);
 
-/// Registers in memory: a structure's, or a part of it.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    start: NonNull<u8>,
-    length: u32,
-}
-
-impl Window {
-    /// The register of type `T` at `offset`, if the window has it.
-    fn register<T: Copy>(&self, offset: u32) -> Option<VolatilePtr<'_, T>> {
-        let end = u64::from(offset) + size_of::<T>() as u64;
-        if end > u64::from(self.length) || !(offset as usize).is_multiple_of(align_of::<T>()) {
-            return None;
-        }
-        // SAFETY: just checked to be inside the window, whose start is aligned to four octets
-        // (promised to `PciTransport::new`), so that the register, of four at most, is aligned, too.
-        Some(unsafe { VolatilePtr::new(self.start.add(offset as usize).cast()) })
-    }
-}
-
 /// Where the kernel has mapped the structures.
 #[derive(Clone, Copy, Debug)]
 pub struct Mapped {
@@ -203,15 +184,13 @@ impl PciTransport {
     pub const unsafe fn new(structures: &Structures, mapped: &Mapped) -> Self {
         Self {
             common: mapped.common.cast(),
-            notification: Window {
-                start: mapped.notification,
-                length: structures.notification.length,
+            // SAFETY: the caller promises as much for each.
+            notification: unsafe {
+                Window::new(mapped.notification, structures.notification.length)
             },
             multiplier: structures.notification_multiplier,
-            device: Window {
-                start: mapped.device,
-                length: structures.device.length,
-            },
+            // SAFETY: as above.
+            device: unsafe { Window::new(mapped.device, structures.device.length) },
             doorbells: [None; QUEUES],
         }
     }
@@ -219,12 +198,6 @@ impl PciTransport {
     fn common(&self) -> VolatilePtr<'_, CommonConfiguration> {
         // SAFETY: mapped, aligned and ours alone, as promised to `new`.
         unsafe { VolatilePtr::new(self.common) }
-    }
-
-    fn read_config<T: Copy>(&self, offset: u32, missing: T) -> T {
-        self.device
-            .register(offset)
-            .map_or(missing, |register| register.read())
     }
 }
 
@@ -234,6 +207,10 @@ unsafe impl Send for PciTransport {}
 
 impl Transport for PciTransport {
     fn is_legacy(&self) -> bool {
+        false
+    }
+
+    fn has_fixed_queues(&self) -> bool {
         false
     }
 
@@ -304,21 +281,21 @@ impl Transport for PciTransport {
         }
     }
 
-    fn read_generation(&self) -> u8 {
+    fn read_generation(&self) -> u32 {
         let common = self.common();
-        map_field!(common.config_generation).read()
+        u32::from(map_field!(common.config_generation).read())
     }
 
     fn read_config_u8(&self, offset: u32) -> u8 {
-        self.read_config(offset, u8::MAX)
+        self.device.read_u8(offset)
     }
 
     fn read_config_u16(&self, offset: u32) -> u16 {
-        self.read_config(offset, u16::MAX)
+        self.device.read_u16(offset)
     }
 
     fn read_config_u32(&self, offset: u32) -> u32 {
-        self.read_config(offset, u32::MAX)
+        self.device.read_u32(offset)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a virtio device offers besides its queues, however it is attached: status, features,
 //! configuration, and a doorbell for each queue.
 //!
-//! The driver is written against [`Transport`]; `pci.rs` puts a PCI function behind it, and tests put a
-//! model there. Only [`Transport::notify`] is called while frames flow; all else belongs to bring-up
+//! The driver is written against [`Transport`]; `pci.rs` puts a PCI function behind it, `mmio.rs` registers
+//! without a bus, and tests put a model there. Only [`Transport::notify`] is called while frames flow; all else belongs to bring-up
 //! and housekeeping. Nothing here waits.
 
 use bitflags::bitflags;
@@ -49,8 +49,11 @@ pub struct Placement {
 /// A virtio device, without its queues.
 pub trait Transport {
     /// Whether the device speaks the protocol as it was before version 1.0: it does not offer
-    /// [`super::Features::VERSION_1`], and a queue has the size that the device says, no other.
+    /// [`super::Features::VERSION_1`], and where the parts of a queue lie follows from its size.
     fn is_legacy(&self) -> bool;
+
+    /// Whether a queue has the size that the device says, and no other.
+    fn has_fixed_queues(&self) -> bool;
 
     /// Reads the device's status. A device that is gone reads as all ones.
     fn read_status(&self) -> Status;
@@ -74,7 +77,7 @@ pub trait Transport {
     fn notify(&mut self, queue: u16);
 
     /// Reads a number that changes when the device changes its configuration.
-    fn read_generation(&self) -> u8;
+    fn read_generation(&self) -> u32;
 
     /// Reads an octet of the device's configuration; all ones when there is none at `offset`.
     fn read_config_u8(&self, offset: u32) -> u8;

@@ -3,6 +3,7 @@
 mod bring_up;
 mod control;
 mod frames;
+mod mmio;
 mod notifications;
 mod random;
 mod recovery;
@@ -15,14 +16,14 @@ use std::vec::Vec;
 use pollux_net::device::{Damage, MINIMUM_FRAME, Received, Verdict};
 use proptest::prelude::*;
 
-use super::model::{ADDRESS, Handle, Model, OFFERED, OFFERED_LEGACY, Outcome};
+use super::model::{ADDRESS, Handle, Model, OFFERED, OFFERED_LEGACY, Outcome, Way};
 use super::*;
 use crate::dma::test_memory::TestMemory;
 use crate::exchange::test_receiver::Script;
 
 /// A driver, its device, and the memory they share.
 struct Bench {
-    device: VirtioNet<Handle>,
+    device: VirtioNet<Way>,
     model: Handle,
     /// The physical addresses of all buffers there are, in rising order.
     buffers: Vec<u64>,
@@ -38,7 +39,7 @@ fn vlans(vids: &[u16]) -> VlanSet {
 
 /// A device that nobody has touched yet, and the memory that it can reach.
 fn untouched_device() -> (Handle, Rc<TestMemory>) {
-    let memory = Rc::new(TestMemory::new(VirtioNet::<Handle>::MEMORY));
+    let memory = Rc::new(TestMemory::new(VirtioNet::<Way>::MEMORY));
     let model = Model::new(Rc::clone(&memory));
     (Handle(Rc::new(RefCell::new(model))), memory)
 }
@@ -47,7 +48,7 @@ fn untouched_device() -> (Handle, Rc<TestMemory>) {
 fn bring_up(prepare: impl FnOnce(&mut Model)) -> Result<Bench, VirtioError> {
     let (model, memory) = untouched_device();
     prepare(&mut model.0.borrow_mut());
-    let quiet = Quiet::reset(model.clone(), |_| ())?;
+    let quiet = Quiet::reset(Way::to(model.clone()), |_| ())?;
     let device = quiet.start(&mut memory.region(), &vlans(&[42]))?;
     let buffers = device.sorted_buffers();
     assert!(buffers.is_sorted_by(|a, b| a < b));

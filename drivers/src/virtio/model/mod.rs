@@ -8,6 +8,8 @@
 //! Offsets, flags and numbers are written down here a second time, so that the driver's are not their
 //! own judge (virtio 1.2 §2.7, §5.1).
 
+pub(super) mod mmio;
+
 use core::cell::RefCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -15,6 +17,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::vec::Vec;
 
+use super::mmio::MmioTransport;
 use super::transport::{Placement, Status, Transport};
 use crate::dma::test_memory::TestMemory;
 
@@ -69,6 +72,8 @@ pub(super) struct Model {
     pub(super) limits: [u16; 3],
     queues: [Queue; 3],
     pub(super) is_legacy: bool,
+    /// Its registers are those of virtio-mmio.
+    pub(super) is_mmio: bool,
     pub(super) address: [u8; 6],
     pub(super) link_up: bool,
     pub(super) speed: u32,
@@ -110,6 +115,11 @@ impl Transport for Handle {
         self.0.borrow().is_legacy
     }
 
+    fn has_fixed_queues(&self) -> bool {
+        let model = self.0.borrow();
+        model.is_legacy && !model.is_mmio
+    }
+
     fn read_status(&self) -> Status {
         Status::from_bits_retain(self.0.borrow_mut().read_status())
     }
@@ -142,7 +152,7 @@ impl Transport for Handle {
         self.0.borrow_mut().notify(queue);
     }
 
-    fn read_generation(&self) -> u8 {
+    fn read_generation(&self) -> u32 {
         0
     }
 
@@ -169,6 +179,95 @@ impl Transport for Handle {
     }
 }
 
+/// What stands between the driver and the model.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// Nothing.
+    Straight(Handle),
+    /// The registers of virtio-mmio.
+    Mmio(MmioTransport<mmio::Block>),
+}
+
+impl Way {
+    /// The one that the model asks for.
+    pub(super) fn to(handle: Handle) -> Self {
+        let (is_mmio, is_legacy) = {
+            let model = handle.0.borrow();
+            (model.is_mmio, model.is_legacy)
+        };
+        if is_mmio {
+            let block = mmio::Block::new(handle, is_legacy);
+            Self::Mmio(MmioTransport::new(block).unwrap())
+        } else {
+            Self::Straight(handle)
+        }
+    }
+}
+
+/// Does the same with whichever it is.
+macro_rules! with_way {
+    ($way:expr, $transport:ident => $work:expr) => {
+        match $way {
+            Way::Straight($transport) => $work,
+            Way::Mmio($transport) => $work,
+        }
+    };
+}
+
+impl Transport for Way {
+    fn is_legacy(&self) -> bool {
+        with_way!(self, transport => transport.is_legacy())
+    }
+
+    fn has_fixed_queues(&self) -> bool {
+        with_way!(self, transport => transport.has_fixed_queues())
+    }
+
+    fn read_status(&self) -> Status {
+        with_way!(self, transport => transport.read_status())
+    }
+
+    fn write_status(&mut self, status: Status) {
+        with_way!(self, transport => transport.write_status(status));
+    }
+
+    fn read_features(&mut self) -> u64 {
+        with_way!(self, transport => transport.read_features())
+    }
+
+    fn write_features(&mut self, features: u64) {
+        with_way!(self, transport => transport.write_features(features));
+    }
+
+    fn read_queue_limit(&mut self, queue: u16) -> u16 {
+        with_way!(self, transport => transport.read_queue_limit(queue))
+    }
+
+    fn enable_queue(&mut self, queue: u16, placement: Placement) {
+        with_way!(self, transport => transport.enable_queue(queue, placement));
+    }
+
+    fn notify(&mut self, queue: u16) {
+        with_way!(self, transport => transport.notify(queue));
+    }
+
+    fn read_generation(&self) -> u32 {
+        with_way!(self, transport => transport.read_generation())
+    }
+
+    fn read_config_u8(&self, offset: u32) -> u8 {
+        with_way!(self, transport => transport.read_config_u8(offset))
+    }
+
+    fn read_config_u16(&self, offset: u32) -> u16 {
+        with_way!(self, transport => transport.read_config_u16(offset))
+    }
+
+    fn read_config_u32(&self, offset: u32) -> u32 {
+        with_way!(self, transport => transport.read_config_u32(offset))
+    }
+}
+
 impl Model {
     pub(super) fn new(memory: Rc<TestMemory>) -> Self {
         Self {
@@ -183,6 +282,7 @@ impl Model {
             limits: [1024, 256, 64],
             queues: Default::default(),
             is_legacy: false,
+            is_mmio: false,
             address: ADDRESS,
             link_up: true,
             speed: u32::MAX,
@@ -270,7 +370,7 @@ impl Model {
         );
         let size = placement.size;
         assert!(size.is_power_of_two() && size <= self.limits[usize::from(queue)]);
-        assert!(!self.is_legacy || size == self.limits[usize::from(queue)]);
+        assert!(!self.is_legacy || self.is_mmio || size == self.limits[usize::from(queue)]);
         assert!(placement.descriptors.is_multiple_of(16));
         assert!(placement.driver.is_multiple_of(2));
         assert!(placement.device.is_multiple_of(4));

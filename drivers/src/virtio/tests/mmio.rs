@@ -1,0 +1,104 @@
+//! Devices behind the registers of virtio-mmio.
+
+use super::*;
+use crate::virtio::mmio::{MmioTransport, Occupant};
+use crate::virtio::model::mmio::Block;
+use std::string::ToString;
+
+fn over_mmio(model: &mut Model) {
+    model.is_mmio = true;
+}
+
+fn over_legacy_mmio(model: &mut Model) {
+    model.is_mmio = true;
+    model.is_legacy = true;
+    model.offered = OFFERED_LEGACY;
+    model.limits = [1024; 3];
+}
+
+#[test]
+fn a_device_of_version_1_serves_and_filters() {
+    let mut bench = bring_up(over_mmio).unwrap();
+    assert_eq!(
+        bench.model().accepted,
+        1 << 63 | 1 << 32 | 0xf << 16 | 1 << 5
+    );
+    assert_eq!(bench.device.model(), "virtio-net");
+    for _ in 0..1000 {
+        bench.assert_serves();
+    }
+    bench.device.refresh_statistics();
+    assert!(!bench.model().promiscuous);
+    assert_eq!(bench.model().vlans, BTreeSet::from([42]));
+}
+
+#[test]
+fn a_device_from_before_serves_and_filters_since_its_queues_can_be_given_a_size() {
+    let mut bench = bring_up(over_legacy_mmio).unwrap();
+    assert_eq!(bench.device.model(), "virtio-net (legacy)");
+    assert_eq!(bench.model().accepted, OFFERED_LEGACY);
+    for _ in 0..1000 {
+        bench.assert_serves();
+    }
+    bench.device.refresh_statistics();
+    assert!(!bench.model().promiscuous);
+    assert_eq!(bench.model().vlans, BTreeSet::from([42]));
+}
+
+#[test]
+fn a_device_from_before_with_a_small_control_queue_filters_nothing() {
+    let mut bench = bring_up(|model| {
+        over_legacy_mmio(model);
+        model.limits[2] = 64;
+    })
+    .unwrap();
+    bench.assert_serves();
+    assert!(bench.model().promiscuous);
+}
+
+#[test]
+fn a_device_from_before_with_small_queues_is_refused() {
+    let result = bring_up(|model| {
+        over_legacy_mmio(model);
+        model.limits[0] = 128;
+    });
+    assert_eq!(result.err(), Some(VirtioError::QueueSize { size: 128 }));
+}
+
+#[test]
+fn a_device_that_asks_for_a_reset_is_reset() {
+    for prepare in [over_mmio, over_legacy_mmio] {
+        let mut bench = bring_up(prepare).unwrap();
+        bench.model().status |= 64;
+        for _ in 0..20 {
+            bench.device.refresh_link();
+        }
+        assert_eq!(bench.statistic("resets"), 1);
+        bench.assert_serves();
+    }
+}
+
+/// What is wrong with a block of registers, and what is said about it.
+type Case = (fn(&mut Block), Occupant, &'static str);
+
+#[test]
+fn what_is_no_network_device_is_named() {
+    #[rustfmt::skip]
+    let cases: [Case; 4] = [
+        (|block| block.magic = 0, Occupant::None { magic: 0 },
+            "no virtio device: the first register reads 0x00000000 instead of 0x74726976"),
+        (|block| block.kind = 0, Occupant::Placeholder,
+            "a place for a virtio device, with none in it"),
+        (|block| block.kind = 2, Occupant::Other { kind: 2 }, "a virtio device of kind 2"),
+        (|block| block.version = 3, Occupant::UnknownVersion { version: 3 },
+            "a virtio device with registers of version 3, where 1 and 2 are known"),
+    ];
+    for (spoil, expected, message) in cases {
+        let (model, _memory) = untouched_device();
+        let mut block = Block::new(model, false);
+        spoil(&mut block);
+        let occupant = MmioTransport::new(block).unwrap_err();
+        assert_eq!(occupant, expected);
+        assert_eq!(occupant.to_string(), message);
+    }
+}
