@@ -2,7 +2,7 @@
 //!
 //! Reading it is one instruction and no exit from a virtual machine. How fast it runs is asked, in
 //! this order, of the processor (CPUID leaf 15h), of the hypervisor (leaf 4000_0010h), and of the
-//! interval timer, which every PC has had since 1981 and every emulator emulates.
+//! interval timer, which every PC has had since 1981 and nearly every emulator emulates.
 
 use core::arch::x86_64::_rdtsc;
 use pollux_net::time::{Instant, TickRate, Ticks};
@@ -150,63 +150,97 @@ fn hertz_between(first: Reading, last: Reading) -> Option<u64> {
     u64::try_from(hertz).ok()
 }
 
-/// Channel 2 of the interval timer (Intel 8254 data sheet), which counts down in mode 0 while its
-/// gate is open. Port 61h gates it (bit 0), keeps it off the speaker (bit 1) and shows its output
-/// (bit 5), which rises when it has counted to zero.
+/// A channel of the interval timer (Intel 8254 data sheet) that counts down in mode 0.
 struct IntervalTimer {
-    gate: Port<u8>,
     command: Port<u8>,
-    channel: Port<u8>,
-    gate_before: u8,
+    count: Port<u8>,
+    channel: Channel,
+}
+
+/// Which channel, and how its output is seen, which rises when it has counted to zero.
+enum Channel {
+    /// Channel 2, while its gate is open. Port 61h gates it (bit 0), keeps it off the speaker (bit 1) and
+    /// shows its output (bit 5). It belongs to nobody else, but a machine without a speaker may lack the port.
+    Gated { port: Port<u8>, before: u8 },
+    /// Channel 0, whose gate is always open. It would interrupt, if interrupts were ever enabled.
+    Ungated,
+}
+
+impl Channel {
+    const fn number(&self) -> u8 {
+        match self {
+            Self::Gated { .. } => 2,
+            Self::Ungated => 0,
+        }
+    }
 }
 
 impl IntervalTimer {
     const GATE: u8 = 1 << 0;
     const SPEAKER: u8 = 1 << 1;
     const OUTPUT: u8 = 1 << 5;
-    /// Channel 2, low octet then high, mode 0, binary.
-    const COUNT_DOWN: u8 = 0b1011_0000;
-    /// Channel 2: hold the count until it was read.
-    const LATCH: u8 = 0b1000_0000;
+    /// Above a channel's number: low octet then high, mode 0, binary.
+    const COUNT_DOWN: u8 = 0b0011_0000;
+    /// Above a channel's number: hold the count until it was read. All zeros.
+    const LATCH: u8 = 0;
+    const CHANNEL_SHIFT: u8 = 6;
+    /// Read-back: hold the status of channel 0 until it was read. The highest bit there is the output.
+    const LATCH_STATUS: u8 = 0b1110_0010;
+    const STATUS_OUTPUT: u8 = 1 << 7;
 
-    /// Opens the gate. `None` when there is no timer: where nothing answers, the output is high.
+    /// `None` when there is no timer: where nothing answers, the output is high.
     fn start() -> Option<Self> {
-        let mut timer = Self {
-            gate: Port::new(0x61),
-            command: Port::new(0x43),
-            channel: Port::new(0x42),
-            gate_before: 0,
-        };
+        let mut port = Port::new(0x61);
         // SAFETY: this is the timer's gate on every PC, and reading it has no effect.
-        timer.gate_before = unsafe { timer.gate.read() };
+        let before = unsafe { port.read() };
+        Self::of(Channel::Gated { port, before }).or_else(|| Self::of(Channel::Ungated))
+    }
+
+    fn of(channel: Channel) -> Option<Self> {
+        let mut timer = Self {
+            command: Port::new(0x43),
+            count: Port::new(0x40 + u16::from(channel.number())),
+            channel,
+        };
         timer.restart();
         (!timer.has_ended()).then_some(timer)
     }
 
     /// Counts down from 65,535 again: 55 ms.
     fn restart(&mut self) {
+        let command = self.channel.number() << Self::CHANNEL_SHIFT | Self::COUNT_DOWN;
         // SAFETY: these are the ports of the interval timer and its gate on every PC; where there is
         // none, writes go nowhere.
         unsafe {
-            self.gate
-                .write(self.gate_before & !Self::SPEAKER | Self::GATE);
-            self.command.write(Self::COUNT_DOWN);
-            self.channel.write(0xff);
-            self.channel.write(0xff);
+            if let Channel::Gated { port, before } = &mut self.channel {
+                port.write(*before & !Self::SPEAKER | Self::GATE);
+            }
+            self.command.write(command);
+            self.count.write(0xff);
+            self.count.write(0xff);
         }
     }
 
     fn has_ended(&mut self) -> bool {
-        // SAFETY: as in `start`.
-        unsafe { self.gate.read() & Self::OUTPUT != 0 }
+        // SAFETY: as in `restart`; the status that is read is one that was asked for.
+        unsafe {
+            match &mut self.channel {
+                Channel::Gated { port, .. } => port.read() & Self::OUTPUT != 0,
+                Channel::Ungated => {
+                    self.command.write(Self::LATCH_STATUS);
+                    self.count.read() & Self::STATUS_OUTPUT != 0
+                }
+            }
+        }
     }
 
     fn read(&mut self) -> Reading {
+        let latch = self.channel.number() << Self::CHANNEL_SHIFT | Self::LATCH;
         let before = now();
         // SAFETY: as in `restart`; the count was latched, so both halves are of one moment.
         let octets = unsafe {
-            self.command.write(Self::LATCH);
-            [self.channel.read(), self.channel.read()]
+            self.command.write(latch);
+            [self.count.read(), self.count.read()]
         };
         let uncertainty = now() - before;
         Reading {
@@ -257,9 +291,11 @@ impl IntervalTimer {
         None
     }
 
-    fn stop(mut self) {
-        // SAFETY: as in `start`; the gate is as it was found.
-        unsafe { self.gate.write(self.gate_before) };
+    fn stop(self) {
+        if let Channel::Gated { mut port, before } = self.channel {
+            // SAFETY: as in `restart`; the gate is as it was found.
+            unsafe { port.write(before) };
+        }
     }
 }
 
