@@ -27,6 +27,7 @@ pub mod clock;
 mod console;
 mod cpu;
 mod fault;
+mod firmware;
 mod housekeeping;
 mod memory;
 #[cfg(not(test))]
@@ -36,6 +37,7 @@ mod poll;
 mod ports;
 mod power;
 mod serial;
+mod virtio_mmio;
 
 pub use poll::Turns;
 pub use ports::Port;
@@ -236,8 +238,10 @@ fn set_up(boot: Boot) -> Kernel {
     if left_out > 0 {
         log::warn!("boot: {left_out} files were given beyond what can be kept");
     }
+    // SAFETY: every way in has physical memory mapped where it says.
+    unsafe { memory::look_through_loader(&boot) };
     // Before any memory is given away, no card may write to it any more.
-    let found = nics::Found::search();
+    let found = nics::Found::search(&boot);
     // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
     let memory = match unsafe { memory::initialize(&boot, found.dma_octets(), found.heap_octets()) }
     {

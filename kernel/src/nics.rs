@@ -6,15 +6,20 @@
 use core::fmt;
 use core::ptr::NonNull;
 
+use crate::boot::Boot;
 use crate::clock::Clock;
 use crate::memory;
+use crate::virtio_mmio::{self, Blocks};
 use pci_types::PciAddress;
 use pollux_drivers::dma::DmaRegion;
 use pollux_drivers::e1000::{self, Card, E1000, E1000Error};
 use pollux_drivers::mmio::Mmio;
 use pollux_drivers::pci::{self, Bar, Class, ConfigPorts, Function};
 use pollux_drivers::virtio::legacy::LegacyTransport;
+use pollux_drivers::virtio::mmio::{MmioTransport, Occupant};
 use pollux_drivers::virtio::pci::{Location, Mapped, PciTransport, Structures};
+use pollux_drivers::virtio::registers::Window;
+use pollux_drivers::virtio::transport::{Status, Transport};
 use pollux_drivers::virtio::{self, Attachment, VirtioError, VirtioNet};
 use pollux_net::device::{BUFFER_SIZE, Device, Link, Receiver, Statistic, TransmitError};
 use pollux_net::vlan::VlanSet;
@@ -117,7 +122,25 @@ impl Device for Nic {
     }
 }
 
-/// What kind of card a function is.
+/// Where a card is.
+#[derive(Clone, Copy)]
+pub enum Place {
+    /// On the PCI bus.
+    Pci(PciAddress),
+    /// On no bus, behind registers of virtio-mmio.
+    Mmio(virtio_mmio::Block),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pci(address) => write!(f, "pci {address}"),
+            Self::Mmio(block) => write!(f, "mmio {:#x}", block.base),
+        }
+    }
+}
+
+/// What kind of card it is.
 #[derive(Clone, Copy)]
 enum Kind {
     E1000(&'static Card),
@@ -149,30 +172,36 @@ impl Kind {
     }
 }
 
-/// The cards that were found on the PCI bus.
+/// The cards that were found.
 pub struct Found {
     access: ConfigPorts,
-    cards: heapless::Vec<(PciAddress, Kind), MAXIMUM_CARDS>,
+    cards: heapless::Vec<(Place, Kind), MAXIMUM_CARDS>,
 }
 
 impl Found {
     /// Looks for cards, and keeps every network card from writing to memory: firmware may have left
     /// it receiving.
-    pub fn search() -> Self {
-        // SAFETY: this is a PC, and nothing else here touches the two ports.
+    pub fn search(boot: &Boot) -> Self {
+        // SAFETY: this is a PC, or has nothing behind these ports; and nothing else here touches the two.
         let access = unsafe { ConfigPorts::new() };
-        let mut cards = heapless::Vec::new();
-        for function in pci::functions(&access) {
+        let mut found = Self {
+            access,
+            cards: heapless::Vec::new(),
+        };
+        found.search_pci();
+        let rsdp = boot.info.rsdp_addr.into_option();
+        found.search_mmio(&Blocks::find(boot.command_line, rsdp));
+        found
+    }
+
+    fn search_pci(&mut self) {
+        for function in pci::functions(&self.access) {
             if function.class.base != Class::ETHERNET.base {
                 continue;
             }
-            pci::disable_bus_master(&access, function.address);
+            pci::disable_bus_master(&self.access, function.address);
             match Kind::find(&function) {
-                Some(kind) => {
-                    if cards.push((function.address, kind)).is_err() {
-                        log::warn!("pci {}: one card too many", function.address);
-                    }
-                }
+                Some(kind) => add(&mut self.cards, Place::Pci(function.address), kind),
                 None => log::warn!(
                     "pci {}: network card {:04x}:{:04x} is not one that is known",
                     function.address,
@@ -181,7 +210,20 @@ impl Found {
                 ),
             }
         }
-        Self { access, cards }
+    }
+
+    fn search_mmio(&mut self, blocks: &Blocks) {
+        for block in blocks.iter() {
+            let place = Place::Mmio(block);
+            match virtio_mmio_at(block) {
+                Ok(mut device) => {
+                    device.write_status(Status::empty());
+                    add(&mut self.cards, place, Kind::Virtio);
+                }
+                Err(Failure::Occupant(Occupant::Placeholder | Occupant::Other { .. })) => {}
+                Err(error) => log::warn!("{place}: {error}"),
+            }
+        }
     }
 
     /// How many there are.
@@ -197,38 +239,61 @@ impl Found {
             .sum()
     }
 
-    /// Brings the cards up, in the order of their places on the bus, and hands each to `take`. One that
-    /// does not come up is reported and left out.
-    pub fn bring_up(
-        self,
-        dma: &mut DmaRegion,
-        clock: &Clock,
-        mut take: impl FnMut(PciAddress, Nic),
-    ) {
+    /// Brings the cards up, in the order of their places on the bus and, behind these, in the order in which
+    /// they are named that are on no bus; and hands each to `take`. One that does not come up is reported and
+    /// left out.
+    pub fn bring_up(self, dma: &mut DmaRegion, clock: &Clock, mut take: impl FnMut(Place, Nic)) {
         let access = &self.access;
-        for (address, kind) in self.cards {
-            let mut start = Start {
-                access,
-                address,
-                dma,
-                clock,
-            };
-            let nic = match kind {
-                Kind::E1000(card) => start.e1000(card).map(Nic::E1000),
-                Kind::Virtio => start.virtio().map(Nic::Virtio),
+        for (place, kind) in self.cards {
+            let nic = match place {
+                Place::Pci(address) => Start {
+                    access,
+                    address,
+                    dma,
+                    clock,
+                }
+                .bring_up(kind),
+                Place::Mmio(block) => bring_up_mmio(block, dma, clock),
             };
             match nic {
-                Ok(nic) => take(address, nic),
-                Err(error) => log::error!("pci {address}: {}: {error}", kind.name()),
+                Ok(nic) => take(place, nic),
+                Err(error) => log::error!("{place}: {}: {error}", kind.name()),
             }
         }
     }
+}
+
+/// Notes a card, if there is room.
+fn add(cards: &mut heapless::Vec<(Place, Kind), MAXIMUM_CARDS>, place: Place, kind: Kind) {
+    if cards.push((place, kind)).is_err() {
+        log::warn!("{place}: one card too many");
+    }
+}
+
+/// The network device behind a block of registers.
+fn virtio_mmio_at(block: virtio_mmio::Block) -> Result<MmioTransport<Window>, Failure> {
+    let start = map(block.base, u64::from(block.size))?;
+    // SAFETY: the block is mapped there, for as long as the value is in use: for good once our own tables are;
+    // and it is this device's alone. Its address is a multiple of four.
+    let registers = unsafe { Window::new(start, block.size) };
+    MmioTransport::new(registers).map_err(Failure::Occupant)
+}
+
+fn bring_up_mmio(
+    block: virtio_mmio::Block,
+    dma: &mut DmaRegion,
+    clock: &Clock,
+) -> Result<Nic, Failure> {
+    let attachment = Attachment::Mmio(virtio_mmio_at(block)?);
+    let quiet = virtio::Quiet::reset(attachment, |microseconds| clock.wait(microseconds))?;
+    Ok(Nic::Virtio(quiet.start(dma, &VlanSet::new())?))
 }
 
 /// Why a card did not come up.
 enum Failure {
     NoRegisters,
     CannotMap(memory::MapError),
+    Occupant(Occupant),
     E1000(E1000Error),
     Virtio(VirtioError),
 }
@@ -238,6 +303,7 @@ impl fmt::Display for Failure {
         match self {
             Self::NoRegisters => write!(f, "firmware gave its registers no address"),
             Self::CannotMap(error) => write!(f, "its registers cannot be mapped: {error}"),
+            Self::Occupant(occupant) => write!(f, "{occupant}"),
             Self::E1000(error) => write!(f, "{error}"),
             Self::Virtio(error) => write!(f, "{error}"),
         }
@@ -256,7 +322,7 @@ impl From<VirtioError> for Failure {
     }
 }
 
-/// What it takes to bring one card up.
+/// What it takes to bring one card on the PCI bus up.
 struct Start<'start> {
     access: &'start ConfigPorts,
     address: PciAddress,
@@ -265,6 +331,13 @@ struct Start<'start> {
 }
 
 impl Start<'_> {
+    fn bring_up(&mut self, kind: Kind) -> Result<Nic, Failure> {
+        match kind {
+            Kind::E1000(card) => self.e1000(card).map(Nic::E1000),
+            Kind::Virtio => self.virtio().map(Nic::Virtio),
+        }
+    }
+
     fn e1000(&mut self, card: &'static Card) -> Result<E1000<Mmio>, Failure> {
         let (registers, length) = self.bar(0)?;
         let base = map(registers, length)?.cast();

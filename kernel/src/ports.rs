@@ -98,17 +98,17 @@ impl Found {
     }
 }
 
-/// Brings the cards up and names them, in the order of their places on the bus.
+/// Brings the cards up and names them, in the order of [`Found::bring_up`].
 pub fn bring_up(found: Found, dma: &mut DmaRegion, clock: &Clock) -> Vec<Port> {
     // Ports are large: a vector that grew would hold all of them twice for a moment.
     let mut ports = Vec::with_capacity(found.count());
-    found.bring_up(dma, clock, |address, device| {
+    found.bring_up(dma, clock, |place, device| {
         let mut name = String::<NAME_LENGTH>::new();
         // Fits for any number that 32 bits can hold.
         let _ = write!(name, "eth{}", ports.len());
         let ifindex = FIRST_IFINDEX + ports.len() as u32;
         let mac = device.mac_address();
-        log::info!("{name}: {} at pci {address}, {mac}", device.model());
+        log::info!("{name}: {} at {place}, {mac}", device.model());
         ports.push(Port {
             device,
             interface: Interface::new(&name, mac, ifindex, clock.rate()),

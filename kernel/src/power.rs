@@ -3,11 +3,9 @@
 //! What ACPI says is read at the start, once, so that even a fault can use it without reading tables.
 
 use crate::cpu;
-use crate::memory;
+use crate::firmware;
 use acpi::address::AddressSpace;
 use acpi::fadt::Fadt;
-use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
-use core::ptr::NonNull;
 use spin::Once;
 use x86_64::instructions::port::Port;
 
@@ -110,44 +108,8 @@ fn pause() {
     }
 }
 
-/// Maps tables for the `acpi` crate, for reading.
-#[derive(Clone)]
-struct Mapper;
-
-/// What the crate is shown where firmware gives an address or a length that cannot be. It has no
-/// signature, at which the crate looks first.
-#[repr(C, align(16))]
-struct NoTable([u8; 512]);
-
-static NO_TABLE: NoTable = NoTable([0; 512]);
-
-impl AcpiHandler for Mapper {
-    unsafe fn map_physical_region<T>(
-        &self,
-        physical: usize,
-        size: usize,
-    ) -> PhysicalMapping<Self, T> {
-        const { assert!(size_of::<T>() <= size_of::<NoTable>() && align_of::<T>() <= 16) };
-        let (start, size) = match memory::map_read_only(physical as u64, size as u64) {
-            Ok(start) => (start, size),
-            Err(error) => {
-                log::warn!("acpi: no table of {size} octets can be at {physical:#x}: {error}");
-                (NO_TABLE.0.as_ptr(), size_of::<T>())
-            }
-        };
-        // SAFETY: the range is mapped, and stays so; no address in the window, nor of a static, is 0.
-        unsafe {
-            let start = NonNull::new_unchecked(start.cast_mut().cast());
-            PhysicalMapping::new(physical, start, size, size, Self)
-        }
-    }
-
-    fn unmap_physical_region<T>(_: &PhysicalMapping<Self, T>) {}
-}
-
 fn read_tables(rsdp: u64) -> Result<Ways, acpi::AcpiError> {
-    // SAFETY: the loader says that the root pointer is there; `Mapper` maps what is asked for.
-    let tables = unsafe { AcpiTables::from_rsdp(Mapper, rsdp as usize) }?;
+    let tables = firmware::tables(rsdp)?;
     let fadt = tables.find_table::<Fadt>()?;
     let reset = fadt
         .reset_register()
@@ -159,11 +121,7 @@ fn read_tables(rsdp: u64) -> Result<Ways, acpi::AcpiError> {
         })
         .and_then(|register| Some((u16::try_from(register.address).ok()?, fadt.reset_value)));
 
-    let dsdt = tables.dsdt()?;
-    let code = memory::map_read_only(dsdt.address as u64, u64::from(dsdt.length))
-        // SAFETY: the table of this length is mapped there now, and stays so.
-        .map(|start| unsafe { core::slice::from_raw_parts(start, dsdt.length as usize) });
-    let sleep_types = code.ok().and_then(soft_off_types);
+    let sleep_types = firmware::look_at_code(&tables, soft_off_types)?.flatten();
     let control = [
         fadt.pm1a_control_block().ok(),
         fadt.pm1b_control_block().ok().flatten(),

@@ -58,7 +58,7 @@ impl fmt::Display for UnknownWord<'_> {
 const WORDS: &str = "pollux.exit, pollux.panic, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file";
 
 /// The words of a command line, in which quotes hold blanks together.
-struct Words<'line>(&'line str);
+pub struct Words<'line>(pub &'line str);
 
 impl<'line> Iterator for Words<'line> {
     type Item = &'line str;

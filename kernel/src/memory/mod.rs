@@ -77,6 +77,30 @@ pub struct Memory {
 /// The tables in use, to map what is found later. `None` until [`initialize`].
 static TABLES_IN_USE: Mutex<Option<paging::Tables>> = Mutex::new(None);
 
+/// Where the loader maps physical memory, until [`initialize`]; `None` before [`look_through_loader`].
+static LOADERS_OFFSET: Mutex<Option<u64>> = Mutex::new(None);
+/// How much of it every loader maps, the kernel's own first instructions included.
+const LOADERS_REACH: u64 = 1 << 32;
+
+/// From now until [`initialize`], [`map_read_only`] and [`map_registers`] show memory as the loader
+/// mapped it. What they show then is gone afterwards.
+///
+/// # Safety
+///
+/// The loader must have mapped the first 4 GiB of physical memory where `boot` says.
+pub unsafe fn look_through_loader(boot: &Boot) {
+    *LOADERS_OFFSET.lock() = boot.info.physical_memory_offset.into_option();
+}
+
+/// Where the loader shows `length` octets at `physical`.
+fn through_loader(physical: u64, length: u64) -> Result<u64, MapError> {
+    let offset = LOADERS_OFFSET.lock().ok_or(MapError::NoTables)?;
+    let end = physical.checked_add(length);
+    end.filter(|&end| physical != 0 && end <= LOADERS_REACH)
+        .map(|_| offset + physical)
+        .ok_or(MapError::BeyondLoader(physical))
+}
+
 /// Makes page tables, a heap with at least `heap_octets` for network cards and a DMA region of at least
 /// `dma_octets`, and moves over to them.
 ///
@@ -149,8 +173,7 @@ const fn window(physical: u64) -> u64 {
 ///
 /// [`MapError`] when the tables are used up or the range lies beyond the window.
 pub fn map_registers(physical: u64, length: u64) -> Result<*mut u8, MapError> {
-    with_tables(|tables| tables.map_window(physical, length, paging::Rights::Registers))
-        .map(|()| window(physical) as *mut u8)
+    show(physical, length, paging::Rights::Registers).map(|start| start as *mut u8)
 }
 
 /// Maps something to be read only, such as firmware tables, and returns where it is.
@@ -159,15 +182,14 @@ pub fn map_registers(physical: u64, length: u64) -> Result<*mut u8, MapError> {
 ///
 /// [`MapError`] when the tables are used up or the range lies beyond the window.
 pub fn map_read_only(physical: u64, length: u64) -> Result<*const u8, MapError> {
-    with_tables(|tables| tables.map_window(physical, length, paging::Rights::ReadOnly))
-        .map(|()| window(physical) as *const u8)
+    show(physical, length, paging::Rights::ReadOnly).map(|start| start as *const u8)
 }
 
-fn with_tables<T>(
-    work: impl FnOnce(&mut paging::Tables) -> Result<T, MapError>,
-) -> Result<T, MapError> {
-    TABLES_IN_USE
-        .lock()
-        .as_mut()
-        .map_or(Err(MapError::NoTables), work)
+fn show(physical: u64, length: u64, rights: paging::Rights) -> Result<u64, MapError> {
+    match TABLES_IN_USE.lock().as_mut() {
+        Some(tables) => tables
+            .map_window(physical, length, rights)
+            .map(|()| window(physical)),
+        None => through_loader(physical, length),
+    }
 }

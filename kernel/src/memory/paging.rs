@@ -58,6 +58,8 @@ pub enum MapError {
     NoTables,
     /// The memory for page tables is used up.
     OutOfTables,
+    /// The address lies beyond what the loader maps, and no tables of our own are in use yet.
+    BeyondLoader(u64),
     /// The address lies beyond the window.
     BeyondWindow(u64),
     /// The page is mapped already, to something else or with other rights.
@@ -69,6 +71,12 @@ impl fmt::Display for MapError {
         match self {
             Self::NoTables => write!(f, "page tables are not set up yet"),
             Self::OutOfTables => write!(f, "the memory for page tables is used up"),
+            Self::BeyondLoader(address) => {
+                write!(
+                    f,
+                    "physical address {address:#x} is beyond the loader's 4 GiB"
+                )
+            }
             Self::BeyondWindow(address) => {
                 write!(f, "physical address {address:#x} is beyond 64 TiB")
             }
