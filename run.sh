@@ -39,7 +39,9 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh help                this page
 
 boot:
-  --nic MODEL          the network card: e1000 (default), virtio-net-pci, or another that QEMU has
+  --machine WHICH      pc (default), q35, or microvm, which has no PCI and no firmware to wait for
+  --nic MODEL          the network card: e1000 (default), virtio-net-pci, or another that QEMU has;
+                       on microvm virtio-net-device
   --net dgram:PORT     raw frames in UDP on 127.0.0.1: the appliance on PORT, its peer on PORT+1 (default dgram:4200)
   --net tap:IFNAME     the tap interface IFNAME of this machine
   --accel WHICH        auto (default: kvm where it is fast, else tcg), kvm, tcg

@@ -3,12 +3,13 @@
 # but the probe that tells whether kvm is usable.
 
 parse_boot_options() {
-    nic=e1000 net=dgram:4200 accel=auto memory=128 serial=stdio image='' firmware='' test_exit=no
+    machine=pc nic='' net=dgram:4200 accel=auto memory=128 serial=stdio image='' firmware='' test_exit=no
     kernel=${POLLUX_KERNEL-} config='' files=() words=() qemu_arguments=()
     local content='' count
     while (($#)); do
         count=1
         case $1 in
+            --machine) machine=$(value "$@") count=2 ;;
             --nic) nic=$(value "$@") count=2 ;;
             --net) net=$(value "$@") count=2 ;;
             --accel) accel=$(value "$@") count=2 ;;
@@ -36,6 +37,10 @@ parse_boot_options() {
 }
 
 check_boot_options() {
+    one_of --machine "$machine" pc q35 microvm
+    # Of a machine without PCI, cards are devices without a bus.
+    if [[ $machine == microvm ]]; then nic=${nic:-virtio-net-device}; else nic=${nic:-e1000}; fi
+    [[ -z $image || $machine != microvm ]] || die "--machine microvm boots a kernel only, no --image: it has no disk to start from"
     one_of --accel "$accel" auto kvm tcg
     one_of --serial "$serial" stdio none
     one_of --firmware "${firmware:-bios}" bios uefi
@@ -70,7 +75,7 @@ udp_port_is_busy() {
 
 # Sets `qemu` to the command that boots what the options ask for.
 prepare_qemu() {
-    qemu=(qemu-system-x86_64 -machine pc -nodefaults -display none -m "${memory}M")
+    qemu=(qemu-system-x86_64 -machine "$machine" -nodefaults -display none -m "${memory}M")
     add_network
     add_accel
     case $serial in
@@ -93,6 +98,14 @@ add_network() {
         qemu+=(-netdev "dgram,id=n0,local.type=inet,local.host=127.0.0.1,local.port=$port,remote.type=inet,remote.host=127.0.0.1,remote.port=$((port + 1))")
     else
         qemu+=(-netdev "tap,id=n0,ifname=${net#tap:},script=no,downscript=no")
+    fi
+    if [[ $machine == microvm ]]; then
+        # QEMU's own default are registers from before version 1.0 of virtio.
+        qemu+=(-global virtio-mmio.force-legacy=false)
+        [[ $nic == virtio-net-device* ]] ||
+            die "--nic $nic: --machine microvm has no PCI; its one network card is virtio-net-device"
+        qemu+=(-device "$nic,netdev=n0")
+        return
     fi
     if [[ $nic != e1000 ]]; then
         qemu-system-x86_64 -device "$nic,help" 2>/dev/null | grep -q romfile ||

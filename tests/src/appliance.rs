@@ -45,11 +45,14 @@ impl Default for Boot {
 }
 
 impl Boot {
-    /// The defaults, with the means to end QEMU by an exit status. `POLLUX_NIC` names another card.
+    /// The defaults, with the means to end QEMU by an exit status. `POLLUX_NIC` names another card,
+    /// `POLLUX_MACHINE` another machine.
     pub fn new() -> Self {
         let mut options = vec!["--test-exit".to_owned()];
-        if let Ok(nic) = std::env::var("POLLUX_NIC") {
-            options.extend(["--nic".to_owned(), nic]);
+        for (variable, option) in [("POLLUX_NIC", "--nic"), ("POLLUX_MACHINE", "--machine")] {
+            if let Ok(value) = std::env::var(variable) {
+                options.extend([option.to_owned(), value]);
+            }
         }
         Self {
             options,
@@ -255,7 +258,16 @@ impl Appliance {
         let digits = address.and_then(|address| address.split(' ').next());
         let start = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         let start = start.unwrap_or_else(|| panic!("no {bar}in {printed}"));
-        self.pokes.write(kind, start + offset, value);
+        self.poke_at(kind, start + offset, value);
+    }
+
+    /// The same at a physical address.
+    ///
+    /// # Panics
+    ///
+    /// The appliance was not booted [`Boot::with_pokes`].
+    pub fn poke_at(&self, kind: &str, address: u64, value: u32) {
+        self.pokes.write(kind, address, value);
     }
 
     /// Waits for QEMU to end by itself.

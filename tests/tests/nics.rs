@@ -1,7 +1,10 @@
 //! Every network card that QEMU has and the appliance drives: a slice through everything, on each.
 //!
-//! What is tried here is what can differ from card to card. To run all other tests on another card, name
+//! What is tried here is what can differ from card to card; `nics/microvm.rs` has the cards without a bus. To run all other tests on another card, name
 //! it in `POLLUX_NIC`.
+
+#[path = "nics/microvm.rs"]
+mod microvm;
 
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -27,9 +30,28 @@ struct Card {
     nic: &'static str,
     driver: &'static str,
     model: &'static str,
-    /// A write to a register that switches the card off: how, behind which base address register,
-    /// where.
-    switch: (&'static str, u8, u64),
+    /// A write to a register that switches the card off.
+    switch: Switch,
+    /// How it is booted.
+    boot: fn(&Card) -> Boot,
+}
+
+/// How and where a register is written with zero.
+#[derive(Clone, Copy)]
+enum Switch {
+    /// Behind this base address register, so far from its beginning.
+    Bar(&'static str, u8, u64),
+    /// At this physical address.
+    At(&'static str, u64),
+}
+
+impl Switch {
+    fn write(self, appliance: &Appliance) {
+        match self {
+            Self::Bar(kind, bar, offset) => appliance.poke(kind, bar, offset, 0),
+            Self::At(kind, address) => appliance.poke_at(kind, address, 0),
+        }
+    }
 }
 
 /// One of Intel's cards: its receive control register.
@@ -39,7 +61,8 @@ const fn intel(name: &'static str, nic: &'static str, model: &'static str) -> Ca
         nic,
         driver: "e1000",
         model,
-        switch: ("writel", 0, 0x100),
+        switch: Switch::Bar("writel", 0, 0x100),
+        boot: |card| on(card.nic),
     }
 }
 
@@ -50,7 +73,8 @@ const fn virtio(name: &'static str, nic: &'static str) -> Card {
         nic,
         driver: "virtio-net",
         model: "virtio-net",
-        switch: ("writeb", 4, 20),
+        switch: Switch::Bar("writeb", 4, 20),
+        boot: |card| on(card.nic),
     }
 }
 
@@ -99,6 +123,7 @@ fn main() -> ExitCode {
         });
     }
     suite.test_alone("virtio_legacy_serves", || serves(&LEGACY));
+    microvm::add_to(&mut suite);
     for nic in OPTIONS {
         suite.test_alone(&format!("serves_as_{nic}"), move || {
             let mut appliance = on(nic).start();
@@ -109,7 +134,7 @@ fn main() -> ExitCode {
     }
     for nic in ["e1000", "e1000e", "virtio-net-pci"] {
         suite.test_alone(&format!("serves_on_q35_as_{nic}"), move || {
-            let mut appliance = on(nic).qemu(&["-machine", "q35"]).start();
+            let mut appliance = on(nic).with(&["--machine", "q35"]).start();
             appliance.peer.assert_pings(1000);
             appliance.counters().assert_complete();
         });
@@ -125,7 +150,7 @@ fn on(nic: &str) -> Boot {
 }
 
 fn serves(card: &Card) {
-    let mut appliance = on(card.nic).start();
+    let mut appliance = (card.boot)(card).start();
     let after_ms = appliance.first_arp_reply().as_millis();
     println!("\n    first ARP reply {after_ms} ms after the start of the process");
     let status = appliance.status();
@@ -252,12 +277,11 @@ fn assert_returns(appliance: &mut Appliance) {
 /// The card is switched off behind the appliance's back, the link goes and comes, the machine pauses,
 /// frames pile up, and somebody presses the reset button.
 fn survives(card: &Card) {
-    let mut appliance = on(card.nic).with_pokes().start();
-    let (kind, bar, offset) = card.switch;
+    let mut appliance = (card.boot)(card).with_pokes().start();
     for resets in 1..=2_u64 {
         let mark = appliance.console.mark();
         appliance.peer.send(&Peer::request(b"the last one"));
-        appliance.poke(kind, bar, offset, 0);
+        card.switch.write(&appliance);
         appliance
             .console
             .wait_for(mark, "resetting it", SAYING_LIMIT);
