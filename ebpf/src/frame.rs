@@ -9,8 +9,6 @@ const TAG_PROTOCOLS: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'frame> {
     whole: &'frame [u8],
-    /// Behind the Ethernet header.
-    payload: &'frame [u8],
     ifindex: u32,
 }
 
@@ -19,10 +17,9 @@ impl<'frame> Frame<'frame> {
     /// header.
     #[inline]
     pub fn new(octets: &'frame [u8], ifindex: u32) -> Option<Self> {
-        let payload = octets.get(ETHERNET_HEADER..)?;
-        Some(Self {
+        let is_frame = octets.len() >= ETHERNET_HEADER;
+        is_frame.then_some(Self {
             whole: octets,
-            payload,
             ifindex,
         })
     }
@@ -32,8 +29,8 @@ impl<'frame> Frame<'frame> {
     }
 
     /// What a program sees at offset 0: a VLAN tag's control information, where there is a tag.
-    pub(crate) const fn payload(&self) -> &'frame [u8] {
-        self.payload
+    pub(crate) fn payload(&self) -> &'frame [u8] {
+        self.whole.get(ETHERNET_HEADER..).unwrap_or_default()
     }
 
     pub(crate) const fn ifindex(&self) -> u32 {
@@ -49,7 +46,7 @@ impl<'frame> Frame<'frame> {
     /// The octets of its tag's TPID and of its tag control information; `None` without a tag.
     pub(crate) fn tag(&self) -> Option<([u8; 2], [u8; 2])> {
         let protocol = self.protocol();
-        let control = *self.payload.first_chunk()?;
+        let control = *self.payload().first_chunk()?;
         TAG_PROTOCOLS
             .contains(&protocol)
             .then_some((protocol, control))

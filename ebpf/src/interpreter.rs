@@ -8,13 +8,14 @@ use crate::context;
 use crate::encoding::atomic;
 use crate::frame::Frame;
 use crate::helper::Helper;
-use crate::instruction::{Instruction, Operation, REGISTERS, Register};
+use crate::instruction::{Instruction, Operation, Register};
 use crate::memory::{CONTEXT_ADDRESS, Caller, Memory, NEXT_FRAME, STACK_ADDRESS};
+use crate::op::{Copy, Op};
 use crate::program::Program;
 use core::fmt;
 
 /// What bpf_skb_load_bytes returns beyond the end of the packet: -EFAULT.
-const BAD_ADDRESS: u64 = -14_i64 as u64;
+pub const BAD_ADDRESS: u64 = -14_i64 as u64;
 
 /// Why a run was broken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,27 +78,18 @@ pub struct Run {
     pub cost: u32,
 }
 
-struct Registers([u64; REGISTERS]);
-
-impl Registers {
-    #[inline(always)]
-    fn get(&self, register: Register) -> u64 {
-        // There are as many places as registers.
-        self.0.get(register as usize).copied().unwrap_or(0)
-    }
-
-    #[inline(always)]
-    fn set(&mut self, register: Register, value: u64) {
-        if let Some(place) = self.0.get_mut(register as usize) {
-            *place = value;
-        }
-    }
-}
-
-/// What does not change during a run.
-struct Surroundings<'run> {
+/// A run under way.
+struct Machine<'run> {
+    program: &'run Program,
+    memory: &'run mut Memory,
     frame: &'run Frame<'run>,
     clock: &'run dyn Fn() -> u64,
+    /// Below zero, the run has taken too much, and ends at the next operation that looks.
+    fuel: i64,
+    /// Functions under way beside the first.
+    depth: usize,
+    /// Why an operation that was carried out aside ends the run.
+    stop: Option<Stop>,
 }
 
 /// Runs `program` for a frame, with so much fuel; `clock` tells the time in nanoseconds.
@@ -109,18 +101,45 @@ pub fn run(
     clock: &dyn Fn() -> u64,
     fuel: u32,
 ) -> Run {
-    let mut left = fuel;
-    let surroundings = Surroundings { frame, clock };
-    let end = interpret(program, memory, &surroundings, &mut left);
+    memory.registers.set(Register::R1, CONTEXT_ADDRESS);
+    memory.registers.set(Register::R10, STACK_ADDRESS);
+    memory.clear_first_frame(program.stack_used);
+    let mut machine = Machine {
+        program,
+        memory,
+        frame,
+        clock,
+        fuel: i64::from(fuel),
+        depth: 0,
+        stop: None,
+    };
+    let end = match machine.interpret() {
+        Ok(value) if machine.fuel >= 0 => Ok(End::Returned(value)),
+        Ok(_) => Err(program.fault_at(0, FaultKind::OutOfFuel).0),
+        Err(stopped) => machine.break_off(stopped),
+    };
     Run {
         end,
-        cost: fuel.wrapping_sub(left),
+        cost: fuel.wrapping_sub(u32::try_from(machine.fuel).unwrap_or(0)),
     }
 }
 
-/// Takes fuel for a helper's work.
-fn pay(fuel: u32, work: usize) -> Option<u32> {
-    fuel.checked_sub(u32::try_from(work).ok()?)
+/// Why a run does not return, and at which operation.
+struct Stopped {
+    at: u32,
+    why: Why,
+}
+
+#[derive(Clone, Copy)]
+enum Why {
+    /// The packet ends before what it wants to see.
+    Short,
+    Fuel,
+    /// Outside the stack; a verified program does not come there.
+    Stack,
+    NoOperation,
+    /// What the operation did that was carried out aside.
+    Slow,
 }
 
 /// Signed division; 0 by 0, and what wraps when the result is out of range (RFC 9669 §4.1).
@@ -135,70 +154,433 @@ fn smod(dividend: i64, divisor: i64) -> i64 {
     dividend.checked_rem(divisor).unwrap_or(otherwise)
 }
 
-#[allow(
-    clippy::too_many_lines,
-    reason = "an arm for each instruction, in one loop"
-)]
-fn interpret(
-    program: &Program,
-    memory: &mut Memory,
-    surroundings: &Surroundings<'_>,
-    fuel_left: &mut u32,
-) -> Result<End, Fault> {
-    let frame = surroundings.frame;
-    let instructions = &*program.instructions;
-    let mut registers = Registers([0; REGISTERS]);
-    registers.set(Register::R1, CONTEXT_ADDRESS);
-    registers.set(Register::R10, STACK_ADDRESS);
-    if program.stack_used > 0 {
-        memory.clear_stack(0, program.stack_used);
+/// Whether a condition holds of two operands.
+#[inline]
+pub fn holds(condition: Operation, left: u64, right: u64) -> bool {
+    let (signed, signed_right) = (left as i64, right as i64);
+    let (left_32, right_32) = (left as u32, right as u32);
+    let (signed_32, signed_right_32) = (left as i32, right as i32);
+    match condition {
+        Operation::Jeq => left == right,
+        Operation::Jgt => left > right,
+        Operation::Jge => left >= right,
+        Operation::Jset => left & right != 0,
+        Operation::Jne => left != right,
+        Operation::Jsgt => signed > signed_right,
+        Operation::Jsge => signed >= signed_right,
+        Operation::Jlt => left < right,
+        Operation::Jle => left <= right,
+        Operation::Jslt => signed < signed_right,
+        Operation::Jsle => signed <= signed_right,
+        Operation::Jeq32 => left_32 == right_32,
+        Operation::Jgt32 => left_32 > right_32,
+        Operation::Jge32 => left_32 >= right_32,
+        Operation::Jset32 => left_32 & right_32 != 0,
+        Operation::Jne32 => left_32 != right_32,
+        Operation::Jsgt32 => signed_32 > signed_right_32,
+        Operation::Jsge32 => signed_32 >= signed_right_32,
+        Operation::Jlt32 => left_32 < right_32,
+        Operation::Jle32 => left_32 <= right_32,
+        Operation::Jslt32 => signed_32 < signed_right_32,
+        Operation::Jsle32 => signed_32 <= signed_right_32,
+        _ => true,
     }
-    let mut fuel = *fuel_left;
-    let mut depth = 0_usize;
-    let mut at = 0_usize;
-    // Ends the run.
-    macro_rules! end {
-        ($end:expr) => {{
-            *fuel_left = fuel;
-            return $end;
-        }};
+}
+
+impl Machine<'_> {
+    /// Carries the program out; returns what it returns.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "an arm for each operation, in one loop"
+    )]
+    #[inline]
+    fn interpret(&mut self) -> Result<u64, Stopped> {
+        let frame = self.frame.whole();
+        let ops = &*self.program.lowered.ops;
+        let mut at = 0_usize;
+        macro_rules! stop {
+            ($why:expr) => {
+                return Err(Stopped {
+                    at: at as u32,
+                    why: $why,
+                })
+            };
+        }
+        macro_rules! pay {
+            ($cost:expr) => {
+                self.fuel = self.fuel.wrapping_sub(i64::from($cost))
+            };
+        }
+        macro_rules! jump_if {
+            ($condition:expr, $taken:expr, $other:expr, $cost:expr) => {{
+                pay!($cost);
+                at = usize::from(if $condition { $taken } else { $other });
+                continue;
+            }};
+        }
+        macro_rules! load_frame {
+            ($octets:literal, $type:ty, $offset:expr) => {
+                match at_offset::<$octets>(frame, usize::from($offset)) {
+                    Some(octets) => <$type>::from_be_bytes(*octets),
+                    None => stop!(Why::Short),
+                }
+            };
+        }
+        macro_rules! load_stack {
+            ($octets:literal, $type:ty, $offset:expr) => {{
+                match at_offset::<$octets>(&self.memory.first_frame, usize::from($offset)) {
+                    Some(octets) => <$type>::from_le_bytes(*octets),
+                    None => stop!(Why::Stack),
+                }
+            }};
+        }
+        macro_rules! store_stack {
+            ($octets:literal, $type:ty, $from:expr, $add:expr, $offset:expr) => {{
+                let place = usize::from($offset);
+                let value = self.memory.registers.get($from);
+                let value = value.wrapping_add(i64::from($add) as u64);
+                match at_offset_mut::<$octets>(&mut self.memory.first_frame, place) {
+                    Some(room) => *room = (value as $type).to_le_bytes(),
+                    None => stop!(Why::Stack),
+                }
+            }};
+        }
+        macro_rules! test {
+            ($value:expr, $test:expr) => {{
+                let is_equal = u32::from($value) & $test.mask == $test.value;
+                jump_if!(is_equal, $test.equal, $test.other, $test.cost)
+            }};
+        }
+        macro_rules! try_copy {
+            ($octets:literal, $try:expr) => {{
+                let copy = $try.copy;
+                let first = self.memory.registers.get(copy.register);
+                let first = first.saturating_add(u64::from(copy.offset)) as usize;
+                let place = usize::from(copy.to);
+                let Some(room) = at_offset_mut::<$octets>(&mut self.memory.first_frame, place)
+                else {
+                    stop!(Why::Stack)
+                };
+                pay!($try.cost);
+                match at_offset::<$octets>(frame, first) {
+                    Some(octets) => *room = *octets,
+                    None => {
+                        zero(room);
+                        at = usize::from($try.failed);
+                        continue;
+                    }
+                }
+                at = usize::from($try.done);
+                continue;
+            }};
+        }
+        loop {
+            let Some(op) = ops.get(at) else {
+                stop!(Why::NoOperation)
+            };
+            match *op {
+                Op::TestFrame8(test) => test!(load_frame!(1, u8, test.offset), test),
+                Op::TestFrame16(test) => test!(load_frame!(2, u16, test.offset), test),
+                Op::TestFrame32(test) => test!(load_frame!(4, u32, test.offset), test),
+                Op::TestStack8(test) => test!(load_stack!(1, u8, test.offset), test),
+                Op::TestStack16(test) => test!(load_stack!(2, u16, test.offset), test),
+                Op::TestStack32(test) => test!(load_stack!(4, u32, test.offset), test),
+                Op::TryCopy2(copy) => try_copy!(2, copy),
+                Op::TryCopy4(copy) => try_copy!(4, copy),
+                Op::TryCopy20(copy) => try_copy!(20, copy),
+                Op::Return { value, cost } => {
+                    pay!(cost);
+                    return Ok(value);
+                }
+                Op::Set { register, value } => self.memory.registers.set(register, value),
+                Op::Move { to, from } => {
+                    let value = self.memory.registers.get(from);
+                    self.memory.registers.set(to, value);
+                }
+                Op::Scale {
+                    register,
+                    shift,
+                    mask,
+                    add,
+                } => {
+                    let shifted = self
+                        .memory
+                        .registers
+                        .get(register)
+                        .wrapping_shl(u32::from(shift));
+                    let masked = shifted & i64::from(mask) as u64;
+                    let sum = masked.wrapping_add(i64::from(add) as u64);
+                    self.memory.registers.set(register, sum);
+                }
+                Op::LoadStack8 { to, offset } => {
+                    let value = load_stack!(1, u8, offset);
+                    self.memory.registers.set(to, u64::from(value));
+                }
+                Op::LoadStack16 { to, offset } => {
+                    let value = load_stack!(2, u16, offset);
+                    self.memory.registers.set(to, u64::from(value));
+                }
+                Op::LoadStack32 { to, offset } => {
+                    let value = load_stack!(4, u32, offset);
+                    self.memory.registers.set(to, u64::from(value));
+                }
+                Op::LoadStack64 { to, offset } => {
+                    let value = load_stack!(8, u64, offset);
+                    self.memory.registers.set(to, value);
+                }
+                Op::StoreStack8 { from, offset, add } => store_stack!(1, u8, from, add, offset),
+                Op::StoreStack16 { from, offset, add } => store_stack!(2, u16, from, add, offset),
+                Op::StoreStack32 { from, offset, add } => store_stack!(4, u32, from, add, offset),
+                Op::StoreStack64 { from, offset, add } => store_stack!(8, u64, from, add, offset),
+                Op::LoadFrame8 { offset } => {
+                    let value = load_frame!(1, u8, offset);
+                    self.memory.registers.set(Register::R0, u64::from(value));
+                }
+                Op::LoadFrame16 { offset } => {
+                    let value = load_frame!(2, u16, offset);
+                    self.memory.registers.set(Register::R0, u64::from(value));
+                }
+                Op::LoadFrame32 { offset } => {
+                    let value = load_frame!(4, u32, offset);
+                    self.memory.registers.set(Register::R0, u64::from(value));
+                }
+                Op::Jump { to, cost } => jump_if!(true, to, to, cost),
+                Op::Compare {
+                    register,
+                    with,
+                    equal,
+                    other,
+                    cost,
+                } => {
+                    let with = i64::from(with) as u64;
+                    jump_if!(
+                        self.memory.registers.get(register) == with,
+                        equal,
+                        other,
+                        cost
+                    )
+                }
+                Op::Pay(cost) => pay!(cost),
+                Op::Check => {
+                    if self.fuel < 0 {
+                        stop!(Why::Fuel)
+                    }
+                }
+                Op::Instruction(_)
+                | Op::Copy(_)
+                | Op::TryCopy(_)
+                | Op::Branch { .. }
+                | Op::Call { .. }
+                | Op::Exit { .. } => match self.carry_out_aside(op, at) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None => match self.stop {
+                        Some(Stop::Returned(value)) => return Ok(value),
+                        _ => stop!(Why::Slow),
+                    },
+                },
+            }
+            at = at.wrapping_add(1);
+        }
     }
-    macro_rules! fault {
-        ($kind:expr) => {{
-            let kind = $kind;
-            end!(Err(Fault {
-                instruction: at,
-                kind
-            }))
-        }};
+
+    /// What needs more than a few steps. Returns the place of the next operation, or says why there is none.
+    #[inline(never)]
+    fn carry_out_aside(&mut self, op: &Op, at: usize) -> Option<usize> {
+        let next = at.wrapping_add(1);
+        match *op {
+            Op::Instruction(number) => {
+                let program = self.program;
+                let Some(instruction) = program.instructions.get(usize::from(number)) else {
+                    return self.stop(Stop::Fault(FaultKind::NoInstruction));
+                };
+                match self.carry_out(instruction) {
+                    Ok(0) => {}
+                    Ok(work) => {
+                        self.fuel = self.fuel.wrapping_sub(i64::from(work));
+                        self.check_fuel()?;
+                    }
+                    Err(stop) => return self.stop(stop),
+                }
+            }
+            Op::Copy(copy) => {
+                let is_done = self.copy(copy)?;
+                let result = if is_done { 0 } else { BAD_ADDRESS };
+                self.memory.registers.set(Register::R0, result);
+            }
+            Op::TryCopy(copy) => {
+                let is_done = self.copy(copy.copy)?;
+                self.fuel = self.fuel.wrapping_sub(i64::from(copy.cost));
+                let next = if is_done { copy.done } else { copy.failed };
+                return Some(usize::from(next));
+            }
+            Op::Branch {
+                condition,
+                left,
+                right,
+                add,
+                taken,
+                other,
+                cost,
+            } => {
+                self.fuel = self.fuel.wrapping_sub(i64::from(cost));
+                let (left, right) = (
+                    self.memory.registers.get(left),
+                    self.memory.registers.get(right),
+                );
+                let right = right.wrapping_add(i64::from(add) as u64);
+                let is_taken = holds(condition, left, right);
+                return Some(usize::from(if is_taken { taken } else { other }));
+            }
+            Op::Call { to, cost } => {
+                self.call_function(next)?;
+                self.fuel = self.fuel.wrapping_sub(i64::from(cost));
+                self.check_fuel()?;
+                return Some(usize::from(to));
+            }
+            Op::Exit { cost } => {
+                self.fuel = self.fuel.wrapping_sub(i64::from(cost));
+                return self.exit();
+            }
+            _ => return self.stop(Stop::Fault(FaultKind::NoInstruction)),
+        }
+        Some(next)
     }
-    loop {
-        let Some(instruction) = instructions.get(at) else {
-            fault!(FaultKind::NoInstruction)
+
+    fn stop<T>(&mut self, stop: Stop) -> Option<T> {
+        self.stop = Some(stop);
+        None
+    }
+
+    fn check_fuel(&mut self) -> Option<()> {
+        if self.fuel < 0 {
+            return self.stop(Stop::Fault(FaultKind::OutOfFuel));
+        }
+        Some(())
+    }
+
+    /// Keeps what a function is to find again, and gives the one that it calls a stack frame.
+    fn call_function(&mut self, next: usize) -> Option<()> {
+        let caller = Caller {
+            next,
+            saved: SAVED.map(|register| self.memory.registers.get(register)),
         };
-        fuel = match fuel.checked_sub(1) {
-            Some(left) => left,
-            None => fault!(FaultKind::OutOfFuel),
+        let depth = self.depth.saturating_add(1);
+        if self.memory.keep_caller(depth, caller).is_none() {
+            return self.stop(Stop::Fault(FaultKind::CallDepth));
+        }
+        self.depth = depth;
+        self.memory.clear_frame(depth, self.program.stack_used);
+        let stack = self
+            .memory
+            .registers
+            .get(Register::R10)
+            .wrapping_add(NEXT_FRAME);
+        self.memory.registers.set(Register::R10, stack);
+        Some(())
+    }
+
+    /// Goes on where the function was called, or ends the run.
+    fn exit(&mut self) -> Option<usize> {
+        let Some(caller) = self.memory.caller(self.depth).copied() else {
+            let value = self.memory.registers.get(Register::R0);
+            return self.stop(Stop::Returned(value));
         };
-        let operand = registers
-            .get(instruction.source)
-            .wrapping_add(instruction.immediate);
-        let before = registers.get(instruction.destination);
+        for (register, value) in SAVED.into_iter().zip(caller.saved) {
+            self.memory.registers.set(register, value);
+        }
+        let next = caller.next;
+        self.depth = self.depth.saturating_sub(1);
+        let stack = self
+            .memory
+            .registers
+            .get(Register::R10)
+            .wrapping_sub(NEXT_FRAME);
+        self.memory.registers.set(Register::R10, stack);
+        Some(next)
+    }
+
+    /// Copies octets of the packet to the stack, or zeros where they end beyond the packet. Returns whether
+    /// they did not.
+    fn copy(&mut self, copy: Copy) -> Option<bool> {
+        let first = self.memory.registers.get(copy.register);
+        let first = first.saturating_add(u64::from(copy.offset)) as usize;
+        let (place, length) = (usize::from(copy.to), usize::from(copy.length));
+        let room = self.memory.first_frame.get_mut(place..);
+        let Some(room) = room.and_then(|room| room.get_mut(..length)) else {
+            let address = place as u64;
+            return self.stop(Stop::Fault(FaultKind::Access { address }));
+        };
+        let rest = self.frame.whole().get(first..).unwrap_or_default();
+        let octets = rest.get(..length);
+        match octets {
+            Some(octets) => room.copy_from_slice(octets),
+            None => room.fill(0),
+        }
+        Some(octets.is_some())
+    }
+
+    /// How a run ended that did not return.
+    #[cold]
+    #[inline(never)]
+    fn break_off(&mut self, stopped: Stopped) -> Result<End, Fault> {
+        let kind = match (stopped.why, self.stop) {
+            (Why::Short, _) | (Why::Slow, Some(Stop::Short)) => return Ok(End::ShortPacket),
+            (Why::Slow, Some(Stop::Fault(kind))) => kind,
+            (Why::Fuel, _) => FaultKind::OutOfFuel,
+            (Why::Stack, _) => FaultKind::Access { address: 0 },
+            _ => FaultKind::NoInstruction,
+        };
+        let (fault, owed) = self.program.fault_at(stopped.at as usize, kind);
+        self.fuel = self.fuel.wrapping_sub(i64::from(owed));
+        Err(fault)
+    }
+}
+
+/// Aside, because it is rare.
+#[cold]
+#[inline(never)]
+fn zero(octets: &mut [u8]) {
+    octets.fill(0);
+}
+
+/// `N` octets at `offset`.
+#[inline(always)]
+fn at_offset<const N: usize>(octets: &[u8], offset: usize) -> Option<&[u8; N]> {
+    octets.get(offset..)?.first_chunk()
+}
+
+/// The same, to be written.
+#[inline(always)]
+fn at_offset_mut<const N: usize>(octets: &mut [u8], offset: usize) -> Option<&mut [u8; N]> {
+    octets.get_mut(offset..)?.first_chunk_mut()
+}
+
+/// Why a run does not go on after an instruction.
+#[derive(Clone, Copy)]
+enum Stop {
+    Returned(u64),
+    /// The packet ends before what it wants to see.
+    Short,
+    Fault(FaultKind),
+}
+
+impl Machine<'_> {
+    /// Carries out an instruction that neither jumps nor ends a function. Returns how much work it was beside.
+    #[allow(clippy::too_many_lines, reason = "an arm for each instruction")]
+    fn carry_out(&mut self, instruction: &Instruction) -> Result<u32, Stop> {
+        let frame = self.frame;
+        let memory = &mut *self.memory;
+        let operand = memory.registers.get(instruction.source);
+        let operand = operand.wrapping_add(instruction.immediate);
+        let before = memory.registers.get(instruction.destination);
         // The result of arithmetic on the lower halves.
         macro_rules! lower {
             ($result:expr) => {
                 u64::from($result as u32)
             };
-        }
-        macro_rules! jump_if {
-            ($condition:expr) => {{
-                at = if $condition {
-                    instruction.offset as usize
-                } else {
-                    at.wrapping_add(1)
-                };
-                continue;
-            }};
         }
         macro_rules! address {
             ($base:expr) => {
@@ -211,7 +593,7 @@ fn interpret(
                 let address = address!(operand);
                 match memory.load::<$octets>(frame, address) {
                     Some(octets) => <$type>::from_le_bytes(octets) as i64 as u64,
-                    None => fault!(FaultKind::Access { address }),
+                    None => return Err(Stop::Fault(FaultKind::Access { address })),
                 }
             }};
         }
@@ -222,17 +604,16 @@ fn interpret(
                     .store(address, (operand as $type).to_le_bytes())
                     .is_none()
                 {
-                    fault!(FaultKind::Access { address })
+                    return Err(Stop::Fault(FaultKind::Access { address }));
                 }
-                at = at.wrapping_add(1);
-                continue;
+                return Ok(0);
             }};
         }
         macro_rules! packet {
             ($octets:literal, $type:ty) => {
                 match packet::<$octets>(frame, operand as u32 as i32) {
                     Some(octets) => u64::from(<$type>::from_be_bytes(octets)),
-                    None => end!(Ok(End::ShortPacket)),
+                    None => return Err(Stop::Short),
                 }
             };
         }
@@ -281,70 +662,11 @@ fn interpret(
             Operation::Swap64 => before.swap_bytes(),
             Operation::Low16 => u64::from(before as u16),
             Operation::Low32 => u64::from(before_32),
-            Operation::Ja => jump_if!(true),
-            Operation::Jeq => jump_if!(before == operand),
-            Operation::Jgt => jump_if!(before > operand),
-            Operation::Jge => jump_if!(before >= operand),
-            Operation::Jset => jump_if!(before & operand != 0),
-            Operation::Jne => jump_if!(before != operand),
-            Operation::Jsgt => jump_if!(signed > signed_operand),
-            Operation::Jsge => jump_if!(signed >= signed_operand),
-            Operation::Jlt => jump_if!(before < operand),
-            Operation::Jle => jump_if!(before <= operand),
-            Operation::Jslt => jump_if!(signed < signed_operand),
-            Operation::Jsle => jump_if!(signed <= signed_operand),
-            Operation::Jeq32 => jump_if!(before_32 == operand_32),
-            Operation::Jgt32 => jump_if!(before_32 > operand_32),
-            Operation::Jge32 => jump_if!(before_32 >= operand_32),
-            Operation::Jset32 => jump_if!(before_32 & operand_32 != 0),
-            Operation::Jne32 => jump_if!(before_32 != operand_32),
-            Operation::Jsgt32 => jump_if!(signed_32 > signed_operand_32),
-            Operation::Jsge32 => jump_if!(signed_32 >= signed_operand_32),
-            Operation::Jlt32 => jump_if!(before_32 < operand_32),
-            Operation::Jle32 => jump_if!(before_32 <= operand_32),
-            Operation::Jslt32 => jump_if!(signed_32 < signed_operand_32),
-            Operation::Jsle32 => jump_if!(signed_32 <= signed_operand_32),
             Operation::CallHelper => {
-                let called = call(instruction, &registers, memory, surroundings);
-                let (value, work) = match called {
-                    Some(called) => called,
-                    None => fault!(FaultKind::Argument),
-                };
-                fuel = match pay(fuel, work) {
-                    Some(left) => left,
-                    None => fault!(FaultKind::OutOfFuel),
-                };
-                registers.set(Register::R0, value);
-                at = at.wrapping_add(1);
-                continue;
-            }
-            Operation::CallLocal => {
-                depth = depth.saturating_add(1);
-                let caller = Caller {
-                    next: at.wrapping_add(1),
-                    saved: SAVED.map(|register| registers.get(register)),
-                };
-                if memory.keep_caller(depth, caller).is_none() {
-                    fault!(FaultKind::CallDepth)
-                }
-                memory.clear_stack(depth, program.stack_used);
-                let stack = registers.get(Register::R10).wrapping_add(NEXT_FRAME);
-                registers.set(Register::R10, stack);
-                at = instruction.offset as usize;
-                continue;
-            }
-            Operation::Exit => {
-                let Some(caller) = memory.caller(depth) else {
-                    end!(Ok(End::Returned(registers.get(Register::R0))))
-                };
-                for (register, value) in SAVED.into_iter().zip(caller.saved) {
-                    registers.set(register, value);
-                }
-                at = caller.next;
-                depth = depth.saturating_sub(1);
-                let stack = registers.get(Register::R10).wrapping_sub(NEXT_FRAME);
-                registers.set(Register::R10, stack);
-                continue;
+                let called = call(instruction, memory, frame, self.clock);
+                let (value, work) = called.ok_or(Stop::Fault(FaultKind::Argument))?;
+                memory.registers.set(Register::R0, value);
+                return Ok(u32::try_from(work).unwrap_or(u32::MAX));
             }
             Operation::Load8 => load!(1, u8),
             Operation::Load16 => load!(2, u16),
@@ -359,11 +681,10 @@ fn interpret(
             Operation::Store64 => store!(u64),
             Operation::Atomic32 | Operation::Atomic64 => {
                 let address = address!(before);
-                if atomic(instruction, address, &mut registers, memory).is_none() {
-                    fault!(FaultKind::Access { address })
+                if atomic(instruction, address, memory).is_none() {
+                    return Err(Stop::Fault(FaultKind::Access { address }));
                 }
-                at = at.wrapping_add(1);
-                continue;
+                return Ok(0);
             }
             Operation::LoadContext => {
                 // That there is such a field was checked when the program was loaded.
@@ -373,15 +694,11 @@ fn interpret(
             Operation::Packet8 => packet!(1, u8),
             Operation::Packet16 => packet!(2, u16),
             Operation::Packet32 => packet!(4, u32),
-            Operation::Wide => {
-                registers.set(instruction.destination, instruction.immediate);
-                at = at.wrapping_add(2);
-                continue;
-            }
-            Operation::WideRest => fault!(FaultKind::NoInstruction),
+            Operation::Wide => instruction.immediate,
+            _ => return Err(Stop::Fault(FaultKind::NoInstruction)),
         };
-        registers.set(instruction.destination, result);
-        at = at.wrapping_add(1);
+        memory.registers.set(instruction.destination, result);
+        Ok(0)
     }
 }
 
@@ -408,9 +725,9 @@ fn packet<const N: usize>(frame: &Frame<'_>, offset: i32) -> Option<[u8; N]> {
 #[inline(never)]
 fn call(
     instruction: &Instruction,
-    registers: &Registers,
     memory: &mut Memory,
-    surroundings: &Surroundings<'_>,
+    frame: &Frame<'_>,
+    clock: &dyn Fn() -> u64,
 ) -> Option<(u64, usize)> {
     let [first, second, third, fourth, fifth] = [
         Register::R1,
@@ -419,8 +736,7 @@ fn call(
         Register::R4,
         Register::R5,
     ]
-    .map(|register| registers.get(register));
-    let frame = surroundings.frame;
+    .map(|register| memory.registers.get(register));
     match Helper::numbered(instruction.immediate)? {
         Helper::LoadBytes => load_bytes(frame.payload(), memory, [second, third, fourth]),
         Helper::LoadBytesRelative => {
@@ -436,7 +752,7 @@ fn call(
         Helper::MapLookup => memory.lookup(first, second),
         Helper::MapUpdate => memory.update(first, second, third, fourth),
         Helper::MapDelete => memory.delete(first, second),
-        Helper::Time => Some(((surroundings.clock)(), 0)),
+        Helper::Time => Some((clock(), 0)),
         Helper::Random => Some((u64::from(memory.next_random()), 0)),
     }
 }
@@ -476,12 +792,7 @@ fn copy<const N: usize>(to: &mut [u8], from: &[u8]) {
 
 /// Carries out an atomic instruction: there is only one processor, and nobody comes in between.
 #[inline(never)]
-fn atomic(
-    instruction: &Instruction,
-    address: u64,
-    registers: &mut Registers,
-    memory: &mut Memory,
-) -> Option<()> {
+fn atomic(instruction: &Instruction, address: u64, memory: &mut Memory) -> Option<()> {
     let is_64 = instruction.operation == Operation::Atomic64;
     let narrow = |value: u64| {
         if is_64 {
@@ -490,17 +801,18 @@ fn atomic(
             u64::from(value as u32)
         }
     };
+    let operand = memory.registers.get(instruction.source);
+    let expected = narrow(memory.registers.get(Register::R0));
     let octets = memory.octets_mut(address, if is_64 { 8 } else { 4 })?;
     let before = if is_64 {
         u64::from_le_bytes(*octets.first_chunk()?)
     } else {
         u64::from(u32::from_le_bytes(*octets.first_chunk()?))
     };
-    let operand = registers.get(instruction.source);
     let kind = instruction.immediate as i32;
     let after = match kind {
         atomic::EXCHANGE => operand,
-        atomic::COMPARE_EXCHANGE if before == narrow(registers.get(Register::R0)) => operand,
+        atomic::COMPARE_EXCHANGE if before == expected => operand,
         atomic::COMPARE_EXCHANGE => before,
         _ => match kind & !atomic::FETCH {
             atomic::ADD => before.wrapping_add(operand),
@@ -515,9 +827,9 @@ fn atomic(
         *octets.first_chunk_mut()? = (after as u32).to_le_bytes();
     }
     if kind == atomic::COMPARE_EXCHANGE {
-        registers.set(Register::R0, before);
+        memory.registers.set(Register::R0, before);
     } else if kind & atomic::FETCH != 0 {
-        registers.set(instruction.source, before);
+        memory.registers.set(instruction.source, before);
     }
     Some(())
 }

@@ -12,6 +12,7 @@
 //! - [`encoding`] is how instructions look in the file, [`decode`] makes [`instruction`]s of them that are
 //!   quick to carry out, and refuses what is none;
 //! - [`verify`] follows the program and refuses what would go wrong;
+//! - [`lower`] makes [`op`]s of what it found, with [`flow`]: fewer than instructions, that do the same;
 //! - [`interpreter`] runs it, over the [`memory`] that it may reach, which holds its [`map`]s, with the
 //!   [`context`] that describes the frame, and the functions of [`helper`];
 //! - [`filter`] is a program at work: its verdicts, counted.
@@ -40,13 +41,16 @@ mod decode;
 mod encoding;
 mod error;
 mod filter;
+mod flow;
 mod frame;
 mod helper;
 mod instruction;
 mod interpreter;
+mod lower;
 mod map;
 mod memory;
 mod object;
+mod op;
 mod program;
 mod verify;
 

@@ -6,7 +6,7 @@
 
 use crate::context;
 use crate::frame::Frame;
-use crate::instruction::{Instruction, Operation};
+use crate::instruction::{Instruction, Operation, REGISTERS, Register};
 use crate::map::{Map, MapError, UpdateRule};
 use alloc::boxed::Box;
 use alloc::vec;
@@ -53,10 +53,34 @@ pub struct Caller {
     pub saved: [u64; 4],
 }
 
+/// The registers of a run.
+#[derive(Debug, Default)]
+pub struct Registers([u64; REGISTERS]);
+
+impl Registers {
+    #[inline(always)]
+    pub fn get(&self, register: Register) -> u64 {
+        // There are as many places as registers.
+        self.0.get(register as usize).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    pub fn set(&mut self, register: Register, value: u64) {
+        if let Some(place) = self.0.get_mut(register as usize) {
+            *place = value;
+        }
+    }
+}
+
 /// What a program can reach beside the frame.
 #[derive(Debug)]
 pub struct Memory {
-    stack: Box<[u8]>,
+    /// What a run has in its registers; a program reads none that it did not write.
+    pub registers: Registers,
+    /// The stack frame of the function with which a run begins.
+    pub first_frame: [u8; FRAME_SIZE],
+    /// Those of the functions that it calls.
+    more_frames: Box<[u8]>,
     callers: Box<[Caller]>,
     maps: Vec<Map>,
     /// Room for a key and a value that are on their way from one place here to another.
@@ -73,7 +97,9 @@ impl Memory {
             .map(|map| map.key_size().saturating_add(map.value_size()))
             .max();
         Self {
-            stack: vec![0; frames.saturating_mul(FRAME_STRIDE)].into(),
+            registers: Registers::default(),
+            first_frame: [0; FRAME_SIZE],
+            more_frames: vec![0; frames.saturating_sub(1).saturating_mul(FRAME_STRIDE)].into(),
             callers: vec![Caller::default(); frames.saturating_sub(1)].into(),
             maps,
             scratch: vec![0; needed.unwrap_or(0)].into(),
@@ -89,11 +115,20 @@ impl Memory {
         &mut self.maps
     }
 
-    /// Zeros the last `used` octets of the stack frame of the function at `depth`.
-    #[inline]
-    pub fn clear_stack(&mut self, depth: usize, used: usize) {
-        let first = depth.saturating_mul(FRAME_STRIDE);
-        let frame = self.stack.get_mut(first..).unwrap_or_default();
+    /// Zeros the last `used` octets of the first function's stack frame, and perhaps some before them.
+    #[inline(always)]
+    pub fn clear_first_frame(&mut self, used: usize) {
+        const AT_ONCE: usize = 64;
+        let (_, parts) = self.first_frame.as_rchunks_mut::<AT_ONCE>();
+        for part in parts.iter_mut().rev().take(used.div_ceil(AT_ONCE)) {
+            *part = [0; AT_ONCE];
+        }
+    }
+
+    /// Zeros the last `used` octets of the stack frame of the function at `depth`, which was called.
+    pub fn clear_frame(&mut self, depth: usize, used: usize) {
+        let first = depth.saturating_sub(1).saturating_mul(FRAME_STRIDE);
+        let frame = self.more_frames.get_mut(first..).unwrap_or_default();
         let frame = frame.get_mut(..FRAME_SIZE).unwrap_or_default();
         let unused = FRAME_SIZE.saturating_sub(used);
         if let Some(part) = frame.get_mut(unused..) {
@@ -137,7 +172,11 @@ impl Memory {
             if !is_in_stack_frame(offset, length) {
                 return None;
             }
-            return self.stack.get(offset as usize..)?.get(..length);
+            let frames = match (offset as usize).checked_sub(FRAME_STRIDE) {
+                Some(offset) => self.more_frames.get(offset..)?,
+                None => self.first_frame.get(offset as usize..)?,
+            };
+            return frames.get(..length);
         }
         let map = self.maps.get(value_region(address))?;
         map.octets(offset, length)
@@ -151,7 +190,11 @@ impl Memory {
             if !is_in_stack_frame(offset, length) {
                 return None;
             }
-            return self.stack.get_mut(offset as usize..)?.get_mut(..length);
+            let frames = match (offset as usize).checked_sub(FRAME_STRIDE) {
+                Some(offset) => self.more_frames.get_mut(offset..)?,
+                None => self.first_frame.get_mut(offset as usize..)?,
+            };
+            return frames.get_mut(..length);
         }
         let map = self.maps.get_mut(value_region(address))?;
         map.octets_mut(offset, length)

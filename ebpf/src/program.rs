@@ -4,8 +4,11 @@ use crate::decode;
 use crate::encoding::Slot;
 use crate::error::LoadError;
 use crate::instruction::Instruction;
+use crate::interpreter::{Fault, FaultKind};
+use crate::lower;
 use crate::map::Map;
 use crate::memory::{self, Memory};
+use crate::op::{Lowered, Origin};
 use crate::verify;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -23,6 +26,8 @@ pub const MAXIMUM_MAP_OCTETS: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Program {
     pub instructions: Box<[Instruction]>,
+    /// The same, as it is carried out.
+    pub lowered: Lowered,
     /// Octets of each stack frame, from its end, that must be zero before they are used.
     pub stack_used: usize,
 }
@@ -46,13 +51,24 @@ impl Program {
             return Err(LoadError::NoProgram);
         }
         let mut instructions = decode::decode(slots, &maps)?;
-        let stack_used = verify::verify(&mut instructions, &maps)?;
+        let verified = verify::verify(&mut instructions, &maps)?;
+        let lowered = lower::lower(&instructions, &verified.states);
         let memory = Memory::new(maps, memory::has_functions(&instructions), seed);
         let program = Self {
             instructions: instructions.into(),
-            stack_used,
+            lowered,
+            stack_used: verified.stack_used,
         };
         Ok((program, memory))
+    }
+
+    /// What went wrong at the operation at this place, and what is owed for the run there.
+    #[cold]
+    pub fn fault_at(&self, place: usize, kind: FaultKind) -> (Fault, u16) {
+        let origin = self.lowered.origins.get(place).copied();
+        let Origin { number, owed } = origin.unwrap_or_default();
+        let instruction = usize::from(number);
+        (Fault { instruction, kind }, owed)
     }
 }
 

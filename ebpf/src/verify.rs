@@ -18,11 +18,13 @@ use alloc::vec::Vec;
 
 /// What is known of a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Known {
+pub enum Known {
     /// There is a path on which it was not written.
     Nothing,
     /// Anything.
     Value,
+    /// This number.
+    Number(u64),
     /// So many octets into the context.
     Context(i64),
     /// So many octets from the end of this function's stack frame.
@@ -33,19 +35,27 @@ enum Known {
 
 /// What is known where an instruction begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct State {
+pub struct State {
     registers: [Known; 11],
     /// Whether this may be a function that the program calls.
-    is_called: bool,
+    pub is_called: bool,
 }
 
-/// Checks a program, and marks those of its instructions that read the context. Returns how many octets
-/// at the end of a stack frame it uses.
+/// What became known of a program.
+#[derive(Debug)]
+pub struct Verified {
+    /// What is known before each instruction; `None` of those that are never reached.
+    pub states: Vec<Option<State>>,
+    /// How many octets at the end of a stack frame are used.
+    pub stack_used: usize,
+}
+
+/// Checks a program, and marks those of its instructions that read the context.
 ///
 /// # Errors
 ///
 /// The first instruction found that is refused.
-pub fn verify(instructions: &mut [Instruction], maps: &[Map]) -> Result<usize, LoadError> {
+pub fn verify(instructions: &mut [Instruction], maps: &[Map]) -> Result<Verified, LoadError> {
     let mut walk = Walk {
         states: vec![None; instructions.len()],
         waiting: Vec::new(),
@@ -80,12 +90,15 @@ pub fn verify(instructions: &mut [Instruction], maps: &[Map]) -> Result<usize, L
             instruction.immediate = field as u64;
         }
     }
-    Ok(walk.stack_used)
+    Ok(Verified {
+        states: walk.states,
+        stack_used: walk.stack_used,
+    })
 }
 
 impl State {
     /// What is known of a register; `None` for the one that is always zero.
-    fn peek(&self, register: Register) -> Option<Known> {
+    pub fn peek(&self, register: Register) -> Option<Known> {
         self.registers.get(register as usize).copied()
     }
 
@@ -94,11 +107,11 @@ impl State {
         match self.peek(register) {
             Some(Known::Nothing) => Err(Refusal::Uninitialized(register as u8)),
             Some(known) => Ok(known),
-            None => Ok(Known::Value),
+            None => Ok(Known::Number(0)),
         }
     }
 
-    fn set(&mut self, register: Register, known: Known) {
+    pub fn set(&mut self, register: Register, known: Known) {
         if let Some(place) = self.registers.get_mut(register as usize) {
             *place = known;
         }
@@ -281,17 +294,17 @@ impl Walk<'_> {
         let operand = state.read(source)?;
         let number = (source == Register::Zero).then_some(instruction.immediate as i64);
         if instruction.operation == Operation::Mov {
-            let known = if number.is_some() {
-                Known::Value
-            } else {
-                operand
-            };
+            let known = number.map_or(operand, |number| Known::Number(number as u64));
             state.set(destination, known);
             return Ok(());
         }
         if is_move(instruction.operation) {
             self.lose(operand);
-            state.set(destination, Known::Value);
+            let known = match (instruction.operation, number) {
+                (Operation::Mov32, Some(number)) => Known::Number(u64::from(number as u32)),
+                _ => Known::Value,
+            };
+            state.set(destination, known);
             return Ok(());
         }
         let before = state.read(destination)?;
@@ -353,17 +366,20 @@ impl Walk<'_> {
             }
         }
         let sizes = match (helper, map) {
-            (Helper::MapUpdate, Some(map)) => [map.key_size(), map.value_size()],
-            (Helper::MapLookup | Helper::MapDelete, Some(map)) => [map.key_size(), 0],
-            // It is not followed how many octets are copied: at least one.
-            (Helper::LoadBytes | Helper::LoadBytesRelative, _) => [0, 1],
+            (Helper::MapUpdate, Some(map)) => [map.key_size() as u64, map.value_size() as u64],
+            (Helper::MapLookup | Helper::MapDelete, Some(map)) => [map.key_size() as u64, 0],
+            (Helper::LoadBytes | Helper::LoadBytesRelative, _) => match state.peek(Register::R4) {
+                Some(Known::Number(octets)) => [0, octets.max(1)],
+                // It is not known how many octets are copied: at least one.
+                _ => [0, 1],
+            },
             _ => [0, 0],
         };
         for (register, octets) in [Register::R2, Register::R3].into_iter().zip(sizes) {
             if octets > 0
                 && let Some(known) = state.peek(register)
             {
-                self.touch(known, 0, octets as u64)?;
+                self.touch(known, 0, octets)?;
             }
         }
         state.forget_arguments();
@@ -375,13 +391,13 @@ impl Walk<'_> {
 /// What a 64-bit immediate is.
 fn known_of_wide(instruction: &Instruction) -> Known {
     match instruction.offset {
-        0 => Known::Value,
+        0 => Known::Number(instruction.immediate),
         _ => Known::Map(memory::map_index(instruction.immediate)),
     }
 }
 
 /// How many octets an instruction loads.
-const fn load_size(operation: Operation) -> Option<u64> {
+pub const fn load_size(operation: Operation) -> Option<u64> {
     use Operation as O;
     Some(match operation {
         O::Load8 | O::LoadSigned8 => 1,
@@ -393,7 +409,7 @@ const fn load_size(operation: Operation) -> Option<u64> {
 }
 
 /// How many octets an instruction stores.
-const fn store_size(operation: Operation) -> Option<u64> {
+pub const fn store_size(operation: Operation) -> Option<u64> {
     use Operation as O;
     Some(match operation {
         O::Store8 => 1,
@@ -405,7 +421,7 @@ const fn store_size(operation: Operation) -> Option<u64> {
 }
 
 /// Whether an instruction writes its destination without reading it.
-const fn is_move(operation: Operation) -> bool {
+pub const fn is_move(operation: Operation) -> bool {
     use Operation as O;
     matches!(
         operation,

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Slot, add, array, call, datagram, decide, exit, hash, load_with, map, mov};
-use common::{mov_register, slot, value_of, value_with, wide};
-use pollux_ebpf::{FaultKind, Filter, MapError, UpdateRule, Verdict};
+use common::{mov_register, refusal, slot, value_of, value_with, wide};
+use pollux_ebpf::{FaultKind, Filter, MapError, Refusal, UpdateRule, Verdict};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -216,7 +216,18 @@ fn octets_of_the_packet_are_copied_or_zeros_and_an_error() {
     assert_eq!(run(i32::MIN, 8), (-14, [0; 8]));
     assert_eq!(run(0, 0), (0, [NOT; 8]));
     for length in [9, 512, -1, i32::MAX] {
-        assert!(faults(&load_bytes(0, length), vec![]), "{length}");
+        let mut copy = load_bytes(0, length);
+        copy.extend([mov(0, 0), exit()]);
+        assert!(
+            matches!(
+                refusal(&copy),
+                (5, Refusal::StackOutOfBounds { offset: -8, .. })
+            ),
+            "{length}"
+        );
+        // The same, where the length is not known beforehand.
+        copy.insert(5, slot(0x57, 4, 0, 0, -1));
+        assert!(faults(&copy, vec![]), "{length}");
     }
 }
 
