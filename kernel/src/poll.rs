@@ -63,7 +63,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
                 answers += port.interface.counters().answered() - before;
             }
             if port.interface.has_large() {
-                port.send_large(FRAGMENTS);
+                port.send_large(FRAGMENTS, start);
                 done_at = None;
             }
         }

@@ -58,8 +58,10 @@ impl Port {
     }
 
     /// Sends up to `budget` fragments of long answers.
-    pub(crate) fn send_large(&mut self, budget: usize) {
-        if self.interface.send_large(&mut self.device, budget) {
+    // Out of the poll loop, where it would take registers from what each frame needs.
+    #[inline(never)]
+    pub(crate) fn send_large(&mut self, budget: usize, now: Instant) {
+        if self.interface.send_large(&mut self.device, budget, now) {
             self.device.ring_doorbells();
         }
     }

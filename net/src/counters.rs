@@ -129,6 +129,20 @@ reasons! {
     }
 }
 
+impl Reason {
+    /// Whether the frame did what it was sent for, although there is nothing to say to it.
+    pub const fn is_taken(self) -> bool {
+        matches!(
+            self,
+            Self::ArpReplyTaken
+                | Self::FragmentTaken
+                | Self::IcmpReplyTaken
+                | Self::EthernetConsumed
+                | Self::UdpConsumed
+        )
+    }
+}
+
 /// The counters of one network card. All are 64 bits wide and wrap, in some thousands of years.
 // In this order, because two counters side by side that move together become vector arithmetic, which
 // takes three times the instructions.

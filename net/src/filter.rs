@@ -41,11 +41,13 @@ impl Interface {
             active: Some(filter),
             worn_out: None,
         };
+        self.watch();
     }
 
     /// Removes the program. Returns whether there was one.
     pub fn remove_filter(&mut self) -> bool {
         let slot = core::mem::take(&mut self.filter);
+        self.watch();
         slot.is_active()
     }
 
@@ -80,6 +82,7 @@ impl Interface {
             // Nothing was put aside, or there would be no program: nothing is given back here.
             slot.worn_out = slot.active.take();
             self.events.push(Event::FilterWornOut { faults, last });
+            self.watch();
         }
         verdict
     }

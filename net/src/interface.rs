@@ -11,6 +11,7 @@ mod source_screen;
 mod vlan_device;
 mod vlans;
 
+use crate::capture::Capture;
 use crate::counters::Counters;
 use crate::ethernet::EthernetServices;
 use crate::filter::FilterSlot;
@@ -51,6 +52,9 @@ pub struct Interface {
     pub(crate) neighbors: NeighborTable,
     pub(crate) counters: Counters,
     pub(crate) trace: Trace,
+    pub(crate) capture: Capture,
+    /// Whether every frame takes the watched way: a program decides, or all are kept.
+    pub(crate) is_watched: bool,
     pub(crate) services: Services,
     pub(crate) ethernet_services: EthernetServices,
     pub(crate) reassembly: Reassembly,
@@ -82,6 +86,8 @@ impl Interface {
             neighbors,
             counters: Counters::new(),
             trace: Trace::new(),
+            capture: Capture::new(),
+            is_watched: false,
             services: Services::new(rate),
             ethernet_services: EthernetServices::new(),
             reassembly: Reassembly::new(DEFAULT_CONTEXTS, rate),
@@ -187,6 +193,27 @@ impl Interface {
     /// The records of answered echo requests, to take them or to turn them on and off.
     pub const fn trace_mut(&mut self) -> &mut Trace {
         &mut self.trace
+    }
+
+    /// The frames that were seen or dropped last.
+    pub const fn capture(&self) -> &Capture {
+        &self.capture
+    }
+
+    /// Has all frames kept from now on, or only those that are dropped.
+    pub const fn set_capture(&mut self, all: bool) {
+        self.capture.set_on(all);
+        self.watch();
+    }
+
+    /// Forgets the frames that were kept.
+    pub fn clear_capture(&mut self) {
+        self.capture.clear();
+    }
+
+    /// Works out which way frames take.
+    pub(crate) const fn watch(&mut self) {
+        self.is_watched = self.filter.is_active() || self.capture.is_on();
     }
 
     /// The UDP services.

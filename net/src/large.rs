@@ -4,7 +4,8 @@
 //! somebody else comes between them. The buffers are as long as those of [`crate::reassembly`] and
 //! change places with them: an answer to a datagram that came in fragments is never copied as a whole.
 
-use crate::device::{BUFFER_SIZE, Device};
+use crate::capture::Outlet;
+use crate::device::BUFFER_SIZE;
 use crate::fragmentation::Fragments;
 use crate::frame_header::FrameHeader;
 use crate::reassembly::BUFFER_LENGTH;
@@ -167,7 +168,7 @@ impl LargeDatagrams {
 
     /// Queues the next fragment of the oldest datagram. Returns the VLAN and the octets of its frame;
     /// `None` when there is none, or no room for it.
-    pub(crate) fn send_next(&mut self, device: &mut impl Device) -> Option<(u16, usize)> {
+    pub(crate) fn send_next(&mut self, device: &mut impl Outlet) -> Option<(u16, usize)> {
         if self.waiting == 0 {
             return None;
         }

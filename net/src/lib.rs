@@ -12,7 +12,7 @@
 //! - [`udp`] finds the service that a datagram is for, [`services`] are those that come along, and
 //!   [`loop_rules`] and [`rate`] say when none of them may answer.
 //! - [`interface`] and [`vlan`] say which frames are ours, and [`filter`] asks a program before them.
-//! - [`counters`] and [`histogram`] say what became of them, and how soon.
+//! - [`counters`] and [`histogram`] say what became of them, and how soon; [`capture`] keeps the last ones.
 #![no_std]
 #![forbid(unsafe_code)]
 // What the network sends must not be able to stop the appliance.
@@ -34,6 +34,7 @@ extern crate alloc;
 
 pub mod address_conflict;
 pub mod arrival;
+pub mod capture;
 pub mod counters;
 pub mod device;
 pub mod ethernet;

@@ -13,6 +13,7 @@ mod ethernet;
 mod filtered;
 mod ipv4;
 mod udp;
+mod watched;
 
 use self::ipv4::{Host, Ipv4Context};
 use crate::arrival::Arrival;
@@ -86,7 +87,7 @@ impl Receiver for Reception<'_> {
         self.interface.counters.count_received();
         if frame.damage.is_none()
             && frame.can_answer
-            && !self.interface.filter.is_active()
+            && !self.interface.is_watched
             && let Some(length) = self.answer_usual(frame.buffer, frame.length)
         {
             self.interface.counters.count_answered();
@@ -100,10 +101,14 @@ impl Receiver for Reception<'_> {
 impl Receiver for DeferredReception<'_> {
     fn receive(&mut self, frame: Received<'_>) -> Verdict {
         let Self(reception) = self;
+        let Received { buffer, length, .. } = frame;
         reception.interface.counters.count_served_in_band();
-        let header = FrontHeader::read(frame.buffer);
-        let answered = reception.answer_any(frame.buffer, &header, frame.length, frame.can_answer);
-        reception.conclude(answered, frame.buffer)
+        reception.keep_arrived(buffer, length);
+        let header = FrontHeader::read(buffer);
+        let answered = reception.answer_any(buffer, &header, length, frame.can_answer);
+        let verdict = reception.conclude(answered, buffer, length);
+        reception.keep_verdict(buffer, verdict);
+        verdict
     }
 }
 
@@ -159,7 +164,11 @@ impl Reception<'_> {
             Some(damage) => Err(reason_for(damage).into()),
             None => self.receive_sound(buffer, length, can_answer, can_defer),
         };
-        self.conclude(answered, buffer)
+        let verdict = self.conclude(answered, buffer, length);
+        if self.interface.is_watched {
+            self.keep_verdict(buffer, verdict);
+        }
+        verdict
     }
 
     /// Receives a frame that the device delivered whole.
@@ -172,7 +181,7 @@ impl Reception<'_> {
         can_defer: bool,
     ) -> Result<usize, Exit> {
         let is_accepted =
-            self.interface.filter.is_active() && self.ask_filter(buffer, length, can_defer)?;
+            self.interface.is_watched && self.look_closer(buffer, length, can_defer)?;
         let served = if is_accepted {
             None
         } else {
@@ -295,10 +304,12 @@ impl Reception<'_> {
     }
 
     /// Counts what became of a frame, and says what becomes of its buffer.
+    #[inline(always)]
     fn conclude(
         &mut self,
         answered: Result<usize, Exit>,
         buffer: &mut [u8; BUFFER_SIZE],
+        length: usize,
     ) -> Verdict {
         let counters = &mut self.interface.counters;
         match answered {
@@ -308,10 +319,12 @@ impl Reception<'_> {
             }
             Err(Exit::Refused(reason)) => {
                 counters.count_unanswered(reason);
+                self.keep_unanswered(buffer, length, reason);
                 Verdict::Release
             }
             Err(Exit::Reported(reason, octets)) => {
                 counters.count_unanswered(reason);
+                self.keep_reported(buffer, length, reason);
                 let header = FrontHeader::read(buffer);
                 let length = header.length.saturating_add(octets);
                 turn_around(buffer, self.interface.mac);

@@ -9,6 +9,7 @@
 
 use crate::address_conflict;
 use crate::arrival::Arrival;
+use crate::capture::{Outlet, Watched};
 use crate::device::{BUFFER_SIZE, Device};
 use crate::frame_header::FrameHeader;
 use crate::icmp_error;
@@ -210,6 +211,35 @@ impl Interface {
     /// Does one piece of what is due at `now`: queues a frame or two, or none. Returns whether any was
     /// queued, so that doorbells are to be rung.
     pub fn send_due(&mut self, device: &mut impl Device, now: Instant) -> bool {
+        if !self.capture.is_on() {
+            return self.send_one(device, now);
+        }
+        self.watched(device, now, |interface, outlet| {
+            interface.send_one(outlet, now)
+        })
+    }
+
+    /// Has `send` send through a device that is watched.
+    #[cold]
+    #[inline(never)]
+    fn watched<D: Device, T>(
+        &mut self,
+        device: &mut D,
+        now: Instant,
+        send: impl FnOnce(&mut Self, &mut Watched<'_, D>) -> T,
+    ) -> T {
+        let mut capture = core::mem::take(&mut self.capture);
+        let mut outlet = Watched {
+            device,
+            capture: &mut capture,
+            now,
+        };
+        let sent = send(self, &mut outlet);
+        self.capture = capture;
+        sent
+    }
+
+    fn send_one(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
         let turn = self.turn;
         self.turn = match turn {
             Turn::Claims => Turn::Neighbors,
@@ -235,7 +265,16 @@ impl Interface {
 
     /// Queues up to `budget` fragments. Returns whether any was queued, so that doorbells are to be rung. A
     /// datagram whose device or address was taken down or away meanwhile is given up.
-    pub fn send_large(&mut self, device: &mut impl Device, budget: usize) -> bool {
+    pub fn send_large(&mut self, device: &mut impl Device, budget: usize, now: Instant) -> bool {
+        if !self.capture.is_on() {
+            return self.send_fragments(device, budget);
+        }
+        self.watched(device, now, |interface, outlet| {
+            interface.send_fragments(outlet, budget)
+        })
+    }
+
+    fn send_fragments(&mut self, device: &mut impl Outlet, budget: usize) -> bool {
         let mut queued = false;
         for _ in 0..budget {
             if let Some((vid, source)) = self.large.next_origin()
@@ -255,7 +294,7 @@ impl Interface {
 
     /// Gives up on one datagram of which fragments are missing for too long, and says so to who sent it
     /// (RFC 1122 §3.3.2).
-    fn send_time_exceeded(&mut self, device: &mut impl Device, now: Instant) -> bool {
+    fn send_time_exceeded(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
         let Some(expired) = self.reassembly.expire(now) else {
             return false;
         };
@@ -300,7 +339,7 @@ impl Interface {
     }
 
     /// Lets the next service send.
-    fn poll_services(&mut self, device: &mut impl Device, now: Instant) -> bool {
+    fn poll_services(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
         let mut sender = Sender {
             mac: self.mac,
             vlans: &mut self.vlans,
@@ -316,7 +355,7 @@ impl Interface {
     }
 
     /// Sends the request of the own ping that is due.
-    fn send_ping(&mut self, device: &mut impl Device, now: Instant) -> bool {
+    fn send_ping(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
         let Some(ping) = &mut self.ping else {
             return false;
         };
@@ -348,7 +387,7 @@ impl Interface {
         sender.queued
     }
 
-    fn send_claim(&mut self, device: &mut impl Device, now: Instant) -> bool {
+    fn send_claim(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
         let vlans = &self.vlans;
         let Some(due) = self.claims.poll(now, self.mac, |vid| vlans.is_up(vid)) else {
             return false;
@@ -359,7 +398,7 @@ impl Interface {
         self.send_arp(device, due.vid, MacAddress::BROADCAST, &due.packet)
     }
 
-    fn send_for_neighbors(&mut self, device: &mut impl Device, now: Instant) -> bool {
+    fn send_for_neighbors(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
         let (vid, address, to) = match self.neighbors.poll(now) {
             None => return false,
             Some(Action::Request { vid, address, to }) => (vid, address, to),
@@ -429,7 +468,7 @@ impl Interface {
     /// Queues an ARP packet. Returns whether there was room.
     fn send_arp(
         &mut self,
-        device: &mut impl Device,
+        device: &mut impl Outlet,
         vid: u16,
         destination: MacAddress,
         packet: &ArpPacket,
@@ -499,7 +538,7 @@ struct Sender<'interface, D> {
     queued: bool,
 }
 
-impl<D: Device> Sender<'_, D> {
+impl<D: Outlet> Sender<'_, D> {
     /// Sends a datagram with `length` octets of data, which `write` writes; it gets the address from which
     /// they are sent, and returns `None` when it cannot.
     fn send_datagram(
@@ -578,7 +617,7 @@ impl<D: Device> Sender<'_, D> {
     }
 }
 
-impl<D: Device> DatagramSender for Sender<'_, D> {
+impl<D: Outlet> DatagramSender for Sender<'_, D> {
     fn send(&mut self, departure: &Departure, data: &[u8]) -> Result<(), SendError> {
         let destination = departure.destination;
         if destination.port() == 0 {

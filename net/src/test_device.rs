@@ -227,7 +227,7 @@ impl Station {
 
     /// Sends `budget` fragments at most. Returns what was sent.
     pub fn send_large(&mut self, budget: usize) -> Vec<Vec<u8>> {
-        let queued = self.card.send_large(&mut self.device, budget);
+        let queued = self.card.send_large(&mut self.device, budget, self.now);
         let sent = self.check(false);
         assert_eq!(queued, !sent.is_empty(), "the doorbell and what was queued");
         assert!(sent.len() <= budget);

@@ -7,6 +7,7 @@
 extern crate std;
 
 mod arp;
+mod capture;
 mod datagrams;
 mod errors;
 mod ethernet;
@@ -212,6 +213,15 @@ fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason>
         "received = answered + the sum of the reasons"
     );
     assert_eq!(card.counters().unanswered(), reasons_now.iter().sum());
+    if answered_now == answered {
+        let reason = moved_reason(&reasons, &reasons_now);
+        capture::assert_kept(
+            card,
+            &delivered[..delivery.length.min(BUFFER_SIZE)],
+            reason,
+            verdict,
+        );
+    }
     match verdict {
         Verdict::Answer { length } if answered_now == answered => {
             assert!(delivery.can_answer, "an error that nobody can send");

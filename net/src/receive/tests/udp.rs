@@ -227,7 +227,7 @@ proptest! {
             reception.interface.counters.count_received();
             let verdict = if step_by_step {
                 let answered = reception.answer(&mut buffer, frame.len(), can_answer, false, false);
-                reception.conclude(answered, &mut buffer)
+                reception.conclude(answered, &mut buffer, frame.len())
             } else {
                 reception.receive_any(Received {
                     buffer: &mut buffer,
