@@ -4,7 +4,7 @@
 //! nothing. None of this touches a card: the kernel sets each card's own filter afterwards.
 
 use crate::command::Command;
-use crate::commands::{evl, file, icmp, ip, latency, ping, solicit, trace};
+use crate::commands::{dump, evl, file, icmp, ip, latency, ping, solicit, trace};
 use crate::error::{Refusal, Word};
 use crate::suggest::nearest;
 use crate::text::clipped;
@@ -57,6 +57,7 @@ impl<'a> Cards<'a> {
             Command::Responder(responder) => icmp::carry_out(responder, self),
             Command::Ping(ping) => ping::carry_out(ping, self),
             Command::Solicit(solicitation) => solicit::carry_out(solicitation, self),
+            Command::Dump(dump) => dump::carry_out(dump, self),
             Command::Latency(latency) => latency::carry_out(*latency, self),
             Command::Ethtool(ethtool) => self.card_called(&ethtool.card).map(|_| ()),
             Command::Trace(Some(switch)) => {

@@ -5,6 +5,7 @@
 //! common: comments, what stands before a command out of habit, and nothing left over at the end.
 
 use crate::commands::config::Config;
+use crate::commands::dump::Dump;
 use crate::commands::ethtool::Ethtool;
 use crate::commands::evl::Evl;
 use crate::commands::fault::Fault;
@@ -39,6 +40,8 @@ pub enum Command {
     Responder(Responder),
     /// Show why frames were not answered.
     Drops,
+    /// Show, keep or forget the frames that passed last.
+    Dump(Dump),
     /// Show or forget the residence times.
     Latency(Latency),
     /// Show what passes through each card, once a second.

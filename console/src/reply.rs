@@ -15,7 +15,7 @@ use crate::commands::ip::{self, Ip};
 use crate::commands::latency::{self, Latency};
 use crate::commands::ping;
 use crate::commands::solicit::{self, Solicitation};
-use crate::commands::{about, evl, poweroff, reboot, show, status, top, trace};
+use crate::commands::{about, dump, evl, poweroff, reboot, show, status, top, trace};
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
 use crate::json::Quoted;
@@ -66,6 +66,7 @@ enum Content {
     File(Access, usize),
     Responder(Responder),
     Drops(Box<show::Page>),
+    Dump(dump::Page),
     Latency(Box<latency::Page>),
     Top(top::Page),
     LatencyForgotten,
@@ -96,6 +97,7 @@ impl Reply {
             Command::File(access) => Content::File(access, 0),
             Command::Responder(responder) => Content::Responder(responder),
             Command::Drops => Content::Drops(Box::default()),
+            Command::Dump(dump) => Content::Dump(dump::Page::new(dump)),
             Command::Latency(Latency::Show) => Content::Latency(Box::default()),
             Command::Latency(Latency::Reset) => Content::LatencyForgotten,
             Command::Top => Content::Top(top::Page::default()),
@@ -230,6 +232,7 @@ impl Reply {
             Content::File(access, offset) => file::line(access, row, offset, json, view, out),
             Content::Responder(responder) => icmp::line(responder, row, out),
             Content::Drops(page) => page.next_line(json, view, out),
+            Content::Dump(page) => page.next_line(json, view, out),
             Content::Latency(page) => page.next_line(json, view, out),
             Content::Top(page) => page.next_line(json, view, out),
             Content::LatencyForgotten => latency::forgotten(row, json, out),

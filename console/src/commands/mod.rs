@@ -7,6 +7,7 @@
 pub(crate) mod about;
 mod arguments;
 pub mod config;
+pub mod dump;
 pub mod ethtool;
 pub mod evl;
 pub mod fault;
@@ -31,12 +32,13 @@ use crate::text::clipped;
 use crate::words::Words;
 
 /// Every command, in the order of `help`.
-pub(crate) static COMMANDS: [&Specification; 21] = [
+pub(crate) static COMMANDS: [&Specification; 22] = [
     &help::SPECIFICATION,
     &status::SPECIFICATION,
     &ip::SPECIFICATION,
     &evl::SPECIFICATION,
     &show::SPECIFICATION,
+    &dump::SPECIFICATION,
     &latency::SPECIFICATION,
     &top::SPECIFICATION,
     &trace::SPECIFICATION,

@@ -3,6 +3,7 @@
 mod commands;
 mod completion;
 mod documents;
+mod dump;
 mod evl;
 mod ip;
 mod json;
