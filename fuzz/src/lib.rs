@@ -4,12 +4,14 @@
 //! by libFuzzer, which sees what parts of the code they reach; `blind` by mutation alone, where there is no C++
 //! compiler. Both begin with the [`seeds`].
 
+mod filter;
 mod frames;
 mod reader;
 mod reassembly;
 mod receive;
 mod services;
 
+pub use filter::filter;
 pub use reassembly::reassembly;
 pub use receive::receive;
 pub use services::services;
@@ -18,10 +20,11 @@ pub use services::services;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All targets.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 4] = [
     ("receive", receive, receive::seeds),
     ("reassembly", reassembly, reassembly::seeds),
     ("services", services, services::seeds),
+    ("filter", filter, filter::seeds),
 ];
 
 /// The seeds of a target; `None` when there is no such target.
