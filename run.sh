@@ -27,6 +27,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh setup               install what is missing, and nothing else
 ./run.sh build [OPTIONS]     build the appliance (--package NAME, --bin NAME or --example NAME for your own)
 ./run.sh boot [OPTIONS]      boot it in QEMU, its console on standard input and output
+./run.sh console [WHERE] [--command TEXT]  attach to a running one: a socket of boot, or a serial device; Ctrl-] detaches
 ./run.sh ping ADDRESS ...    ping it by raw frames; `./run.sh ping --help` lists the options
 ./run.sh image [FILE]        write an image for a USB stick, BIOS and UEFI (target/pollux.img)
 ./run.sh picture             draw the first run for the README, at docs/pictures/first-light.svg
@@ -52,7 +53,7 @@ boot:
   --kernel ELF         boot this one, build nothing (also: POLLUX_KERNEL=ELF)
   --image FILE         boot from FILE as a USB stick ...
   --firmware WHICH     ... by bios (default) or uefi
-  --serial WHICH       stdio (default) or none
+  --serial WHICH       stdio (default), none, or socket[:PATH] for ./run.sh console
   --test-exit          let the appliance end QEMU with an exit status
   -- QEMU ARGS         the rest goes to QEMU as it is
 
@@ -78,6 +79,7 @@ main() {
             ;;
         build) build "$@" ;;
         boot) boot "$@" ;;
+        console) console "$@" ;;
         ping) ping "$@" ;;
         image) image "$@" ;;
         picture)
@@ -88,7 +90,7 @@ main() {
         fuzz) fuzz "$@" ;;
         test) run_tests "$@" ;;
         help | -h | --help) usage ;;
-        *) die "unknown command '$command'; one of: demo setup build boot ping image picture bench fuzz test help" ;;
+        *) die "unknown command '$command'; one of: demo setup build boot console ping image picture bench fuzz test help" ;;
     esac
 }
 
@@ -253,6 +255,16 @@ boot() {
     [[ -n $image ]] || find_kernel
     prepare_qemu
     exec "${qemu[@]}"
+}
+
+# ---- ./run.sh console ---------------------------------------------------------------------------
+
+console() {
+    if [[ ${1-} == -h || ${1-} == --help ]]; then usage && return; fi
+    local where=$target/console.sock
+    if [[ -n ${1-} && $1 != -* ]]; then where=$1 && shift; fi
+    build_tool pollux-attach
+    exec "$target/release/pollux-attach" "$where" "$@"
 }
 
 # ---- ./run.sh ping, ./run.sh image --------------------------------------------------------------
@@ -482,7 +494,7 @@ run_tests() {
     if [[ -z $filter ]]; then fuzz_tests; fi
     if [[ -z $filter ]]; then check "Linux machine of the end-to-end tests" "$root/tests/linux/make-guest.sh" || true; fi
     if [[ -z $filter || $filter == *stamp* ]]; then check "stamp-suite, another's STAMP sender" stamp_suite || true; fi
-    check "host tools" in_root cargo build --release --package pollux-issuer --package pollux-boot || true
+    check "host tools" in_root cargo build --release --package pollux-issuer --package pollux-attach --package pollux-boot || true
     if check "kernel" build_kernel pollux-kernel --bin pollux; then
         POLLUX_KERNEL=$(kernel_path --bin pollux)
         export POLLUX_KERNEL

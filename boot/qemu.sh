@@ -42,7 +42,11 @@ check_boot_options() {
     if [[ $machine == microvm ]]; then nic=${nic:-virtio-net-device}; else nic=${nic:-e1000}; fi
     [[ -z $image || $machine != microvm ]] || die "--machine microvm boots a kernel only, no --image: it has no disk to start from"
     one_of --accel "$accel" auto kvm tcg
-    one_of --serial "$serial" stdio none
+    case $serial in
+        socket) serial=socket:$target/console.sock ;;
+        socket:?*) ;;
+        *) one_of --serial "$serial" stdio none 'socket[:PATH]' ;;
+    esac
     one_of --firmware "${firmware:-bios}" bios uefi
     [[ $memory =~ ^[1-9][0-9]{0,6}$ ]] || die "--memory '$memory' is no number of megabytes"
     ((memory >= 16)) || die "--memory $memory: the appliance needs 16 megabytes or more"
@@ -80,6 +84,7 @@ prepare_qemu() {
     add_accel
     case $serial in
         none) qemu+=(-serial none) ;;
+        socket:*) add_console_socket "${serial#socket:}" ;;
         # Ctrl-A is QEMU's at a terminal only: elsewhere every byte must pass.
         *) if [[ -t 0 && -t 1 ]]; then qemu+=(-serial mon:stdio); else qemu+=(-serial stdio); fi ;;
     esac
@@ -89,6 +94,19 @@ prepare_qemu() {
     fi
     if [[ -n $image ]]; then add_stick; else add_kernel; fi
     qemu+=("${qemu_arguments[@]}")
+}
+
+# For ./run.sh console. Who is bound to a socket's name is listed; what is left of one that has ended is not.
+add_console_socket() {
+    local socket=$1
+    [[ $socket != *,* && ${#socket} -le 100 ]] || die "--serial socket:$socket: the path must have no comma and at most 100 octets"
+    [[ -d $(dirname -- "$socket") ]] || mkdir -p -- "$(dirname -- "$socket")"
+    ! grep -qsF " $(realpath -m -- "$socket")" /proc/net/unix ||
+        die "--serial socket: a running appliance has its console at $socket; give this one another place with --serial socket:PATH"
+    qemu+=(-serial "unix:$(realpath -m -- "$socket"),server=on,wait=off")
+    local where=" $socket"
+    [[ $socket != "$target/console.sock" ]] || where=''
+    say "its console: ./run.sh console$where" >&2
 }
 
 add_network() {

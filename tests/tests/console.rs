@@ -290,15 +290,9 @@ fn documented_script() {
     let socket = Scratch::new("console.sock", "");
     let path = socket.0.display().to_string();
     std::fs::remove_file(&path).expect("was just made");
-    let chardev = format!("socket,id=console,path={path},server=on,wait=off");
     let mut appliance = Boot::new()
         .without_console()
-        .qemu(&[
-            "-device",
-            "isa-serial,chardev=console",
-            "-chardev",
-            &chardev,
-        ])
+        .with(&["--serial", &format!("socket:{path}")])
         .start();
     appliance.peer.assert_pings(5);
     let script = pollux_tests::appliance::root().join("docs/read_counters.py");

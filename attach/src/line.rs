@@ -1,0 +1,107 @@
+//! The line to the appliance: a socket, or a serial device.
+
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{self, BaudRate, ControlFlags, SetArg};
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+/// Why there is no line. Prints as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// Nobody listens.
+    #[error("no appliance has its console at {0}; start one with: ./run.sh boot --serial socket")]
+    Nobody(String),
+    /// It is neither.
+    #[error("{0} is neither a Unix socket nor a serial device")]
+    Neither(String),
+    /// It cannot be opened.
+    #[error("{0}: {1}")]
+    Open(String, io::Error),
+}
+
+/// An open line.
+pub struct Line(OwnedFd);
+
+impl Line {
+    /// Opens it; a serial device at 115200 baud 8N1, without flow control.
+    pub fn open(path: &Path) -> Result<Self, LineError> {
+        let name = path.display().to_string();
+        let kind = match path.metadata() {
+            Ok(metadata) => metadata.file_type(),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(LineError::Nobody(name));
+            }
+            Err(error) => return Err(LineError::Open(name, error)),
+        };
+        if kind.is_socket() {
+            return match UnixStream::connect(path) {
+                Ok(stream) => Ok(Self(stream.into())),
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    Err(LineError::Nobody(name))
+                }
+                Err(error) => Err(LineError::Open(name, error)),
+            };
+        }
+        if !kind.is_char_device() {
+            return Err(LineError::Neither(name));
+        }
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlag::O_NOCTTY.bits())
+            .open(path);
+        let device = opened.map_err(|error| LineError::Open(name.clone(), error))?;
+        let Ok(mut settings) = termios::tcgetattr(&device) else {
+            return Err(LineError::Neither(name));
+        };
+        termios::cfmakeraw(&mut settings);
+        settings.control_flags |= ControlFlags::CLOCAL | ControlFlags::CREAD;
+        settings
+            .control_flags
+            .remove(ControlFlags::CRTSCTS | ControlFlags::CSTOPB);
+        let set = termios::cfsetspeed(&mut settings, BaudRate::B115200)
+            .and_then(|()| termios::tcsetattr(&device, SetArg::TCSANOW, &settings));
+        set.map_err(|error| LineError::Open(name, error.into()))?;
+        Ok(Self(device.into()))
+    }
+
+    /// Sends all of it.
+    pub fn send(&self, octets: &[u8]) -> io::Result<()> {
+        self.file()?.write_all(octets)
+    }
+
+    /// What came in; nothing when the appliance has ended.
+    pub fn receive(&self, room: &mut [u8]) -> io::Result<usize> {
+        match self.file()?.read(room) {
+            // A serial device whose other end is gone.
+            Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EIO as i32) => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Waits until something came in, for so many milliseconds at most. Returns whether it did.
+    pub fn wait(&self, milliseconds: u16) -> io::Result<bool> {
+        let mut waiting = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        Ok(poll(&mut waiting, PollTimeout::from(milliseconds))? > 0)
+    }
+
+    /// Waits until something came in here or in `other`. Returns in which of them.
+    pub fn wait_with(&self, other: impl AsFd) -> io::Result<(bool, bool)> {
+        let mut waiting = [
+            PollFd::new(self.0.as_fd(), PollFlags::POLLIN),
+            PollFd::new(other.as_fd(), PollFlags::POLLIN),
+        ];
+        poll(&mut waiting, PollTimeout::NONE)?;
+        let [here, there] = waiting.map(|waited| waited.any().unwrap_or(false));
+        Ok((here, there))
+    }
+
+    fn file(&self) -> io::Result<std::fs::File> {
+        Ok(self.0.try_clone()?.into())
+    }
+}

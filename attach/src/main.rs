@@ -1,0 +1,71 @@
+//! Attaches to the console of a running appliance: `./run.sh console`.
+//!
+//! ```text
+//! pollux-attach LINE                   this terminal becomes the appliance's, until Ctrl-]
+//! pollux-attach LINE --command TEXT    carry out one command, print its reply
+//! pollux-attach LINE <FILE             carry out the lines of a file, print their replies
+//! ```
+//!
+//! LINE is a Unix socket that QEMU listens on, or a serial device such as /dev/ttyUSB0.
+
+#![forbid(unsafe_code)]
+
+mod ask;
+mod line;
+mod terminal;
+
+use crate::line::{Line, LineError};
+use lexopt::prelude::*;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Why it did not go on. Prints as one line.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{0}")]
+    Usage(#[from] lexopt::Error),
+    #[error("{0}")]
+    Line(#[from] LineError),
+    #[error("{0}")]
+    Ask(#[from] ask::AskError),
+    #[error("the terminal: {0}")]
+    Terminal(std::io::Error),
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("console: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), Error> {
+    let mut path: Option<PathBuf> = None;
+    let mut commands = Vec::new();
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Short('c') | Long("command") => commands.push(arguments.value()?.string()?),
+            Value(value) if path.is_none() => path = Some(value.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let path = path.ok_or(lexopt::Error::from("which socket or serial device?"))?;
+    let line = Line::open(&path)?;
+    if !commands.is_empty() {
+        for command in commands {
+            ask::ask(&line, &command)?;
+        }
+    } else if std::io::stdin().is_terminal() {
+        terminal::lend(&line, &path).map_err(Error::Terminal)?;
+    } else {
+        for command in std::io::stdin().lines() {
+            ask::ask(&line, &command.map_err(Error::Terminal)?)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! `./run.sh console`: a terminal or a script at the console of an appliance that runs already.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output, Stdio};
+
+use pollux_tests::appliance::{Appliance, Boot, run_sh};
+use pollux_tests::suite::Suite;
+
+/// The longest that a session may take, with the time to build the program.
+const LIMIT: &str = "300";
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new(Boot::new());
+    suite.test_alone("a_script_has_commands_carried_out", a_script);
+    suite.test_alone("a_terminal_attaches_and_detaches", a_terminal);
+    suite.test_alone("a_serial_device_is_a_console_too", a_serial_device);
+    suite.test_alone("where_nobody_listens_one_line_says_so", nobody);
+    suite.test_alone("wireshark_s_format_is_read_by_others", read_by_scapy);
+    suite.run()
+}
+
+/// A folder that goes when the test is over.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("pollux-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("can be made");
+        Self(folder)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An appliance whose console is at `socket`.
+fn with_socket(socket: &str) -> Appliance {
+    let boot = Boot::new().without_console();
+    let mut appliance = boot
+        .with(&["--serial", &format!("socket:{socket}")])
+        .start();
+    appliance.peer.assert_pings(5);
+    appliance
+}
+
+/// Runs a program with this on its standard input.
+fn run(command: &mut Command, input: &str) -> Output {
+    let mut process = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut keys = process.stdin.take().expect("is a pipe");
+    std::io::Write::write_all(&mut keys, input.as_bytes()).expect("it reads");
+    drop(keys);
+    process.wait_with_output().expect("it ends")
+}
+
+fn console(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new("timeout");
+    command.arg(LIMIT).arg(run_sh()).arg("console");
+    run(command.args(arguments), input)
+}
+
+fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn a_script() {
+    let folder = Folder::new("attach-script");
+    let socket = folder.file("console.sock");
+    let _appliance = with_socket(&socket);
+    let shown = printed(&console(
+        &[&socket, "--command", "ip -br addr show dev eth0.42"],
+        "",
+    ));
+    assert_eq!(shown, "eth0.42@eth0     UP             10.10.10.11/24 \n");
+    let lines = "# a comment\ntrace on\n\nevl net -n\nshwo\n";
+    assert_eq!(
+        printed(&console(&[&socket], lines)),
+        "trace is on, 0 lines dropped\n42\nunknown command 'shwo'; did you mean 'show'?\n"
+    );
+    // The second appliance must not take the place of the first.
+    let second = Command::new(run_sh())
+        .args(["boot", "--accel", "tcg", "--net", "dgram:19990", "--kernel"])
+        .arg(pollux_tests::appliance::kernel())
+        .args(["--serial", &format!("socket:{socket}")])
+        .output()
+        .expect("run.sh starts");
+    let complaint = String::from_utf8_lossy(&second.stderr);
+    assert!(
+        complaint.contains("a running appliance has its console at"),
+        "{second:?}"
+    );
+    assert_eq!(second.status.code(), Some(2));
+}
+
+/// Runs `./run.sh console` at a terminal of its own, and types `keys` one after the other.
+fn at_a_terminal(socket: &str, keys: &[&str]) -> String {
+    let attach = format!("{} console {socket}", run_sh().display());
+    let typed: String = keys
+        .iter()
+        .map(|keys| format!("sleep 1; printf '{keys}'; "))
+        .collect();
+    let line = format!("{{ {typed} sleep 1; }} | timeout {LIMIT} script -qec '{attach}' /dev/null");
+    let mut shell = Command::new("sh");
+    let output = run(shell.args(["-c", &line]), "");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn a_terminal() {
+    let folder = Folder::new("attach-terminal");
+    let socket = folder.file("console.sock");
+    let _appliance = with_socket(&socket);
+    // It was built before, so that keys are not typed ahead of it.
+    printed(&console(&[&socket, "--command", "version"], ""));
+    for _ in 0..2 {
+        let shown = at_a_terminal(&socket, &["vers\\t\\r", "half a line", "\\035"]);
+        assert!(shown.contains("attached to "), "{shown:?}");
+        assert!(shown.contains("Pollux "), "{shown:?}");
+        assert!(
+            shown.contains("detached; the appliance goes on"),
+            "{shown:?}"
+        );
+        assert!(!shown.contains("unknown command"), "{shown:?}");
+    }
+    let shown = at_a_terminal(&socket, &["poweroff\\r"]);
+    assert!(shown.contains("the appliance has ended"), "{shown:?}");
+}
+
+fn a_serial_device() {
+    let mut appliance = Boot::new()
+        .without_console()
+        .qemu(&[
+            "-device",
+            "isa-serial,chardev=console",
+            "-chardev",
+            "pty,id=console",
+        ])
+        .start();
+    appliance.peer.assert_pings(5);
+    let log = appliance.console.log();
+    let device = log
+        .split_whitespace()
+        .find(|word| word.starts_with("/dev/pts/"));
+    let device = device.unwrap_or_else(|| panic!("QEMU names its device: {log}"));
+    let shown = printed(&console(&[device, "--command", "evl net -n"], ""));
+    assert_eq!(shown, "42\n");
+}
+
+fn nobody() {
+    let folder = Folder::new("attach-nobody");
+    for (place, complaint) in [
+        (folder.file("none"), "no appliance has its console at "),
+        (
+            run_sh().display().to_string(),
+            "is neither a Unix socket nor a serial device",
+        ),
+        (
+            "/dev/null".to_owned(),
+            "is neither a Unix socket nor a serial device",
+        ),
+    ] {
+        let output = console(&[&place, "--command", "version"], "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(complaint), "{said}");
+        assert_eq!(
+            (said.lines().count(), output.status.code()),
+            (1, Some(2)),
+            "{said}"
+        );
+    }
+    let left = folder.file("left");
+    drop(std::os::unix::net::UnixListener::bind(Path::new(&left)).expect("is free"));
+    let output = console(&[&left], "version\n");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("no appliance has its console at "), "{said}");
+    let output = console(&["--comand", "version"], "");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+fn read_by_scapy() {
+    let folder = Folder::new("attach-pcap");
+    let (socket, file) = (folder.file("console.sock"), folder.file("frames.pcap"));
+    let mut appliance = with_socket(&socket);
+    printed(&console(&[&socket], "dump clear\ndump on\n"));
+    appliance.peer.assert_pings(3);
+    printed(&console(&[&socket, "--command", "dump off"], ""));
+    let digits = printed(&console(&[&socket, "--command", "dump --pcap"], ""));
+    let digits: Vec<u8> = digits.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let octets = digits.chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).expect("digits");
+        u8::from_str_radix(pair, 16).expect("two digits")
+    });
+    std::fs::write(&file, octets.collect::<Vec<u8>>()).expect("can be written");
+    let script = "import sys; from scapy.all import rdpcap, Dot1Q, ICMP, IP\n\
+        for frame in rdpcap(sys.argv[1]):\n    \
+        if ICMP in frame: print(frame[Dot1Q].vlan, frame[IP].src, frame[ICMP].type)\n";
+    let mut python = Command::new("/usr/bin/python3");
+    let read = run(python.args(["-", &file]), script);
+    let one = "42 10.10.10.10 8\n42 10.10.10.11 0\n";
+    assert_eq!(printed(&read), one.repeat(3));
+}
