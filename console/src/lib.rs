@@ -22,6 +22,7 @@
 //! - [`cards`] is what commands change.
 //! - [`view`] is what the kernel shows of itself, so that replies can be about it.
 //! - [`complete`] is what Tab offers.
+//! - [`page`] is what a screen shows all the time.
 //! - [`trace`] is the line printed for each answered echo request.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ pub mod error;
 mod json;
 pub mod line;
 mod listing;
+pub mod page;
 pub mod reply;
 mod suggest;
 mod text;

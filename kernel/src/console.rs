@@ -446,7 +446,7 @@ fn file_views(files: &Files) -> Vec<FileView<'_>> {
 }
 
 /// Shows `work` the state of the appliance.
-fn with_view<T>(
+pub fn with_view<T>(
     kernel: &Kernel,
     now: Instant,
     saved: &[alloc::string::String],

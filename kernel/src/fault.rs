@@ -90,6 +90,7 @@ fn end(report: impl FnOnce(&mut Direct) -> fmt::Result) -> ! {
         let mut out = Direct::take();
         // A serial line that takes nothing any more is no reason not to restart.
         let _ = write_report(&mut out, report);
+        out.finish();
         if let Some(kernel) = watched() {
             rate = kernel.clock().rate();
         }

@@ -1,9 +1,8 @@
 //! What has to be done besides frames, in slices that each take a bounded time: the console, the
 //! trace, the state of the link, the card's own counters, what is sent without having been asked for.
 
-use crate::Kernel;
-use crate::console::Session;
-use crate::serial;
+use crate::console::{self, Session};
+use crate::{Kernel, screen, serial};
 use pollux_net::device::Device;
 use pollux_net::time::{Instant, Ticks};
 
@@ -20,8 +19,12 @@ enum Chore {
     Print,
     Output,
     Device,
+    Screen,
     Send,
 }
+
+/// The page on the screen is written anew this often, in nanoseconds.
+const PAGE_INTERVAL: u64 = 1_000_000_000;
 
 /// Something that is due again and again.
 struct Timer {
@@ -85,6 +88,10 @@ pub struct Housekeeping {
     sender: usize,
     link: Rounds,
     statistics: Rounds,
+    has_screen: bool,
+    page: Timer,
+    /// Whether the page is being written.
+    writes_page: bool,
 }
 
 impl Housekeeping {
@@ -99,6 +106,9 @@ impl Housekeeping {
             sender: 0,
             link: Rounds::new(rate.ticks(LINK_INTERVAL), ports),
             statistics: Rounds::new(rate.ticks(STATISTICS_INTERVAL), ports),
+            has_screen: screen::is_there(),
+            page: Timer::new(rate.ticks(PAGE_INTERVAL)),
+            writes_page: false,
         }
     }
 
@@ -107,10 +117,14 @@ impl Housekeeping {
         self.milliseconds
     }
 
-    /// Does one slice.
-    pub fn slice(&mut self, kernel: &mut Kernel, now: Instant) {
+    /// Does one slice. The screen is only drawn when the wire is quiet.
+    pub fn slice(&mut self, kernel: &mut Kernel, now: Instant, is_quiet: bool) {
         self.milliseconds = (kernel.clock.since_start(now) / 1_000_000) as u32;
-        self.chore = match self.chore {
+        let chore = match self.chore {
+            Chore::Screen if !(is_quiet && self.has_screen) => Chore::Send,
+            chore => chore,
+        };
+        self.chore = match chore {
             Chore::Input => {
                 self.session.input();
                 Chore::Print
@@ -125,6 +139,10 @@ impl Housekeeping {
             }
             Chore::Device => {
                 self.device(kernel, now);
+                Chore::Screen
+            }
+            Chore::Screen => {
+                self.screen(kernel, now);
                 Chore::Send
             }
             Chore::Send => {
@@ -139,6 +157,16 @@ impl Housekeeping {
         self.sender = (self.sender + 1) % kernel.ports.len().max(1);
         if let Some(port) = kernel.ports.get_mut(self.sender) {
             port.send_due(now);
+        }
+    }
+
+    /// Writes a line of the page on the screen, when that is due, or draws a little.
+    fn screen(&mut self, kernel: &Kernel, now: Instant) {
+        self.writes_page |= self.page.is_due(now);
+        if self.writes_page {
+            self.writes_page = console::with_view(kernel, now, &[], screen::page_line);
+        } else {
+            screen::draw();
         }
     }
 

@@ -36,7 +36,9 @@ mod nics;
 mod poll;
 mod ports;
 mod power;
+mod screen;
 mod serial;
+mod uart;
 mod virtio_mmio;
 
 pub use poll::Turns;
@@ -44,8 +46,9 @@ pub use ports::Port;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use boot::options::Options;
+use boot::options::{ConsoleAt, Options};
 use boot::{Boot, Files};
+use bootloader_api::info::Optional;
 use clock::Clock;
 use core::net::Ipv4Addr;
 use pollux_net::ethernet::{EthernetRegisterError, EthernetService};
@@ -56,6 +59,7 @@ use pollux_net::services::sink::{self, Sink};
 use pollux_net::services::stamp::{self, Stamp};
 use pollux_net::udp::{RegisterError, UdpService};
 use pollux_net::wire::ethernet::EtherType;
+use screen::display::Display;
 
 /// The version of the appliance.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -234,6 +238,19 @@ fn start(read: impl FnOnce() -> Boot) -> ! {
 fn set_up(boot: Boot) -> Kernel {
     let options = Options::parse(boot.command_line, |word| log::warn!("{word}"));
     fault::configure(options.after_fault, options.exit_port);
+    if options.console != ConsoleAt::Serial
+        && let Some(display) = boot.display.clone().or_else(Display::find_text_mode)
+    {
+        let is_direct = boot.info.physical_memory_offset == Optional::Some(0);
+        screen::initialize(&display, if is_direct { boot::MAPPED } else { 0 });
+    }
+    serial::configure(match options.console {
+        ConsoleAt::Screen => uart::Setting {
+            at: uart::At::Nowhere,
+            ..options.serial
+        },
+        _ => options.serial,
+    });
     let left_out = boot.files.left_out();
     if left_out > 0 {
         log::warn!("boot: {left_out} files were given beyond what can be kept");
@@ -248,6 +265,7 @@ fn set_up(boot: Boot) -> Kernel {
         Ok(memory) => memory,
         Err(error) => panic!("{error}"),
     };
+    screen::map();
     if options.test_mode {
         memory::heap::fault_in_frame_path();
     }

@@ -95,7 +95,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
         last_slice = last_slice.min(start);
         let end = if start - last_slice >= interval {
             last_slice = start;
-            housekeeping.slice(kernel, start);
+            housekeeping.slice(kernel, start, !is_busy);
             clock::now()
         } else {
             done_at.unwrap_or_else(clock::now)

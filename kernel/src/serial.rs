@@ -4,13 +4,14 @@
 //! poll loop drains a few octets at a time when the wire is quiet. A machine without a UART works
 //! the same, with nothing to see.
 
+use crate::uart::{At, Setting, Uart};
+use crate::{screen, uart};
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicU16, Ordering};
 use heapless::{Deque, String};
 use log::{LevelFilter, Log, Metadata, Record};
 use pollux_console::line::ERASE_LINE;
 use spin::Mutex;
-use uart_16550::backend::PioBackend;
-use uart_16550::{BaudRate, Config, Uart16550};
 
 /// Octets that wait to be sent.
 const RING: usize = 16 * 1024;
@@ -20,12 +21,10 @@ const LINE_END: &str = "\r\n";
 /// Octets that one call of [`Serial::drain`] sends. Each costs a microsecond on a real machine and
 /// several in a virtual one, in which no frame is answered.
 const DRAIN: usize = 4;
-/// The first serial port of a PC.
-const COM1: u16 = 0x3f8;
 
 /// The serial line and what waits for it.
 pub struct Serial {
-    uart: Option<Uart16550<PioBackend>>,
+    uart: Option<Uart>,
     ring: Deque<u8, RING>,
     dropped_lines: u64,
     /// Whether the cursor stands in a line that began with the prompt.
@@ -40,24 +39,42 @@ static SERIAL: Mutex<Serial> = Mutex::new(Serial {
     prompting: false,
 });
 
-/// Looks for a UART, sets it to 115,200 baud, eight bits, no parity, one stop bit, and sends the
-/// `log` crate's lines there.
+/// The first I/O port of the UART, for [`Direct`]; 0 where there is none.
+static PORT: AtomicU16 = AtomicU16::new(0);
+
+/// Looks for a UART at the usual places, and sends the `log` crate's lines there.
 pub fn initialize() {
-    // SAFETY: COM1 is a UART or nothing, and nobody else uses it.
-    let mut uart = unsafe { Uart16550::new_port(COM1) }.ok();
-    let config = Config {
-        baud_rate: BaudRate::Baud115200,
-        check_cts_before_sending: false,
-        ..Config::default()
-    };
-    if let Some(port) = &mut uart
-        && port.init(config).is_err()
-    {
-        uart = None;
-    }
-    SERIAL.lock().uart = uart;
+    use_uart(Setting::default());
     if log::set_logger(&LOGGER).is_ok() {
         log::set_max_level(LevelFilter::Info);
+    }
+}
+
+/// Uses the UART that the command line names. Nothing was sent yet: what is queued goes there.
+pub fn configure(setting: Setting) {
+    if setting != Setting::default() && !use_uart(setting) && setting.at != At::Nowhere {
+        log::warn!("serial: {setting}");
+    }
+}
+
+fn use_uart(setting: Setting) -> bool {
+    let (port, uart) = uart::find(setting).unzip();
+    PORT.store(port.unwrap_or(0), Ordering::Relaxed);
+    SERIAL.lock().uart = uart;
+    port.is_some()
+}
+
+/// The first I/O port of the UART, if there is one.
+pub fn port() -> Option<u16> {
+    Some(PORT.load(Ordering::Relaxed)).filter(|&port| port != 0)
+}
+
+/// Shows `work` what is queued, in pieces.
+pub fn queued(mut work: impl FnMut(&str)) {
+    let serial = SERIAL.lock();
+    let (first, second) = serial.ring.as_slices();
+    for octets in [first, second] {
+        work(core::str::from_utf8(octets).unwrap_or(""));
     }
 }
 
@@ -75,9 +92,10 @@ pub fn with<T>(work: impl FnOnce(&mut Serial) -> T) -> T {
 }
 
 impl Serial {
-    /// Queues one line, or drops it whole and counts it. Takes the place of the prompt, if one is
+    /// Queues one line, or drops it whole and counts it, and shows it on the screen. Takes the place of the prompt, if one is
     /// there; the console session shows it again.
     pub fn put_line(&mut self, line: &str) {
+        screen::line(line);
         let erase = if self.prompting { ERASE_LINE } else { "" };
         if self.room() < erase.len() + line.len() + LINE_END.len() {
             self.dropped_lines += 1;
@@ -162,8 +180,11 @@ pub fn flush() {
     SERIAL.lock().flush();
 }
 
-/// The serial line as a fault uses it: no ring, no lock, no memory of its own.
-pub struct Direct(Option<Uart16550<PioBackend>>);
+/// The serial line and the screen as a fault uses them: no ring, no lock, no memory of its own.
+pub struct Direct {
+    uart: Option<Uart>,
+    screen: screen::Direct,
+}
 
 impl Direct {
     /// Takes the UART as it is, and sends first what is queued, if nobody is in the middle of that.
@@ -171,8 +192,16 @@ impl Direct {
         if let Some(mut serial) = SERIAL.try_lock() {
             serial.flush();
         }
-        // SAFETY: COM1 is a UART or nothing, and whoever used it before never runs again.
-        Self(unsafe { Uart16550::new_port(COM1) }.ok())
+        Self {
+            uart: port().and_then(uart::at),
+            // SAFETY: nothing runs from now on but what writes here.
+            screen: unsafe { screen::Direct::take() },
+        }
+    }
+
+    /// Shows on the screen what was written.
+    pub fn finish(&mut self) {
+        self.screen.show();
     }
 }
 
@@ -180,7 +209,8 @@ impl Write for Direct {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         /// A UART that takes nothing for this long never will.
         const ATTEMPTS: u32 = 1_000_000;
-        let Some(uart) = &mut self.0 else {
+        self.screen.write_str(text)?;
+        let Some(uart) = &mut self.uart else {
             return Ok(());
         };
         for octet in text.bytes() {

@@ -125,6 +125,12 @@ impl Boot {
         self.with(&["--serial", "none"])
     }
 
+    /// A machine that is to say nothing on its serial port.
+    pub fn without_serial_output(mut self) -> Self {
+        self.has_console = false;
+        self
+    }
+
     /// A machine whose network card is `model`, which the appliance cannot drive.
     pub fn without_usable_card(mut self, model: &str) -> Self {
         self.has_network = false;
@@ -234,13 +240,13 @@ impl Appliance {
         self.status().counters("eth0")
     }
 
-    /// Has QEMU's monitor carry out a command.
+    /// Has QEMU's monitor carry out a command, and returns what it prints.
     ///
     /// # Panics
     ///
     /// The appliance was not booted [`Boot::with_monitor`], or the command is wrong.
-    pub fn monitor(&self, command: &str) {
-        self.monitor.command(command);
+    pub fn monitor(&self, command: &str) -> String {
+        self.monitor.command(command)
     }
 
     /// Writes to a register of the first network card behind the appliance's back: how

@@ -24,5 +24,7 @@ pub mod linux;
 pub mod monitor;
 pub mod peer;
 pub mod pokes;
+pub mod scratch;
+pub mod screen;
 pub mod status;
 pub mod suite;

@@ -1,11 +1,11 @@
 //! How the appliance begins and how it ends: on other machines, from a stick, and after a fault.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT};
 use pollux_tests::peer::Peer;
+use pollux_tests::scratch::Scratch;
 use pollux_tests::suite::Suite;
 
 /// The longest that an appliance may take to end when it was told to.
@@ -214,20 +214,4 @@ fn a_stick_boots(firmware: &str) {
         appliance.status().value("device eth0.42", "address"),
         "10.10.10.11/24"
     );
-}
-
-/// A file of this test program's own, removed when it is done with.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        Self(directory.join(format!("{}-{name}", std::process::id())))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }

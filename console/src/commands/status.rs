@@ -551,7 +551,7 @@ impl fmt::Display for Span {
 }
 
 /// A link: `down`, or `up` with what is known about it.
-struct LinkState(Link);
+pub(crate) struct LinkState(pub Link);
 
 impl fmt::Display for LinkState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ mod dump;
 mod evl;
 mod ip;
 mod json;
+mod screen_page;
 mod status_page;
 mod support;
 mod tools;

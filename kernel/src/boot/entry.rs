@@ -37,6 +37,11 @@ core::arch::global_asm!(
     ".balign 8",
     ".short 6, 0",
     ".long 8",
+    // Framebuffer tag (§3.1.10), optional: a picture of 1024 times 768, where there is a screen; 32 bits a
+    // pixel. Without this tag the loader would offer text or nothing.
+    ".balign 8",
+    ".short 5, 1",
+    ".long 20, 1024, 768, 32",
     // End tag.
     ".balign 8",
     ".short 0, 0",

@@ -14,12 +14,16 @@ pub use files::{File, Files};
 
 use bootloader_api::BootInfo;
 use bootloader_api::config::{BootloaderConfig, Mapping};
-use bootloader_api::info::{MemoryRegion, MemoryRegionKind, MemoryRegions, Optional};
+use bootloader_api::info::{MemoryRegion, MemoryRegionKind, MemoryRegions, Optional, PixelFormat};
 use core::ptr::addr_of_mut;
 use heapless::Vec;
 
+use crate::screen::display::{Display, Pixels};
+
 /// How many memory regions of a loader's map are taken over.
 const MEMORY_REGIONS: usize = 256;
+/// The stub of the PVH and Multiboot2 entries mapped the first octets of physical memory one to one, up to here.
+pub const MAPPED: u64 = 1 << 32;
 /// How many ranges in use are kept apart.
 pub const RANGES_IN_USE: usize = 32;
 
@@ -33,6 +37,8 @@ pub struct Boot {
     pub files: Files,
     /// Physical memory that the loader filled for us, beyond the kernel's image.
     pub in_use: Vec<PhysicalRange, RANGES_IN_USE>,
+    /// What the loader says of the screen.
+    pub display: Option<Display>,
     /// The loader's kind, for people.
     pub method: &'static str,
 }
@@ -70,6 +76,7 @@ struct Builder {
     files: Files,
     in_use: Vec<PhysicalRange, RANGES_IN_USE>,
     rsdp: Option<u64>,
+    display: Option<Display>,
 }
 
 impl Builder {
@@ -80,6 +87,7 @@ impl Builder {
             files: Files::new(),
             in_use: Vec::new(),
             rsdp: None,
+            display: None,
         }
     }
 
@@ -131,6 +139,7 @@ impl Builder {
             command_line: self.command_line,
             files: self.files,
             in_use: self.in_use,
+            display: self.display,
             method,
         }
     }
@@ -164,8 +173,10 @@ unsafe extern "C" fn start_bootloader(info: &'static mut BootInfo) -> ! {
             let octets = unsafe { core::slice::from_raw_parts(start as *const u8, length) };
             files.add_archive_or_file("ramdisk", octets);
         }
+        let display = picture(info);
         Boot {
             info,
+            display,
             command_line: "",
             files,
             // Its memory map says what it uses itself.
@@ -173,6 +184,29 @@ unsafe extern "C" fn start_bootloader(info: &'static mut BootInfo) -> ! {
             method: "bootloader",
         }
     })
+}
+
+/// The picture that the `bootloader` crate set up.
+fn picture(info: &mut BootInfo) -> Option<Display> {
+    let offset = info.physical_memory_offset.into_option()?;
+    let buffer = info.framebuffer.as_mut()?;
+    let start = buffer.buffer_mut().as_ptr() as u64;
+    let info = buffer.info();
+    let colors = match info.pixel_format {
+        PixelFormat::Rgb => [(0, 8), (8, 8), (16, 8)],
+        PixelFormat::Bgr => [(16, 8), (8, 8), (0, 8)],
+        _ => return None,
+    };
+    let pixels = Pixels {
+        // SAFETY: the loader mapped physical memory there, and its tables are still in use.
+        start: unsafe { crate::memory::physical_address(offset, start) }?,
+        pitch: info.stride * info.bytes_per_pixel,
+        width: info.width,
+        height: info.height,
+        octets: info.bytes_per_pixel,
+        colors,
+    };
+    pixels.checked().map(Display::Pixels)
 }
 
 #[cfg(test)]

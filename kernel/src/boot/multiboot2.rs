@@ -1,7 +1,10 @@
 //! Multiboot2: how GRUB starts a kernel, from a stick, a disk or the network.
 
 use super::{Boot, Builder};
-use multiboot2::{BootInformation, BootInformationHeader, MemoryAreaType};
+use crate::screen::display::{Display, Pixels};
+use multiboot2::{
+    BootInformation, BootInformationHeader, FramebufferTag, FramebufferType, MemoryAreaType,
+};
 
 /// Reads what the loader left at `information`.
 ///
@@ -45,5 +48,27 @@ pub(super) unsafe fn boot(information: u64) -> Boot {
             unsafe { core::slice::from_raw_parts(start as usize as *const u8, size as usize) };
         builder.files.add_archive_or_file(name, octets);
     }
+    if let Some(Ok(tag)) = loaded.framebuffer_tag() {
+        builder.display = display(tag);
+    }
     builder.finish("multiboot2")
+}
+
+/// What the loader says of the screen, if that can be drawn on.
+fn display(tag: &FramebufferTag) -> Option<Display> {
+    let (width, height) = (tag.width() as usize, tag.height() as usize);
+    match tag.buffer_type().ok()? {
+        FramebufferType::RGB { red, green, blue } => Pixels {
+            start: tag.address(),
+            pitch: tag.pitch() as usize,
+            width,
+            height,
+            octets: usize::from(tag.bpp().div_ceil(8)),
+            colors: [red, green, blue].map(|field| (field.position, field.size)),
+        }
+        .checked()
+        .map(Display::Pixels),
+        FramebufferType::Text => Display::text(tag.address(), width, height),
+        FramebufferType::Indexed { .. } => None,
+    }
 }

@@ -3,6 +3,7 @@
 //! Each is `pollux.NAME` or `pollux.NAME=VALUE`. A word that is not understood is reported and
 //! passed over: the appliance always comes up far enough to be repaired.
 
+use crate::uart::Setting;
 use core::fmt;
 
 /// What happens after a panic or an exception was reported.
@@ -17,6 +18,18 @@ pub enum AfterFault {
     Exit,
 }
 
+/// Where the console is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConsoleAt {
+    /// On the serial line only.
+    Serial,
+    /// On the screen only, to be read.
+    Screen,
+    /// On the serial line and on the screen, whichever there is.
+    #[default]
+    Both,
+}
+
 /// What the command line says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options<'line> {
@@ -24,6 +37,10 @@ pub struct Options<'line> {
     pub exit_port: Option<u16>,
     /// What happens after a fault.
     pub after_fault: AfterFault,
+    /// Where the console is.
+    pub console: ConsoleAt,
+    /// Where the serial line is.
+    pub serial: Setting,
     /// Whether tracing is on from the start.
     pub trace: bool,
     /// Whether the console offers commands that provoke faults, and an allocation in the frame path
@@ -55,7 +72,7 @@ impl fmt::Display for UnknownWord<'_> {
     }
 }
 
-const WORDS: &str = "pollux.exit, pollux.panic, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file";
+const WORDS: &str = "pollux.console, pollux.exit, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file";
 
 /// The words of a command line, in which quotes hold blanks together.
 pub struct Words<'line>(pub &'line str);
@@ -104,6 +121,13 @@ impl<'line> Options<'line> {
             ("panic", "restart") => self.after_fault = AfterFault::Restart,
             ("panic", "exit") => self.after_fault = AfterFault::Exit,
             ("panic", _) => return Err("pollux.panic=halt, restart or exit"),
+            ("serial", value) => {
+                self.serial = Setting::parse(value).ok_or(Setting::SYNTAX)?;
+            }
+            ("console", "serial") => self.console = ConsoleAt::Serial,
+            ("console", "screen") => self.console = ConsoleAt::Screen,
+            ("console", "both") => self.console = ConsoleAt::Both,
+            ("console", _) => return Err("pollux.console=serial, screen or both"),
             ("trace", "on" | "") => self.trace = true,
             ("trace", "off") => self.trace = false,
             ("trace", _) => return Err("pollux.trace=on or off"),
@@ -134,7 +158,7 @@ mod tests {
     #[test]
     fn every_word_is_understood() {
         let (options, reports) = parse(
-            "/boot/pollux quiet pollux.exit=0xf4 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.test pollux.config-file=start pollux.config=\"trace on; status\" last",
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.test pollux.config-file=start pollux.config=\"trace on; status\" last",
         );
         assert_eq!(reports, [] as [String; 0]);
         assert_eq!(
@@ -142,6 +166,8 @@ mod tests {
             Options {
                 exit_port: Some(0xf4),
                 after_fault: AfterFault::Exit,
+                console: ConsoleAt::Screen,
+                serial: Setting::parse("0x2f8,9600").expect("is right"),
                 trace: true,
                 test_mode: true,
                 all_vlans: true,
@@ -176,7 +202,7 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.colour' ignored, expected pollux.exit, pollux.panic, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file",
+                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file",
             ]
         );
     }

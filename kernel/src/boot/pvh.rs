@@ -2,7 +2,7 @@
 //!
 //! The structures are those of Xen's `include/public/arch-x86/hvm/start_info.h`, version 1.
 
-use super::{Boot, Builder};
+use super::{Boot, Builder, MAPPED};
 use core::ffi::CStr;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -10,8 +10,6 @@ const MAGIC: u32 = 0x336e_c578;
 const MEMORY_RAM: u32 = 1;
 /// More entries than any loader has are a sign of garbage.
 const MAXIMUM_ENTRIES: u32 = 1024;
-/// The entry stub mapped the first octets of physical memory one to one, up to here.
-const MAPPED: u64 = 1 << 32;
 /// A command line, the kernel's or a module's, has fewer octets.
 const MAXIMUM_COMMAND_LINE: usize = 4096;
 

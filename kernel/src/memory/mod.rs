@@ -11,6 +11,7 @@
 //! | constants, what the loader left, firmware tables | read |
 //! | data, heap, page tables, DMA region | read, write |
 //! | device registers | read, write, uncached |
+//! | the picture on a screen | read, write, uncached, neighboring writes together |
 //! | page 0, the page under each stack, all else | none |
 
 pub mod heap;
@@ -24,6 +25,7 @@ use heapless::Vec;
 use pollux_drivers::dma::DmaRegion;
 use spin::Mutex;
 use x86_64::VirtAddr;
+use x86_64::structures::paging::Translate;
 
 pub use paging::{MapError, WINDOW};
 
@@ -162,6 +164,18 @@ pub unsafe fn initialize(
     })
 }
 
+/// The physical address of `virtual_` by the loader's tables.
+///
+/// # Safety
+///
+/// The loader's tables are in use and map all physical memory at `offset`.
+pub unsafe fn physical_address(offset: u64, virtual_: u64) -> Option<u64> {
+    // SAFETY: as above.
+    let tables = unsafe { paging::current(VirtAddr::new(offset)) };
+    let found = tables.translate_addr(VirtAddr::try_new(virtual_).ok()?);
+    found.map(|address| address.as_u64())
+}
+
 /// Where the window shows physical address `physical`.
 const fn window(physical: u64) -> u64 {
     WINDOW + physical
@@ -174,6 +188,16 @@ const fn window(physical: u64) -> u64 {
 /// [`MapError`] when the tables are used up or the range lies beyond the window.
 pub fn map_registers(physical: u64, length: u64) -> Result<*mut u8, MapError> {
     show(physical, length, paging::Rights::Registers).map(|start| start as *mut u8)
+}
+
+/// Maps the memory of a picture on a screen, and returns where it is.
+///
+/// # Errors
+///
+/// [`MapError`] when the tables are used up or the range lies beyond the window.
+pub fn map_screen(physical: u64, length: u64) -> Result<NonNull<u8>, MapError> {
+    let start = show(physical, length, paging::Rights::Picture)?;
+    NonNull::new(start as *mut u8).ok_or(MapError::BeyondWindow(physical))
 }
 
 /// Maps something to be read only, such as firmware tables, and returns where it is.

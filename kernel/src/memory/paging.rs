@@ -29,6 +29,8 @@ pub enum Rights {
     Data,
     /// Read and write, past the caches.
     Registers,
+    /// Read and write, past the caches, neighboring writes together: a picture's memory.
+    Picture,
 }
 
 impl Rights {
@@ -47,6 +49,11 @@ impl Rights {
                     | PageTableFlags::WRITE_THROUGH
                     | no_execute
             }
+            // What this bit alone means is what `crate::cpu` made it mean, where it could.
+            Self::Picture if crate::cpu::combines_writes() => {
+                present | PageTableFlags::WRITABLE | PageTableFlags::WRITE_THROUGH | no_execute
+            }
+            Self::Picture => Self::Registers.flags(no_execute),
         }
     }
 }

@@ -1,0 +1,190 @@
+//! Machines that differ: with a screen, with other serial ports, with other processors.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT};
+use pollux_tests::scratch::Scratch;
+use pollux_tests::screen;
+use pollux_tests::suite::Suite;
+
+/// The longest that something may take to appear on the screen: all of it is drawn within seconds.
+const SCREEN_LIMIT: Duration = Duration::from_secs(40);
+/// The longest that writing an image may take, the image maker's own build included.
+const IMAGE_LIMIT: Duration = Duration::from_secs(600);
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new(Boot::new());
+    screen_tests(&mut suite);
+    serial_tests(&mut suite);
+    suite.run()
+}
+
+fn screen_tests(suite: &mut Suite) {
+    suite.test_alone("a_screen_in_text_mode_shows_the_page_and_the_log", || {
+        let mut appliance = with_screen().start();
+        appliance.peer.assert_pings(10);
+        let shown = await_screen(&mut appliance, text_mode, |shown| answered(shown) >= 10);
+        assert!(shown[0].starts_with("Pollux "), "{shown:#?}");
+        assert!(shown[0].ends_with("booted by pvh"), "{shown:#?}");
+        assert!(shown.contains(&"  eth0.42  10.10.10.11/24".to_owned()));
+        assert!(
+            shown
+                .iter()
+                .any(|line| line == "type 'help' for the list of commands")
+        );
+        // The page is written again and again.
+        let uptime = shown[0].clone();
+        let changed = |shown: &[String]| shown[0] != uptime;
+        await_screen(&mut appliance, text_mode, changed);
+    });
+    suite.test_alone("a_machine_with_a_screen_only_is_watched_there", || {
+        let boot = with_screen().word("pollux.console=screen");
+        let mut appliance = boot.without_serial_output().start();
+        appliance.peer.assert_pings(10);
+        await_on_screen(&mut appliance, text_mode, &["eth0: link up, 1000 Mbit/s"]);
+        assert_eq!(appliance.console.log(), "");
+    });
+    suite.test_alone("the_screen_is_left_alone_when_it_is_not_wanted", || {
+        let mut appliance = with_screen().word("pollux.console=serial").start();
+        appliance.peer.assert_pings(10);
+        let shown = text_mode(&mut appliance);
+        assert!(
+            !shown.iter().any(|line| line.contains("Pollux")),
+            "{shown:#?}"
+        );
+    });
+    suite.test_alone("a_fault_is_shown_on_the_screen", || {
+        let boot = with_screen().word("pollux.test").word("pollux.panic=halt");
+        let mut appliance = boot.start();
+        appliance.console.type_bytes(b"fault page\r");
+        let lines = [
+            "*** fault ***",
+            "exception 14: page fault at 0x0000000000000010, error code 0x2",
+            "*** halted ***",
+        ];
+        await_on_screen(&mut appliance, text_mode, &lines);
+    });
+    suite.test_alone("a_stick_draws_its_screen_under_bios", || {
+        a_stick_draws_its_screen("bios");
+    });
+    suite.test_long("a_stick_draws_its_screen_under_uefi", || {
+        a_stick_draws_its_screen("uefi");
+    });
+}
+
+/// A stick shows the page in a picture, which the loader set up by the firmware's means.
+fn a_stick_draws_its_screen(firmware: &str) {
+    let image = Scratch::new("pollux.img");
+    let path = image.0.display().to_string();
+    let kernel = appliance::kernel().display().to_string();
+    appliance::run(&["image", "--kernel", &kernel, &path], IMAGE_LIMIT);
+    let boot = Boot::from_stick(&image.0, firmware).with_monitor();
+    let mut appliance = boot.qemu(&["-vga", "std"]).start();
+    appliance.peer.assert_pings(100);
+    let picture = Scratch::new("picture.ppm");
+    let read = |appliance: &mut Appliance| {
+        appliance.monitor(&format!("screendump {}", picture.0.display()));
+        let picture = std::fs::read(&picture.0).expect("QEMU wrote the picture");
+        assert!(screen::size(&picture) >= (1024, 768));
+        screen::of_picture(&picture)
+    };
+    let shown = await_screen(&mut appliance, read, |shown| answered(shown) >= 100);
+    for line in ["  eth0.42  10.10.10.11/24", "eth0: link up, 1000 Mbit/s"] {
+        assert!(shown.iter().any(|shown| shown == line), "{shown:#?}");
+    }
+    assert!(shown[0].starts_with("Pollux "), "{shown:#?}");
+    assert!(shown[0].ends_with("booted by multiboot2"), "{shown:#?}");
+}
+
+/// A machine with a graphics card.
+fn with_screen() -> Boot {
+    Boot::new().with_monitor().qemu(&["-vga", "std"])
+}
+
+/// What the screen shows in text mode.
+fn text_mode(appliance: &mut Appliance) -> Vec<String> {
+    screen::of_text_mode(&appliance.monitor("xp /2000hx 0xb8000"))
+}
+
+/// How many frames were answered, by the page.
+fn answered(shown: &[String]) -> u64 {
+    let number = |line: &String| {
+        line.strip_prefix("  received ")?
+            .split_once("answered ")?
+            .1
+            .parse()
+            .ok()
+    };
+    shown.iter().find_map(number).unwrap_or(0)
+}
+
+/// Waits until all `lines` are on the screen, and returns what else is.
+fn await_on_screen(
+    appliance: &mut Appliance,
+    read: impl Fn(&mut Appliance) -> Vec<String>,
+    lines: &[&str],
+) -> Vec<String> {
+    let are_there = |shown: &[String]| {
+        lines
+            .iter()
+            .all(|line| shown.iter().any(|shown| shown == line))
+    };
+    await_screen(appliance, read, are_there)
+}
+
+/// Waits until the screen shows what it should.
+fn await_screen(
+    appliance: &mut Appliance,
+    read: impl Fn(&mut Appliance) -> Vec<String>,
+    is_right: impl Fn(&[String]) -> bool,
+) -> Vec<String> {
+    let deadline = Instant::now() + SCREEN_LIMIT;
+    loop {
+        let shown = read(appliance);
+        if is_right(&shown) {
+            return shown;
+        }
+        assert!(Instant::now() < deadline, "{shown:#?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn serial_tests(suite: &mut Suite) {
+    // The second serial port is found where there is no first one.
+    for (name, words, device) in [
+        (
+            "on_the_second_port",
+            &[][..],
+            "isa-serial,iobase=0x2f8,irq=3,chardev=line",
+        ),
+        ("on_a_pci_card", &[], "pci-serial,chardev=line"),
+        (
+            "where_the_command_line_says",
+            &["pollux.serial=0x3e8,9600"],
+            "isa-serial,iobase=0x3e8,irq=4,chardev=line",
+        ),
+    ] {
+        suite.test_alone(&format!("the_serial_line_is_found_{name}"), move || {
+            let mut boot = Boot::new().with(&["--serial", "none"]);
+            for word in words {
+                boot = boot.word(word);
+            }
+            let arguments = ["-chardev", "stdio,id=line", "-device", device];
+            let mut appliance = boot.qemu(&arguments).start();
+            appliance.peer.assert_pings(10);
+            assert!(appliance.counters().get("answered") >= 10);
+        });
+    }
+    suite.test_alone(
+        "a_serial_port_that_is_not_there_is_named_on_the_screen",
+        || {
+            let boot = with_screen().word("pollux.serial=com4");
+            let mut appliance = boot.without_serial_output().start();
+            let line = "serial: no serial port answers at 0x2e8";
+            await_on_screen(&mut appliance, text_mode, &[line]);
+            let found = appliance.peer.find(Instant::now() + START_LIMIT);
+            assert!(found.is_some(), "no ARP reply");
+        },
+    );
+}
