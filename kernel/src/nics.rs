@@ -1,7 +1,7 @@
 //! The network cards of this machine, whichever driver is theirs: found, quieted and brought up.
 //!
-//! [`Nic`] is what the poll loop drives. It decides between the drivers once for a batch, not once for a
-//! frame. A further driver is a variant of [`Nic`] and one of [`Kind`].
+//! [`Nic`] is what the poll loop drives. It decides between the drivers once for a look and the batch that
+//! follows it, not once for a frame. A further driver is a variant of [`Nic`] and one of [`Kind`].
 
 use core::fmt;
 use core::ptr::NonNull;
@@ -12,7 +12,7 @@ use crate::memory;
 use crate::virtio_mmio::{self, Blocks};
 use pci_types::PciAddress;
 use pollux_drivers::dma::DmaRegion;
-use pollux_drivers::e1000::{self, Card, E1000, E1000Error};
+use pollux_drivers::e1000::{self, Advanced, Card, Descriptors, E1000, E1000Error, Legacy};
 use pollux_drivers::mmio::Mmio;
 use pollux_drivers::pci::{self, Bar, Class, ConfigPorts, Function};
 use pollux_drivers::virtio::legacy::LegacyTransport;
@@ -35,7 +35,9 @@ const MAXIMUM_CARDS: usize = 32;
 )]
 pub enum Nic {
     /// One of Intel's.
-    E1000(E1000<Mmio>),
+    E1000(E1000<Mmio, Legacy>),
+    /// One of Intel's with advanced descriptors.
+    Advanced(E1000<Mmio, Advanced>),
     /// A hypervisor's.
     Virtio(VirtioNet<Attachment>),
 }
@@ -45,6 +47,7 @@ macro_rules! with_card {
     ($nic:expr, $card:ident => $work:expr) => {
         match $nic {
             Nic::E1000($card) => $work,
+            Nic::Advanced($card) => $work,
             Nic::Virtio($card) => $work,
         }
     };
@@ -54,7 +57,7 @@ impl Nic {
     /// The driver's name.
     pub const fn driver(&self) -> &'static str {
         match self {
-            Self::E1000(_) => "e1000",
+            Self::E1000(_) | Self::Advanced(_) => "e1000",
             Self::Virtio(_) => "virtio-net",
         }
     }
@@ -109,12 +112,15 @@ impl Device for Nic {
     }
 
     fn statistics(&self) -> impl Iterator<Item = Statistic> + '_ {
-        let (intel, virtio) = match self {
-            Self::E1000(card) => (Some(card.statistics()), None),
-            Self::Virtio(card) => (None, Some(card.statistics())),
-        };
-        let (intel, virtio) = (intel.into_iter(), virtio.into_iter());
-        intel.flatten().chain(virtio.flatten())
+        let (mut intel, mut advanced, mut virtio) = (None, None, None);
+        match self {
+            Self::E1000(card) => intel = Some(card.statistics()),
+            Self::Advanced(card) => advanced = Some(card.statistics()),
+            Self::Virtio(card) => virtio = Some(card.statistics()),
+        }
+        let intel = intel.into_iter().flatten();
+        let advanced = advanced.into_iter().flatten();
+        intel.chain(advanced).chain(virtio.into_iter().flatten())
     }
 
     fn set_vlan_filter(&mut self, set: &VlanSet) {
@@ -166,7 +172,7 @@ impl Kind {
     /// Octets of DMA memory that one needs.
     const fn memory(self) -> usize {
         match self {
-            Self::E1000(_) => E1000::<Mmio>::MEMORY,
+            Self::E1000(_) => <E1000<Mmio>>::MEMORY,
             Self::Virtio => VirtioNet::<Attachment>::MEMORY,
         }
     }
@@ -333,12 +339,12 @@ struct Start<'start> {
 impl Start<'_> {
     fn bring_up(&mut self, kind: Kind) -> Result<Nic, Failure> {
         match kind {
-            Kind::E1000(card) => self.e1000(card).map(Nic::E1000),
+            Kind::E1000(card) => self.e1000(card),
             Kind::Virtio => self.virtio().map(Nic::Virtio),
         }
     }
 
-    fn e1000(&mut self, card: &'static Card) -> Result<E1000<Mmio>, Failure> {
+    fn e1000(&mut self, card: &'static Card) -> Result<Nic, Failure> {
         let (registers, length) = self.bar(0)?;
         let base = map(registers, length)?.cast();
         pci::enable_registers(self.access, self.address);
@@ -348,7 +354,11 @@ impl Start<'_> {
         let quiet = e1000::Quiet::reset(card, registers, |microseconds| {
             self.clock.wait(microseconds);
         })?;
-        self.reach_memory(|dma| quiet.start(dma, &VlanSet::new()))
+        let vlans = VlanSet::new();
+        self.reach_memory(|dma| match card.descriptors {
+            Descriptors::Legacy => quiet.start(dma, &vlans).map(Nic::E1000),
+            Descriptors::Advanced => quiet.start(dma, &vlans).map(Nic::Advanced),
+        })
     }
 
     fn virtio(&mut self) -> Result<VirtioNet<Attachment>, Failure> {

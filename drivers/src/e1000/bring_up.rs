@@ -11,11 +11,12 @@ use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::{EtherType, MacAddress};
 
 use super::cards::{Eeprom, Quirks};
+use super::negotiation::Negotiation;
 use super::recovery::Recovery;
 use super::registers::*;
 use super::ring::{Placement, ReceiveRing, TransmitRing};
 use super::statistics::Statistics;
-use super::{Card, E1000, E1000Error};
+use super::{Card, E1000, E1000Error, Format};
 use crate::dma::DmaRegion;
 use crate::exchange::Exchange;
 use crate::registers::RegisterAccess;
@@ -31,6 +32,10 @@ const RESET_POLL_MICROSECONDS: u32 = 1_000;
 const EEPROM_POLLS: u32 = 1_000;
 const EEPROM_POLL_MICROSECONDS: u32 = 10;
 
+/// How often queues are looked at whether they are enabled, before that is left to housekeeping: some
+/// microseconds.
+const ENABLE_POLLS: u32 = 5;
+
 /// Inter-packet gap for copper: IPGT 10, IPGR1 8, IPGR2 6 (82540EM SDM §13.4.34).
 const COPPER_GAP: u32 = 10 | 8 << 10 | 6 << 20;
 /// Write received descriptors back one by one, and count in descriptors, not cache lines
@@ -41,6 +46,10 @@ const RECEIVE_THRESHOLDS: u32 = 1 << 24 | 1 << 16;
 const TRANSMIT_THRESHOLDS: u32 = 1 << 24;
 /// On cards with [`Quirks::COMPLETIONS`], a bit next to them that must be set.
 const COUNT_DESCRIPTORS: u32 = 1 << 22;
+/// The same on cards with advanced descriptors, which count in descriptors only; and fetch some ahead (82576
+/// datasheet §8.10.8, §8.12.14: PTHRESH 8, HTHRESH 8 and 1, as Intel's own driver has them).
+const ADVANCED_RECEIVE_THRESHOLDS: u32 = 1 << 16 | 8 << 8 | 8;
+const ADVANCED_TRANSMIT_THRESHOLDS: u32 = 1 << 8 | 8;
 /// 0 is not allowed there (82540EM SDM §13.4.41); no descriptor asks for the delay anyway.
 const SHORTEST_TRANSMIT_DELAY: u32 = 1;
 
@@ -92,7 +101,7 @@ impl<R: RegisterAccess> Quiet<R> {
     }
 
     /// Gives the card rings and buffers from `memory` and the filter `vlans`, and lets it receive and
-    /// send. It must be allowed to reach memory by now.
+    /// send. It must be allowed to reach memory by now; `F` is what its [`Card::descriptors`] says.
     ///
     /// The card may come up with its link still down: [`pollux_net::device::Device::refresh_link`]
     /// finds out when it is up.
@@ -100,7 +109,11 @@ impl<R: RegisterAccess> Quiet<R> {
     /// # Errors
     ///
     /// [`E1000Error`], when `memory` has no room for [`E1000::MEMORY`] octets, or the card is gone.
-    pub fn start(self, memory: &mut DmaRegion, vlans: &VlanSet) -> Result<E1000<R>, E1000Error> {
+    pub fn start<F: Format>(
+        self,
+        memory: &mut DmaRegion,
+        vlans: &VlanSet,
+    ) -> Result<E1000<R, F>, E1000Error> {
         let mut device = E1000 {
             receive: ReceiveRing::new(memory)?,
             transmit: TransmitRing::new(memory)?,
@@ -113,13 +126,14 @@ impl<R: RegisterAccess> Quiet<R> {
             mac_address: self.mac_address,
             vlans: vlans.clone(),
             recovery: Recovery::default(),
+            negotiation: Negotiation::default(),
         };
         device.attach()?;
         Ok(device)
     }
 }
 
-impl<R: RegisterAccess> E1000<R> {
+impl<R: RegisterAccess, F: Format> E1000<R, F> {
     /// Brings the card, which has been reset and whose rings begin at their first slots, to work. Done
     /// again after each reset.
     ///
@@ -128,26 +142,52 @@ impl<R: RegisterAccess> E1000<R> {
     /// [`E1000Error::Gone`], when the card is gone.
     pub(super) fn attach(&mut self) -> Result<(), E1000Error> {
         let (card, registers) = (self.card, &mut self.registers);
-        set_link_up(registers);
+        set_link_up(card, registers);
         disable_what_is_not_used(card, registers);
         set_filters(card, registers, self.mac_address, &self.vlans);
         set_rings(card, registers, &self.receive, &self.transmit);
         refuse_gone(registers)?;
-        registers.write(TIPG, COPPER_GAP);
         registers.write(TCTL, TRANSMIT);
-        // Once, and last: QEMU's model receives nothing for a second after any write to it.
+        // Once, and last: QEMU's model of the 8254x receives nothing for a second after any write to it.
         registers.write(RCTL, RECEIVE);
         registers.flush();
-        self.runs = true;
-        self.link = self.registers.read(STATUS).link();
+        if (0..ENABLE_POLLS).any(|_| queues_are_enabled(card, registers)) {
+            self.begin();
+        } else {
+            self.await_queues();
+        }
         Ok(())
     }
+
+    /// Goes to work, now that the queues are enabled: before, the tails of those that are to be must not be
+    /// written (82576 datasheet §4.5.9).
+    pub(super) fn begin(&mut self) {
+        if self.card.is_advanced() {
+            self.registers.write(RDT, self.receive.first_tail());
+        }
+        self.runs = true;
+        self.negotiation = Negotiation::default();
+        self.set_link(self.registers.read(STATUS).link());
+    }
+
+    /// Takes note of the link's state, and has it negotiated where it was not.
+    pub(super) fn set_link(&mut self, link: Link) {
+        self.link = link;
+        self.negotiation
+            .proceed(self.card, &mut self.registers, link.up);
+    }
+}
+
+/// Whether the queues are enabled, on cards where that takes its time.
+pub(super) fn queues_are_enabled<R: RegisterAccess>(card: &Card, registers: &Registers<R>) -> bool {
+    let is_enabled = |register| registers.read(register) & QUEUE_ENABLE != 0;
+    !card.is_advanced() || is_enabled(RXDCTL) && is_enabled(TXDCTL)
 }
 
 /// Keeps the card from receiving, sending and interrupting. What is under way may take
 /// [`SETTLE_MICROSECONDS`] to finish.
 pub(super) fn stop<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
-    registers.write(IMC, u32::MAX);
+    mask_interrupts(card, registers);
     registers.write(RCTL, ReceiveControl::empty());
     registers.write(TCTL, TransmitControl::PSP);
     if card.has(Quirks::EXPRESS) {
@@ -185,8 +225,15 @@ pub(super) fn calm<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>)
     }
     let management = registers.read(MANC);
     registers.write(MANC, management - Management::ARP_EN);
-    registers.write(IMC, u32::MAX);
+    mask_interrupts(card, registers);
     let _ = registers.read(ICR);
+}
+
+fn mask_interrupts<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
+    registers.write(IMC, u32::MAX);
+    if card.is_advanced() {
+        registers.write(EIMC, u32::MAX);
+    }
 }
 
 /// All ones in a register that cannot hold them: nothing answers there.
@@ -264,19 +311,35 @@ fn read_eeprom<R: RegisterAccess>(
 
 /// Lets MAC and PHY agree on speed and duplex by themselves. No flow control, no VLAN tags taken
 /// out; of what was set before, only what the board's wiring needs is kept.
-fn set_link_up<R: RegisterAccess>(registers: &mut Registers<R>) {
+fn set_link_up<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
+    if card.has(Quirks::LINK_DISCONNECT) {
+        let power = registers.read(PHPM);
+        registers.write(PHPM, power & !GO_LINK_DISCONNECT);
+    }
     let wiring = registers.read(CTRL) & Control::SOFTWARE_PINS;
-    registers.write(CTRL, wiring | Control::SLU | Control::ASDE);
+    // Speed is always the PHY's on cards with advanced descriptors, and the bit reserved.
+    let speed = if card.is_advanced() {
+        Control::empty()
+    } else {
+        Control::ASDE
+    };
+    registers.write(CTRL, wiring | Control::SLU | speed);
 }
 
 /// Flow control, interrupts and their delays, throttles, checksums, waking up.
 fn disable_what_is_not_used<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
-    for register in [
-        FCAL, FCAH, FCT, FCTTV, FCRTL, FCRTH, ITR, RDTR, RADV, TADV, AIT, RXCSUM, WUC, WUFC,
-    ] {
+    for register in [FCAL, FCAH, FCT, FCTTV, FCRTL, FCRTH, RXCSUM, WUC, WUFC] {
+        registers.write(register, 0);
+    }
+    if card.is_advanced() {
+        disable_further_queues(card, registers);
+        return;
+    }
+    for register in [ITR, RDTR, RADV, TADV, AIT] {
         registers.write(register, 0);
     }
     registers.write(TIDV, SHORTEST_TRANSMIT_DELAY);
+    registers.write(TIPG, COPPER_GAP);
     if card.has(Quirks::EXPRESS) {
         registers.write(RFCTL, NO_PARSING);
     }
@@ -290,6 +353,20 @@ fn disable_what_is_not_used<R: RegisterAccess>(card: &Card, registers: &mut Regi
     }
 }
 
+/// All that a card with advanced descriptors can do with several queues, or for several systems.
+fn disable_further_queues<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
+    for register in [MRQC, VT_CTL, TDWBAL, TDWBAH] {
+        registers.write(register, 0);
+    }
+    registers.write(RFCTL, NO_IPV6_EXTENSIONS);
+    let control = registers.read(CTRL_EXT);
+    registers.write(CTRL_EXT, control | DRIVER_LOADED);
+    if card.has(Quirks::PACKET_BUFFERS) {
+        registers.write(RXPBS, RECEIVE_BUFFER_DEFAULT);
+        registers.write(TXPBS, TRANSMIT_BUFFER_DEFAULT);
+    }
+}
+
 /// Our address, no others, no groups; and the VLANs. VET must be written: only some models preset it.
 fn set_filters<R: RegisterAccess>(
     card: &Card,
@@ -300,7 +377,9 @@ fn set_filters<R: RegisterAccess>(
     let [a, b, c, d, e, f] = mac_address.0;
     let low = u32::from_le_bytes([a, b, c, d]);
     let high = u32::from_le_bytes([e, f, 0, 0]) | ADDRESS_VALID;
-    let addresses = RAL.iter().zip(RAH.iter()).take(card.receive_addresses);
+    let lower = RAL.iter().chain(RAL_MORE.iter());
+    let upper = RAH.iter().chain(RAH_MORE.iter());
+    let addresses = lower.zip(upper).take(card.receive_addresses);
     for (index, (low_register, high_register)) in addresses.enumerate() {
         let (low, high) = if index == 0 { (low, high) } else { (0, 0) };
         registers.write(low_register, low);
@@ -309,6 +388,9 @@ fn set_filters<R: RegisterAccess>(
         registers.flush();
     }
     registers.write_table(&MTA, core::iter::repeat_n(0, card.multicast_words));
+    if card.is_advanced() {
+        registers.write_table(&UTA, core::iter::repeat(0));
+    }
     // In rising order, so that a quirk which changes the word before leaves each as it was written.
     for (index, word) in vlans.words_u32().enumerate() {
         write_vlan_word(card, registers, index, word);
@@ -323,8 +405,15 @@ pub(super) fn write_vlan_word<R: RegisterAccess>(
     index: usize,
     word: u32,
 ) {
-    let write = |registers: &mut Registers<R>, register, word| {
-        registers.write(register, word);
+    let times = if card.has(Quirks::VLAN_WORDS_GET_LOST) {
+        10
+    } else {
+        1
+    };
+    let write = |registers: &mut Registers<R>, register: Register<u32>, word| {
+        for _ in 0..times {
+            registers.0.write(register.offset(), word);
+        }
         registers.flush();
     };
     let mut pair = VFTA.iter().skip(index & !1);
@@ -341,19 +430,25 @@ pub(super) fn write_vlan_word<R: RegisterAccess>(
     }
 }
 
-fn set_rings<R: RegisterAccess>(
+fn set_rings<R: RegisterAccess, F: Format>(
     card: &Card,
     registers: &mut Registers<R>,
-    receive: &ReceiveRing,
-    transmit: &TransmitRing,
+    receive: &ReceiveRing<F>,
+    transmit: &TransmitRing<F>,
 ) {
     let Placement { physical, length } = receive.placement();
     registers.write(RDBAL, physical as u32);
     registers.write(RDBAH, (physical >> 32) as u32);
     registers.write(RDLEN, length);
     registers.write(RDH, 0);
-    registers.write(RDT, receive.first_tail());
-    registers.write(RXDCTL, RECEIVE_THRESHOLDS);
+    if card.is_advanced() {
+        registers.write(RDT, 0);
+        registers.write(SRRCTL, ONE_BUFFER);
+        registers.write(RXDCTL, ADVANCED_RECEIVE_THRESHOLDS | QUEUE_ENABLE);
+    } else {
+        registers.write(RDT, receive.first_tail());
+        registers.write(RXDCTL, RECEIVE_THRESHOLDS);
+    }
 
     let Placement { physical, length } = transmit.placement();
     registers.write(TDBAL, physical as u32);
@@ -361,10 +456,12 @@ fn set_rings<R: RegisterAccess>(
     registers.write(TDLEN, length);
     registers.write(TDH, 0);
     registers.write(TDT, 0);
-    let counts = if card.has(Quirks::COMPLETIONS) {
-        COUNT_DESCRIPTORS
+    let control = if card.is_advanced() {
+        ADVANCED_TRANSMIT_THRESHOLDS | QUEUE_ENABLE
+    } else if card.has(Quirks::COMPLETIONS) {
+        TRANSMIT_THRESHOLDS | COUNT_DESCRIPTORS
     } else {
-        0
+        TRANSMIT_THRESHOLDS
     };
-    registers.write(TXDCTL, TRANSMIT_THRESHOLDS | counts);
+    registers.write(TXDCTL, control);
 }

@@ -14,6 +14,8 @@ pub struct Card {
     pub device: u16,
     /// Name for people.
     pub name: &'static str,
+    /// What its descriptors look like.
+    pub descriptors: Descriptors,
     /// How its words are read from its EEPROM.
     pub eeprom: Eeprom,
     /// How many addresses it can be told to receive.
@@ -22,6 +24,16 @@ pub struct Card {
     pub multicast_words: usize,
     /// What must be done differently.
     pub quirks: Quirks,
+}
+
+/// The form of a card's descriptors, and with it how its queues are set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Descriptors {
+    /// [`Legacy`](super::Legacy).
+    Legacy,
+    /// [`Advanced`](super::Advanced): each queue is enabled by itself, and what can be done with several
+    /// queues is switched off.
+    Advanced,
 }
 
 /// How a card's EEPROM is read.
@@ -38,7 +50,7 @@ pub enum Eeprom {
 bitflags! {
     /// What must be done differently for a card.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Quirks: u8 {
+    pub struct Quirks: u16 {
         /// A write to a word of the VLAN table with an odd number changes the one before, too: that one
         /// is written again (82544 erratum; as Intel's own driver does).
         const VLAN_WORDS_IN_PAIRS = 1 << 0;
@@ -53,6 +65,15 @@ bitflags! {
         /// Software and firmware share the PHY by a semaphore, which is held across a reset (82574
         /// datasheet §10.2.2.5, EXTCNF_CTRL).
         const PHY_SEMAPHORE = 1 << 3;
+        /// A write to a word of the VLAN table may get lost: it is written ten times (I350 specification
+        /// update; as Intel's own driver does).
+        const VLAN_WORDS_GET_LOST = 1 << 4;
+        /// The PHY may have been told to leave the link down until it is told otherwise (I210 and I350
+        /// datasheets, PHPM.GO_LINKD; as Intel's own driver does).
+        const LINK_DISCONNECT = 1 << 5;
+        /// How the packet buffers are divided outlives every reset but that of power-on, and so may be what
+        /// another system wanted (I210 datasheet, RXPBS and TXPBS; as Intel's own driver does).
+        const PACKET_BUFFERS = 1 << 6;
     }
 }
 
@@ -64,6 +85,7 @@ const fn pci(device: u16, name: &'static str, quirks: Quirks) -> Card {
         vendor: INTEL,
         device,
         name,
+        descriptors: Descriptors::Legacy,
         eeprom: Eeprom::Early,
         receive_addresses: 16,
         multicast_words: 128,
@@ -77,6 +99,7 @@ const fn express(device: u16, name: &'static str) -> Card {
         vendor: INTEL,
         device,
         name,
+        descriptors: Descriptors::Legacy,
         eeprom: Eeprom::Late,
         receive_addresses: 16,
         multicast_words: 128,
@@ -93,12 +116,39 @@ const fn chip_set(device: u16, name: &'static str) -> Card {
         vendor: INTEL,
         device,
         name,
+        descriptors: Descriptors::Legacy,
         eeprom: Eeprom::None,
         receive_addresses: 1,
         multicast_words: 32,
         quirks: Quirks::EXPRESS.union(Quirks::PHY_SEMAPHORE),
     }
 }
+
+/// A card with advanced descriptors (82576, I210 and I350 datasheets). Where there are several on a board,
+/// words of the EEPROM belong to one or another; each loads its own address from it when it is reset.
+const fn advanced(
+    device: u16,
+    name: &'static str,
+    receive_addresses: usize,
+    quirks: Quirks,
+) -> Card {
+    Card {
+        vendor: INTEL,
+        device,
+        name,
+        descriptors: Descriptors::Advanced,
+        eeprom: Eeprom::None,
+        receive_addresses,
+        multicast_words: 128,
+        quirks: Quirks::EXPRESS.union(quirks),
+    }
+}
+
+/// What the I210 and the I211 have in common.
+const SMALL: Quirks = Quirks::LINK_DISCONNECT.union(Quirks::PACKET_BUFFERS);
+
+/// What sets the I350 apart.
+const LARGE: Quirks = Quirks::LINK_DISCONNECT.union(Quirks::VLAN_WORDS_GET_LOST);
 
 /// Every card that is supported. `docs/nics.md` says which of them were tried, and on what.
 pub const CARDS: &[Card] = &[
@@ -126,6 +176,14 @@ pub const CARDS: &[Card] = &[
     chip_set(0x1570, "I219-V"),
     chip_set(0x15b7, "I219-LM"),
     chip_set(0x15b8, "I219-V"),
+    advanced(0x10c9, "82576", 24, Quirks::empty()),
+    advanced(0x10e8, "82576", 24, Quirks::empty()),
+    advanced(0x150a, "82576", 24, Quirks::empty()),
+    advanced(0x1526, "82576", 24, Quirks::empty()),
+    advanced(0x1521, "I350", 32, LARGE),
+    advanced(0x1533, "I210", 16, SMALL),
+    advanced(0x157b, "I210", 16, SMALL),
+    advanced(0x1539, "I211", 16, SMALL),
 ];
 
 impl Card {
@@ -134,6 +192,11 @@ impl Card {
         CARDS
             .iter()
             .find(|card| (card.vendor, card.device) == (vendor, device))
+    }
+
+    /// Whether its descriptors are advanced.
+    pub const fn is_advanced(&self) -> bool {
+        matches!(self.descriptors, Descriptors::Advanced)
     }
 
     /// Whether it has a quirk.

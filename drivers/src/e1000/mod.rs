@@ -1,4 +1,5 @@
-//! Intel's 8254x family, of which the 82540EM is what QEMU and VirtualBox emulate.
+//! Intel's 8254x family, of which the 82540EM is what QEMU and VirtualBox emulate, and its descendants up to
+//! the I350, which have the same registers and descriptors of another [`Format`].
 //!
 //! The kernel knows a card by [`Card::find`], keeps it from reaching memory, lets it answer at its
 //! registers, resets it with [`Quiet::reset`], lets it reach memory, and gets an [`E1000`] from
@@ -13,8 +14,10 @@
 mod bring_up;
 mod cards;
 mod error;
+mod format;
 #[cfg(test)]
 mod model;
+mod negotiation;
 mod recovery;
 pub mod registers;
 mod ring;
@@ -27,8 +30,10 @@ use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
 pub use bring_up::Quiet;
-pub use cards::{CARDS, Card, Eeprom, Quirks};
+pub use cards::{CARDS, Card, Descriptors, Eeprom, Quirks};
 pub use error::E1000Error;
+pub use format::{Advanced, Format, Legacy};
+use negotiation::Negotiation;
 use recovery::Recovery;
 use registers::{RDT, Registers, Status, TDT};
 use ring::{ReceiveRing, SLOTS, TransmitRing};
@@ -39,12 +44,12 @@ use crate::dma::{BUFFER_STRIDE, TABLE_ALIGNMENT};
 use crate::exchange::{self, Exchange};
 use crate::registers::RegisterAccess;
 
-/// A card at work, its registers behind an `R`.
+/// A card at work, its registers behind an `R`, its descriptors of the form `F`.
 #[derive(Debug)]
-pub struct E1000<R> {
+pub struct E1000<R, F = Legacy> {
     // What the poll loop touches comes first.
-    receive: ReceiveRing,
-    transmit: TransmitRing,
+    receive: ReceiveRing<F>,
+    transmit: TransmitRing<F>,
     /// Down while the card is gone or being reset.
     link: Link,
     /// Whether the card may be using the rings.
@@ -57,9 +62,10 @@ pub struct E1000<R> {
     vlans: VlanSet,
     statistics: Statistics,
     recovery: Recovery,
+    negotiation: Negotiation,
 }
 
-impl<R> E1000<R> {
+impl<R, F> E1000<R, F> {
     /// How much of a [`crate::dma::DmaRegion`] a card needs at most: two rings, each with its
     /// buffers, what aligning the first may skip, and the backlog.
     pub const MEMORY: usize =
@@ -92,7 +98,7 @@ impl Status {
     }
 }
 
-impl<R: RegisterAccess> Device for E1000<R> {
+impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
     fn model(&self) -> &'static str {
         self.card.name
     }

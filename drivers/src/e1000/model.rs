@@ -20,11 +20,16 @@ use crate::registers::RegisterAccess;
 pub(super) const EEPROM_ADDRESS: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
 
 /// Bits of descriptors, written down a second time so that the driver's are not their own judge
-/// (82540EM SDM §3.2.3, §3.3.3).
+/// (82540EM SDM §3.2.3, §3.3.3; 82576 datasheet §7.1.5, §7.2.2).
 pub(super) const RECEIVED_WHOLE: u64 = 0x0007 << 32;
 pub(super) const RECEIVED_PART: u64 = 0x0005 << 32;
+pub(super) const ADVANCED_RECEIVED_WHOLE: u64 = 0x0000_0003;
+pub(super) const ADVANCED_RECEIVED_PART: u64 = 0x0000_0001;
 const TRANSMIT_DONE: u64 = 1 << 32;
 const TRANSMIT_COMMAND: u64 = 0x0b << 24;
+const ADVANCED_TRANSMIT_COMMAND: u64 = 0x2b30_0000;
+/// What the card leaves of the address of a buffer, when it writes an advanced descriptor back.
+const OVERWRITTEN: u64 = 0x5a5a_5a5a_0bad_f00d;
 
 const MISSED: u32 = 0x4010;
 const NO_BUFFER: u32 = 0x40a0;
@@ -80,6 +85,22 @@ pub(super) struct Model {
     pub(super) express: bool,
     /// A write to an odd word of the VLAN table spoils the one before, as on the 82544.
     pub(super) words_in_pairs: bool,
+    /// Descriptors are advanced, and queues are enabled by themselves.
+    pub(super) advanced: bool,
+    /// After how many reads a queue that is to be enabled says that it is.
+    pub(super) slow_queues: u32,
+    /// The same for the queues that are not yet.
+    pending: [u32; 2],
+    /// Some writes to the VLAN table get lost, as on the I350.
+    pub(super) loses_vlan_words: bool,
+    vlan_writes: u32,
+    /// The PHY has negotiated.
+    pub(super) negotiated: bool,
+    /// After how many reads a message to the PHY is answered.
+    pub(super) slow_phy: u32,
+    phy_reads: u32,
+    /// How often the PHY was told to negotiate.
+    pub(super) negotiations: u32,
     /// Descriptors are being overwritten behind the driver's back: it cannot be held to the rules
     /// that rest on what they say, and the model moves no octets to where they point.
     pub(super) lawless: bool,
@@ -126,6 +147,15 @@ impl Model {
             late_eeprom: false,
             express: false,
             words_in_pairs: false,
+            advanced: false,
+            slow_queues: 0,
+            pending: [0; 2],
+            loses_vlan_words: false,
+            vlan_writes: 0,
+            negotiated: true,
+            slow_phy: 0,
+            phy_reads: 0,
+            negotiations: 0,
             lawless: false,
             queued: std::vec![None; SLOTS],
             offered: std::vec![None; SLOTS],
@@ -184,6 +214,9 @@ impl Model {
         match offset {
             _ if offset == STATUS.offset() => self.status(),
             _ if offset == EERD.offset() => self.eeprom_answer(value),
+            _ if offset == MDIC.offset() => self.phy_answer(value),
+            _ if offset == RXDCTL.offset() => self.queue_control(offset, value, 0),
+            _ if offset == TXDCTL.offset() => self.queue_control(offset, value, 1),
             _ if offset == ICR.offset() => self.clear(offset, value),
             _ if offset == GOOD_RECEIVED_OCTETS || offset == GOOD_SENT_OCTETS => value,
             _ if offset == GOOD_RECEIVED_OCTETS + 4 || offset == GOOD_SENT_OCTETS + 4 => {
@@ -208,6 +241,40 @@ impl Model {
         0x8000_0081 | u32::from(self.link_up) << 1 | reaches_memory
     }
 
+    fn queue_control(&mut self, offset: u32, value: u32, queue: usize) -> u32 {
+        if !self.advanced || self.pending[queue] == 0 {
+            return value;
+        }
+        self.pending[queue] -= 1;
+        if self.pending[queue] == 0 {
+            self.set(offset, value | QUEUE_ENABLE);
+        }
+        value
+    }
+
+    fn phy_answer(&mut self, value: u32) -> u32 {
+        if self.phy_reads < self.slow_phy {
+            self.phy_reads += 1;
+            return value;
+        }
+        let answer = match value & 0x0fff_0000 {
+            0x0821_0000 => value | u32::from(self.negotiated) << 5,
+            _ => value,
+        };
+        answer | 1 << 28
+    }
+
+    fn phy_message(&mut self, value: u32) {
+        self.phy_reads = 0;
+        if value == 0x0420_1200 {
+            self.negotiations += 1;
+            self.negotiated = true;
+            self.link_up = true;
+        } else {
+            assert_eq!(value, 0x0821_0000, "a message that no PHY understands");
+        }
+    }
+
     fn eeprom_answer(&self, value: u32) -> u32 {
         let (shift, done) = if self.late_eeprom {
             (2, 0x02)
@@ -229,8 +296,8 @@ impl Model {
         if self.gone {
             return;
         }
-        let receives = self.peek(RCTL.offset()) & ReceiveControl::EN.bits() != 0;
-        let transmits = self.peek(TCTL.offset()) & TransmitControl::EN.bits() != 0;
+        let receives = self.receives();
+        let transmits = self.transmits();
         for (head, runs) in [(RDH, receives), (TDH, transmits)] {
             assert!(
                 offset != head.offset() || !runs,
@@ -242,8 +309,28 @@ impl Model {
             _ if offset == RDLEN.offset() || offset == TDLEN.offset() => {
                 self.set(offset, value & 0xf_ff80);
             }
+            _ if self.advanced && (offset == RXDCTL.offset() || offset == TXDCTL.offset()) => {
+                let queue = usize::from(offset == TXDCTL.offset());
+                self.pending[queue] = self.slow_queues;
+                let enabled = match self.slow_queues {
+                    0 => value,
+                    _ => value & !QUEUE_ENABLE,
+                };
+                self.set(offset, enabled);
+            }
+            _ if offset == MDIC.offset() => {
+                self.set(offset, value);
+                self.phy_message(value);
+            }
             _ if offset == RDT.offset() && receives => self.offer(value),
-            _ if offset == RCTL.offset() && !receives && value & ReceiveControl::EN.bits() != 0 => {
+            _ if offset == RDT.offset() && self.pending[0] > 0 => {
+                assert_eq!(value, 0, "a tail was written before its queue was enabled");
+            }
+            _ if offset == RCTL.offset()
+                && !self.advanced
+                && !receives
+                && value & ReceiveControl::EN.bits() != 0 =>
+            {
                 self.set(offset, value);
                 let tail = self.peek(RDT.offset());
                 self.set(RDT.offset(), self.peek(RDH.offset()));
@@ -257,12 +344,28 @@ impl Model {
                 self.set(offset, value);
                 self.pump();
             }
+            0x5600..0x5800 if self.loses_vlan_words => {
+                self.vlan_writes += 1;
+                if self.vlan_writes.is_multiple_of(10) {
+                    self.set(offset, value);
+                }
+            }
             0x5600..0x5800 if self.words_in_pairs && offset & 4 != 0 => {
                 self.set(offset - 4, value);
                 self.set(offset, value);
             }
             _ => self.set(offset, value),
         }
+    }
+
+    fn receives(&self) -> bool {
+        let queue = !self.advanced || self.peek(RXDCTL.offset()) & QUEUE_ENABLE != 0;
+        queue && self.peek(RCTL.offset()) & ReceiveControl::EN.bits() != 0
+    }
+
+    fn transmits(&self) -> bool {
+        let queue = !self.advanced || self.peek(TXDCTL.offset()) & QUEUE_ENABLE != 0;
+        queue && self.peek(TCTL.offset()) & TransmitControl::EN.bits() != 0
     }
 
     fn control(&mut self, value: u32) {
@@ -350,7 +453,7 @@ impl Model {
 
     /// Sends what is queued, as far as the credit goes.
     pub(super) fn pump(&mut self) {
-        if self.peek(TCTL.offset()) & TransmitControl::EN.bits() == 0 {
+        if !self.transmits() {
             return;
         }
         while self.transmit_credit > 0 && self.peek(TDH.offset()) != self.peek(TDT.offset()) {
@@ -370,7 +473,13 @@ impl Model {
                 Some((address, fields)),
                 "a queued descriptor was changed"
             );
-            assert_eq!(fields & 0xffff_0000, TRANSMIT_COMMAND, "a wrong command");
+            let command = if self.advanced {
+                assert_eq!(fields & 0xffff, fields >> 46, "two lengths");
+                ADVANCED_TRANSMIT_COMMAND
+            } else {
+                TRANSMIT_COMMAND
+            };
+            assert_eq!(fields & 0xffff_0000, command, "a wrong command");
             let length = usize::from(fields as u16);
             let octets = self.memory.reach(address, length);
             // SAFETY: `reach` checked that they are there; the driver does not look at a buffer
@@ -381,14 +490,20 @@ impl Model {
             self.sent.push(frame);
         }
         let done = self.descriptor(&TDBAL, head, 8);
-        done.store(fields | TRANSMIT_DONE, Ordering::Release);
+        if self.advanced {
+            self.descriptor(&TDBAL, head, 0)
+                .store(OVERWRITTEN, Ordering::Release);
+            done.store(TRANSMIT_DONE, Ordering::Release);
+        } else {
+            done.store(fields | TRANSMIT_DONE, Ordering::Release);
+        }
         self.set(TDH.offset(), (head + 1) % self.slots(&TDLEN));
     }
 
     /// A frame, without its check sequence, arrives on the wire.
     pub(super) fn receive(&mut self, frame: &[u8]) -> Outcome {
         let control = ReceiveControl::from_bits_retain(self.peek(RCTL.offset()));
-        if self.gone || !self.link_up || !control.contains(ReceiveControl::EN) {
+        if self.gone || !self.link_up || !self.receives() {
             return Outcome::Deaf;
         }
         if frame.len() > 1518 && !control.contains(ReceiveControl::LPE) {
@@ -402,7 +517,12 @@ impl Model {
             control.contains(ReceiveControl::SECRC),
             "check sequences would be delivered"
         );
-        let outcome = self.deliver(frame, RECEIVED_WHOLE | frame.len() as u64);
+        let fields = if self.advanced {
+            ADVANCED_RECEIVED_WHOLE | (frame.len() as u64) << 32
+        } else {
+            RECEIVED_WHOLE | frame.len() as u64
+        };
+        let outcome = self.deliver(frame, fields);
         if outcome == Outcome::Delivered {
             self.add(GOOD_RECEIVED, 1);
             self.add_wide(GOOD_RECEIVED_OCTETS, frame.len() as u64 + 4);
@@ -428,6 +548,12 @@ impl Model {
             // buffer that it has offered.
             unsafe { buffer.copy_from_nonoverlapping(NonNull::from(octets).cast(), octets.len()) };
         }
+        if self.advanced {
+            let control = self.peek(SRRCTL.offset());
+            assert_eq!(control, 0x0200_0002, "not one buffer of 2 KiB");
+            self.descriptor(&RDBAL, head, 0)
+                .store(OVERWRITTEN, Ordering::Release);
+        }
         let done = self.descriptor(&RDBAL, head, 8);
         done.store(fields, Ordering::Release);
         self.set(RDH.offset(), (head + 1) % self.slots(&RDLEN));
@@ -450,14 +576,18 @@ impl Model {
 
     fn passes(&self, control: ReceiveControl, frame: &[u8]) -> bool {
         let destination = &frame[..6];
-        let to_us = RAL.iter().zip(RAH.iter()).any(|(low, high)| {
+        let more = RAL_MORE.iter().zip(RAH_MORE.iter());
+        let addresses = RAL.iter().zip(RAH.iter());
+        let more = more.take(if self.advanced { 16 } else { 0 });
+        let to_us = addresses.chain(more).any(|(low, high)| {
             let (low, high) = (self.peek(low.offset()), self.peek(high.offset()));
             high & ADDRESS_VALID != 0
                 && low.to_le_bytes() == destination[..4]
                 && high.to_le_bytes()[..2] == destination[4..]
         });
         let to_all = destination == [0xff; 6] && control.contains(ReceiveControl::BAM);
-        let promiscuous = control.contains(ReceiveControl::UPE);
+        let hashed = UTA.iter().any(|word| self.peek(word.offset()) != 0);
+        let promiscuous = control.contains(ReceiveControl::UPE) || self.advanced && hashed;
         let ether_type = u32::from(u16::from_be_bytes([frame[12], frame[13]]));
         let vlan_passes =
             !control.contains(ReceiveControl::VFE) || ether_type != self.peek(VET.offset()) || {

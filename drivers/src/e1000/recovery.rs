@@ -11,13 +11,13 @@ use core::fmt;
 
 use pollux_net::device::{Link, Statistic};
 
-use super::E1000;
-use super::bring_up::{calm, is_reset, request_reset, stop};
+use super::bring_up::{calm, is_reset, queues_are_enabled, request_reset, stop};
 use super::registers::{RCTL, ReceiveControl, STATUS, TCTL, TDH, TransmitControl};
+use super::{E1000, Format};
 use crate::registers::RegisterAccess;
 use crate::supervision::{Faults, Progress};
 
-/// How many looks a reset may take until it is asked for again.
+/// How many looks a reset, or what follows it, may take until the card is reset again.
 const RESET_LOOKS: u32 = 20;
 
 /// Why a card had to be reset.
@@ -51,6 +51,8 @@ enum Phase {
     Stops,
     /// Told to reset, so many looks ago.
     Resets(u32),
+    /// Told to enable its queues, so many looks ago.
+    Enables(u32),
     /// Nothing answers.
     Gone,
 }
@@ -70,7 +72,7 @@ impl Recovery {
     }
 }
 
-impl<R: RegisterAccess> E1000<R> {
+impl<R: RegisterAccess, F: Format> E1000<R, F> {
     /// Looks after the card: one step.
     pub(super) fn supervise(&mut self) {
         let status = self.registers.read(STATUS);
@@ -80,7 +82,7 @@ impl<R: RegisterAccess> E1000<R> {
             Phase::Gone => self.stop_for(Fault::CameBack),
             Phase::Runs => match self.find_fault() {
                 Some(fault) => self.stop_for(fault),
-                None => self.link = status.link(),
+                None => self.set_link(status.link()),
             },
             Phase::Stops => {
                 request_reset(self.card, &mut self.registers);
@@ -90,14 +92,24 @@ impl<R: RegisterAccess> E1000<R> {
             Phase::Resets(looks) if looks < RESET_LOOKS => {
                 self.recovery.phase = Phase::Resets(looks + 1);
             }
-            Phase::Resets(_) => self.recovery.phase = Phase::Stops,
+            Phase::Enables(_) if queues_are_enabled(self.card, &self.registers) => {
+                self.recovery.phase = Phase::Runs;
+                self.begin();
+            }
+            Phase::Enables(looks) if looks < RESET_LOOKS => {
+                self.recovery.phase = Phase::Enables(looks + 1);
+            }
+            Phase::Resets(_) | Phase::Enables(_) => {
+                stop(self.card, &mut self.registers);
+                self.recovery.phase = Phase::Stops;
+            }
         }
     }
 
     fn find_fault(&mut self) -> Option<Fault> {
         let receives = self.registers.read(RCTL).contains(ReceiveControl::EN);
         let sends = self.registers.read(TCTL).contains(TransmitControl::EN);
-        if !receives || !sends {
+        if !receives || !sends || !queues_are_enabled(self.card, &self.registers) {
             return Some(Fault::Stopped);
         }
         // The head is read only when it matters.
@@ -151,5 +163,10 @@ impl<R: RegisterAccess> E1000<R> {
         if self.attach().is_err() {
             self.leave_alone();
         }
+    }
+
+    /// The card was told to enable its queues and has not done so yet: it goes on without us.
+    pub(super) const fn await_queues(&mut self) {
+        self.recovery.phase = Phase::Enables(0);
     }
 }

@@ -19,6 +19,8 @@ pub const CTRL: Register<Control> = Register::at(0x0000);
 pub const STATUS: Register<Status> = Register::at(0x0008);
 /// EEPROM read (82540EM SDM §13.4.4).
 pub const EERD: Register<EepromRead> = Register::at(0x0014);
+/// A message to the PHY, and its answer (82540EM SDM §13.4.7). See [`phy`].
+pub const MDIC: Register<u32> = Register::at(0x0020);
 /// Flow control address, lower part (82540EM SDM §13.4.8).
 pub const FCAL: Register<u32> = Register::at(0x0028);
 /// Flow control address, upper part (82540EM SDM §13.4.9).
@@ -106,6 +108,49 @@ pub const WUFC: Register<u32> = Register::at(0x5808);
 /// Management control (82540EM SDM table 13-2).
 pub const MANC: Register<Management> = Register::at(0x5820);
 
+/// More receive addresses, lower four octets (82576 datasheet §8.10.17).
+pub const RAL_MORE: RegisterArray<16> = RegisterArray::at(0x54e0, 8);
+/// More receive addresses, upper two octets (82576 datasheet §8.10.18).
+pub const RAH_MORE: RegisterArray<16> = RegisterArray::at(0x54e4, 8);
+/// Split and replication receive control of the first queue, by the address that it shares with the cards
+/// of before, as do all registers of that queue (82576 datasheet §8.10.2).
+pub const SRRCTL: Register<u32> = Register::at(0x280c);
+/// Where the first queue's transmit head is written to, lower part (82576 datasheet §8.12.16).
+pub const TDWBAL: Register<u32> = Register::at(0x3838);
+/// The upper part of it.
+pub const TDWBAH: Register<u32> = Register::at(0x383c);
+/// Extended interrupt mask clear (82576 datasheet §8.8.4).
+pub const EIMC: Register<u32> = Register::at(0x1528);
+/// Multiple receive queues command (82576 datasheet §8.10.9).
+pub const MRQC: Register<u32> = Register::at(0x5818);
+/// Virtual machines' control (82576 datasheet §8.14.1).
+pub const VT_CTL: Register<u32> = Register::at(0x581c);
+/// Table of further stations to receive for (82576 datasheet §8.10.21).
+pub const UTA: RegisterArray<128> = RegisterArray::at(0xa000, 4);
+/// PHY power management (I210 datasheet §8.27.3).
+pub const PHPM: Register<u32> = Register::at(0x0e14);
+/// Receive packet buffer size (I210 datasheet §8.3.1).
+pub const RXPBS: Register<u32> = Register::at(0x2404);
+/// Transmit packet buffer size (I210 datasheet §8.3.2).
+pub const TXPBS: Register<u32> = Register::at(0x3404);
+
+/// In [`RXDCTL`] and [`TXDCTL`] of cards with advanced descriptors: the queue is enabled, or is to be (82576
+/// datasheet §8.10.8, §8.12.14).
+pub const QUEUE_ENABLE: u32 = 1 << 25;
+/// In [`SRRCTL`]: advanced descriptors of one buffer each, which takes 2 KiB.
+pub const ONE_BUFFER: u32 = 1 << 25 | 2;
+/// In [`PHPM`]: leave the link down.
+pub const GO_LINK_DISCONNECT: u32 = 1 << 5;
+/// In [`RXPBS`] and [`TXPBS`]: how power-on divides the memory.
+pub const RECEIVE_BUFFER_DEFAULT: u32 = 0xa2;
+/// See [`RECEIVE_BUFFER_DEFAULT`].
+pub const TRANSMIT_BUFFER_DEFAULT: u32 = 0x0400_0014;
+/// In [`CTRL_EXT`] of cards with advanced descriptors: a driver has the card, and firmware leaves it to it.
+pub const DRIVER_LOADED: u32 = 1 << 28;
+/// In [`RFCTL`] of cards with advanced descriptors: look at no extension headers of IPv6 (82576 datasheet
+/// §8.10.3).
+pub const NO_IPV6_EXTENSIONS: u32 = 1 << 16 | 1 << 17;
+
 /// In [`EXTCNF_CTRL`]: the PHY is software's (82574 datasheet §10.2.2.5).
 pub const PHY_IS_OURS: u32 = 1 << 5;
 /// In [`RFCTL`]: look at no acknowledgments of TCP, and at no extension headers of IPv6, over whose
@@ -114,6 +159,29 @@ pub const NO_PARSING: u32 = 1 << 12 | 1 << 16 | 1 << 17;
 
 /// In [`RAH`]: compare this address with what arrives (82540EM SDM §13.5.3).
 pub const ADDRESS_VALID: u32 = 1 << 31;
+
+/// What [`MDIC`] holds: a register's number and what is to be done with it, for the PHY at address 1, where all of
+/// the family have it (82540EM SDM §13.4.7; the PHY's registers are those of IEEE 802.3 §22.2.4).
+pub mod phy {
+    /// Write the value in bits 15:0.
+    pub const WRITE: u32 = 1 << 26 | 1 << 21;
+    /// Read.
+    pub const READ: u32 = 2 << 26 | 1 << 21;
+    /// It is done, and what was read stands in bits 15:0.
+    pub const READY: u32 = 1 << 28;
+    /// It could not be done.
+    pub const ERROR: u32 = 1 << 30;
+
+    /// The control register: [`NEGOTIATE`].
+    pub const CONTROL: u32 = 0;
+    /// The status register: [`NEGOTIATED`].
+    pub const STATUS: u32 = 1 << 16;
+
+    /// Power on, and begin to negotiate.
+    pub const NEGOTIATE: u32 = 1 << 12 | 1 << 9;
+    /// Negotiation is complete.
+    pub const NEGOTIATED: u32 = 1 << 5;
+}
 
 bitflags! {
     /// What [`CTRL`] holds.

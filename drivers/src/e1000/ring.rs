@@ -1,18 +1,20 @@
 //! The two descriptor rings: memory that the card and we both read and write, moved with care behind
 //! an interface that is safe.
 //!
-//! This knows the format of descriptors, but no register: it says what a tail register is to be told,
+//! This knows descriptors, whichever their [`Format`], but no register: it says what a tail register is to be told,
 //! and `mod.rs` tells it. Every slot of both rings owns exactly one buffer, always; buffers move
 //! between slots only by changing places, so that none can be lost and none can be in two slots.
 //!
 //! Nothing that the card writes is trusted. Status, length and errors are read together, once, and
 //! checked; buffer addresses are never read back, but kept in memory of our own.
 
+use core::marker::PhantomData;
 use core::mem;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use pollux_net::device::{BUFFER_SIZE, Damage};
 
+use super::format::{DONE, EMPTY, END_OF_PACKET, Format, SENT};
 use crate::dma::{Buffer, DeviceShared, DmaRegion, OutOfDmaMemory, TABLE_ALIGNMENT, Table};
 use crate::exchange::{self, Arrivals, Vacancies};
 
@@ -32,7 +34,7 @@ const _: () = assert!(SLOTS.is_power_of_two() && RECEIVE_BATCH < SLOTS / 2);
 const _: () = assert!((SLOTS * size_of::<Descriptor>()).is_multiple_of(128));
 const _: () = assert!(SLOTS * size_of::<Descriptor>() <= TABLE_ALIGNMENT);
 
-/// A legacy descriptor of either ring (82540EM SDM §3.2.3, §3.3.3).
+/// A descriptor of either ring.
 ///
 /// The second half is one atomic, so that a look at it sees the status together with the length and
 /// the errors of the same frame: an aligned load of eight octets is atomic on this processor, the card
@@ -41,9 +43,9 @@ const _: () = assert!(SLOTS * size_of::<Descriptor>() <= TABLE_ALIGNMENT);
 #[derive(Debug)]
 #[repr(C, align(16))]
 struct Descriptor {
-    /// Physical address of the buffer.
+    /// Physical address of the buffer. A card may overwrite it.
     buffer: AtomicU64,
-    /// Length, status and the rest, laid out differently for each direction.
+    /// Length, status and the rest, laid out differently for each direction and [`Format`].
     fields: AtomicU64,
 }
 
@@ -53,28 +55,6 @@ const _: () = assert!(mem::offset_of!(Descriptor, fields) == 8);
 
 // SAFETY: both fields are atomic integers.
 unsafe impl DeviceShared for Descriptor {}
-
-/// Descriptor done, in the second half of a descriptor of either kind (82540EM SDM §3.2.3.1,
-/// §3.3.3.2).
-///
-/// A transmit slot that was never used looks like one whose frame has gone out.
-const DONE: u64 = 1 << 32;
-/// A receive descriptor's second half before the card has filled it.
-const EMPTY: u64 = 0;
-
-/// Bits of the upper 32 of a receive descriptor's second half (82540EM SDM §3.2.3.1, §3.2.3.2). The
-/// length is in the lowest 16 of all.
-mod received {
-    /// Status: end of packet.
-    pub const EOP: u32 = 1 << 1;
-    /// Errors: CRC or alignment, symbol, sequence, carrier extension, data. The two bits for bad
-    /// checksums in the payload are not among them: whoever parses the payload finds out.
-    pub const ERRORS: u32 = 0x97 << 8;
-}
-
-/// The command in a transmit descriptor's second half, next to a length in its lowest 16 bits: end of
-/// packet, insert the check sequence, report status (82540EM SDM §3.3.3.1).
-const SEND: u64 = 0b1011 << 24;
 
 /// Where a ring lies, for the card's registers.
 #[derive(Clone, Copy, Debug)]
@@ -141,21 +121,23 @@ impl Slots {
 /// The card may use the slots from its head up to, but without, its tail, and takes head = tail for
 /// "none left". So one slot, the one before `next`, is always held back.
 #[derive(Debug)]
-pub struct ReceiveRing {
+pub struct ReceiveRing<F> {
     slots: Slots,
+    format: PhantomData<F>,
     /// The value of `next` of which the card was last told.
     announced: usize,
     /// Whether the frame before went on into the next slot.
     continued: bool,
 }
 
-impl ReceiveRing {
+impl<F: Format> ReceiveRing<F> {
     /// A ring with an empty buffer in every slot.
     pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
         let mut slots = Slots::new(memory)?;
         slots.restart(EMPTY);
         Ok(Self {
             slots,
+            format: PhantomData,
             announced: 0,
             continued: false,
         })
@@ -186,7 +168,7 @@ impl ReceiveRing {
         (0..budget.min(SLOTS - 1))
             .take_while(|ahead| {
                 let descriptor = self.slots.descriptors.entry(self.slots.next + ahead);
-                descriptor.fields.load(Ordering::Relaxed) & DONE != 0
+                F::status(descriptor.fields.load(Ordering::Relaxed)) & DONE != 0
             })
             .count()
     }
@@ -210,15 +192,15 @@ impl ReceiveRing {
     }
 }
 
-impl Arrivals for ReceiveRing {
-    type Arrival<'ring> = Arrival<'ring>;
+impl<F: Format> Arrivals for ReceiveRing<F> {
+    type Arrival<'ring> = Arrival<'ring, F>;
 
     #[inline]
-    fn arrival(&mut self) -> Option<Arrival<'_>> {
+    fn arrival(&mut self) -> Option<Arrival<'_, F>> {
         let index = self.slots.next;
         let fields = self.slots.descriptors.entry(index);
         let fields = fields.fields.load(Ordering::Acquire);
-        (fields & DONE != 0).then_some(Arrival {
+        (F::status(fields) & DONE != 0).then_some(Arrival {
             ring: self,
             index,
             fields,
@@ -228,14 +210,14 @@ impl Arrivals for ReceiveRing {
 
 /// A slot that the card has filled.
 #[derive(Debug)]
-pub struct Arrival<'ring> {
-    ring: &'ring mut ReceiveRing,
+pub struct Arrival<'ring, F> {
+    ring: &'ring mut ReceiveRing<F>,
     /// The slot.
     index: usize,
     fields: u64,
 }
 
-impl exchange::Arrival for Arrival<'_> {
+impl<F: Format> exchange::Arrival for Arrival<'_, F> {
     #[inline]
     fn buffer(&mut self) -> &mut Buffer {
         self.ring.slots.buffer(self.index)
@@ -251,9 +233,9 @@ impl exchange::Arrival for Arrival<'_> {
     /// A frame that goes on into the next slot is remembered.
     #[inline]
     fn inspect(&mut self) -> (usize, Option<Damage>) {
-        let length = usize::from(self.fields as u16);
-        let status = (self.fields >> 32) as u32;
-        let whole = status & (received::EOP | received::ERRORS) == received::EOP;
+        let length = F::length(self.fields);
+        let status = F::status(self.fields);
+        let whole = status & (END_OF_PACKET | F::ERRORS) == END_OF_PACKET;
         if whole && (1..=BUFFER_SIZE).contains(&length) && !self.ring.continued {
             (length, None)
         } else {
@@ -267,14 +249,14 @@ impl exchange::Arrival for Arrival<'_> {
     }
 }
 
-impl Arrival<'_> {
+impl<F: Format> Arrival<'_, F> {
     #[cold]
     fn diagnose(&mut self, status: u32) -> Damage {
-        let ends = status & received::EOP != 0;
+        let ends = status & END_OF_PACKET != 0;
         let continues = mem::replace(&mut self.ring.continued, !ends);
         if continues || !ends {
             Damage::Oversized
-        } else if status & received::ERRORS != 0 {
+        } else if status & F::ERRORS != 0 {
             Damage::Reported
         } else {
             Damage::ImpossibleLength
@@ -286,21 +268,23 @@ impl Arrival<'_> {
 ///
 /// Here, too, head = tail means "none", so at most `SLOTS - 1` frames are queued at a time.
 #[derive(Debug)]
-pub struct TransmitRing {
+pub struct TransmitRing<F> {
     slots: Slots,
+    format: PhantomData<F>,
     /// What the tail register was last told.
     announced: usize,
     /// How many slots from `next` on are known to be free.
     free: usize,
 }
 
-impl TransmitRing {
+impl<F: Format> TransmitRing<F> {
     /// A ring with nothing to send.
     pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
         let mut slots = Slots::new(memory)?;
-        slots.restart(DONE);
+        slots.restart(SENT);
         Ok(Self {
             slots,
+            format: PhantomData,
             announced: 0,
             free: 0,
         })
@@ -309,7 +293,7 @@ impl TransmitRing {
     /// Starts afresh, with nothing to send, for a card that has been reset. What stood in the ring is
     /// not sent.
     pub fn restart(&mut self) {
-        self.slots.restart(DONE);
+        self.slots.restart(SENT);
         self.announced = 0;
         self.free = 0;
     }
@@ -317,7 +301,7 @@ impl TransmitRing {
     /// Whether the card has not sent yet all that it was told of: whether the last of it is not done.
     pub fn is_owed(&self) -> bool {
         let last = self.slots.descriptors.entry(self.announced.wrapping_sub(1));
-        last.fields.load(Ordering::Relaxed) & DONE == 0
+        last.fields.load(Ordering::Relaxed) & SENT == 0
     }
 
     /// Where the ring lies.
@@ -344,11 +328,11 @@ impl TransmitRing {
     }
 }
 
-impl Vacancies for TransmitRing {
-    type Vacancy<'ring> = Vacancy<'ring>;
+impl<F: Format> Vacancies for TransmitRing<F> {
+    type Vacancy<'ring> = Vacancy<'ring, F>;
 
     #[inline]
-    fn vacancy(&mut self) -> Option<Vacancy<'_>> {
+    fn vacancy(&mut self) -> Option<Vacancy<'_, F>> {
         if self.free == 0 {
             self.look();
         }
@@ -357,7 +341,7 @@ impl Vacancies for TransmitRing {
     }
 }
 
-impl TransmitRing {
+impl<F: Format> TransmitRing<F> {
     /// Looks how many slots are free: many, or one, or none.
     ///
     /// It is the slot behind them that is looked at. That one must be free in any case, since the tail may
@@ -369,7 +353,7 @@ impl TransmitRing {
     fn look(&mut self) {
         let is_done = |behind: usize| {
             let descriptor = self.slots.descriptors.entry(self.slots.next + behind);
-            descriptor.fields.load(Ordering::Acquire) & DONE != 0
+            descriptor.fields.load(Ordering::Acquire) & SENT != 0
         };
         self.free = [MANY, 1]
             .into_iter()
@@ -383,13 +367,13 @@ const MANY: usize = 32;
 
 /// A transmit slot that is free.
 #[derive(Debug)]
-pub struct Vacancy<'ring> {
-    ring: &'ring mut TransmitRing,
+pub struct Vacancy<'ring, F> {
+    ring: &'ring mut TransmitRing<F>,
     /// The slot.
     index: usize,
 }
 
-impl exchange::Vacancy for Vacancy<'_> {
+impl<F: Format> exchange::Vacancy for Vacancy<'_, F> {
     #[inline]
     fn buffer(&mut self) -> &mut Buffer {
         self.ring.slots.buffer(self.index)
@@ -404,6 +388,6 @@ impl exchange::Vacancy for Vacancy<'_> {
     #[inline]
     fn queue(self, length: usize) {
         self.ring.free -= 1;
-        self.ring.slots.advance(self.index, SEND | length as u64);
+        self.ring.slots.advance(self.index, F::send(length));
     }
 }

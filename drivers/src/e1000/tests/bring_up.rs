@@ -200,7 +200,7 @@ fn memory_that_is_too_small_is_refused() {
     let (model, memory) = card_with_memory(1 << 20);
     let quiet = Quiet::reset(card(), model, |_| ()).unwrap();
     let error = quiet
-        .start(&mut memory.region(), &vlans(&[]))
+        .start::<Legacy>(&mut memory.region(), &vlans(&[]))
         .err()
         .unwrap();
     assert!(matches!(error, E1000Error::OutOfDmaMemory(_)));

@@ -4,7 +4,19 @@ use super::*;
 
 /// What the receiver is told about each of `descriptors`, delivered one after the other.
 fn reported(descriptors: &[u64]) -> Vec<(usize, Option<Damage>)> {
-    let mut bench = bench();
+    reported_by(bench(), descriptors)
+}
+
+/// The same of advanced descriptors.
+fn reported_advanced(descriptors: &[u64]) -> Vec<(usize, Option<Damage>)> {
+    let bench: Bench<Advanced> = bring_up_as(advanced_card(), |_| ()).unwrap();
+    reported_by(bench, descriptors)
+}
+
+fn reported_by<F: Format>(
+    mut bench: Bench<F>,
+    descriptors: &[u64],
+) -> Vec<(usize, Option<Damage>)> {
     for &fields in descriptors {
         bench.model().deliver(&[0xdd; 2048], fields);
     }
@@ -30,40 +42,55 @@ fn each_error_bit_of_a_frame_is_damage_and_bad_checksums_inside_are_not() {
 }
 
 #[test]
+fn of_an_advanced_descriptor_one_bit_says_that_the_frame_is_damaged() {
+    let statuses: Vec<_> = (2..32)
+        .map(|bit| ADVANCED_RECEIVED_WHOLE | 1 << bit | 98 << 32)
+        .collect();
+    let mut expected = std::vec![(98, None); 30];
+    expected[29] = (98, Some(Damage::Reported));
+    assert_eq!(reported_advanced(&statuses), expected);
+    // What else is told about it does not matter.
+    let whole = ADVANCED_RECEIVED_WHOLE | 98 << 32 | 0xffff << 48;
+    assert_eq!(reported_advanced(&[whole]), [(98, None)]);
+}
+
+#[test]
 fn lengths_that_cannot_be_are_damage() {
     let lengths = [0, 1, 2048, 2049, 65535];
     let impossible = |length| (length, Some(Damage::ImpossibleLength));
+    let expected = [
+        impossible(0),
+        (1, None),
+        (2048, None),
+        impossible(2048),
+        impossible(2048),
+    ];
     let descriptors = lengths.map(|length| RECEIVED_WHOLE | length);
-    assert_eq!(
-        reported(&descriptors),
-        [
-            impossible(0),
-            (1, None),
-            (2048, None),
-            impossible(2048),
-            impossible(2048),
-        ]
-    );
+    assert_eq!(reported(&descriptors), expected);
+    let descriptors = lengths.map(|length| ADVANCED_RECEIVED_WHOLE | length << 32);
+    assert_eq!(reported_advanced(&descriptors), expected);
 }
 
 #[test]
 fn every_piece_of_an_oversized_frame_is_damage_and_the_next_frame_is_whole() {
-    let part = RECEIVED_PART | 2048;
-    let last = RECEIVED_WHOLE | 100;
     let oversized = |length| (length, Some(Damage::Oversized));
-    assert_eq!(
-        reported(&[last, part, part, last, last, part, last | 1 << 40, last]),
-        [
-            (100, None),
-            oversized(2048),
-            oversized(2048),
-            oversized(100),
-            (100, None),
-            oversized(2048),
-            oversized(100),
-            (100, None),
-        ]
-    );
+    let expected = [
+        (100, None),
+        oversized(2048),
+        oversized(2048),
+        oversized(100),
+        (100, None),
+        oversized(2048),
+        oversized(100),
+        (100, None),
+    ];
+    let (part, last) = (RECEIVED_PART | 2048, RECEIVED_WHOLE | 100);
+    let pieces = [last, part, part, last, last, part, last | 1 << 40, last];
+    assert_eq!(reported(&pieces), expected);
+    let part = ADVANCED_RECEIVED_PART | 2048 << 32;
+    let last = ADVANCED_RECEIVED_WHOLE | 100 << 32;
+    let pieces = [last, part, part, last, last, part, last | 1 << 31, last];
+    assert_eq!(reported_advanced(&pieces), expected);
 }
 
 #[test]

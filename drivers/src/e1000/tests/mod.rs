@@ -8,6 +8,7 @@ mod deferred;
 mod doorbells;
 mod filters;
 mod link;
+mod negotiation;
 mod overload;
 mod random;
 mod recovery;
@@ -22,7 +23,10 @@ use std::vec::Vec;
 use pollux_net::device::{Damage, MINIMUM_FRAME, Received, Verdict};
 use proptest::prelude::*;
 
-use super::model::{Access, EEPROM_ADDRESS, Handle, Model, Outcome, RECEIVED_PART, RECEIVED_WHOLE};
+use super::model::{
+    ADVANCED_RECEIVED_PART, ADVANCED_RECEIVED_WHOLE, Access, EEPROM_ADDRESS, Handle, Model,
+    Outcome, RECEIVED_PART, RECEIVED_WHOLE,
+};
 use super::registers::*;
 use super::ring::RECEIVE_BATCH;
 use super::*;
@@ -30,8 +34,8 @@ use crate::dma::test_memory::TestMemory;
 use crate::exchange::test_receiver::Script;
 
 /// A driver, its card, and the memory they share.
-struct Bench {
-    device: E1000<Handle>,
+struct Bench<F = Legacy> {
+    device: E1000<Handle, F>,
     model: Handle,
     /// The physical addresses of all buffers there are, in rising order.
     buffers: Vec<u64>,
@@ -40,6 +44,22 @@ struct Bench {
 fn card() -> &'static Card {
     Card::find(0x8086, 0x100e).unwrap()
 }
+
+/// A card with advanced descriptors.
+fn advanced_card() -> &'static Card {
+    Card::find(0x8086, 0x10c9).unwrap()
+}
+
+/// `test` with a card, for the form that its descriptors have.
+macro_rules! in_its_form {
+    ($test:ident, $card:expr) => {
+        match $card.descriptors {
+            Descriptors::Legacy => $test::<Legacy>($card),
+            Descriptors::Advanced => $test::<Advanced>($card),
+        }
+    };
+}
+use in_its_form;
 
 fn vlans(vids: &[u16]) -> VlanSet {
     let mut set = VlanSet::new();
@@ -57,7 +77,7 @@ fn card_with_memory(length: usize) -> (Handle, Rc<TestMemory>) {
 }
 
 fn untouched_card() -> (Handle, Rc<TestMemory>) {
-    card_with_memory(E1000::<Handle>::MEMORY)
+    card_with_memory(<E1000<Handle>>::MEMORY)
 }
 
 /// Brings up a card on which `prepare` has left its traces.
@@ -66,13 +86,18 @@ fn bring_up(prepare: impl FnOnce(&mut Model)) -> Result<Bench, E1000Error> {
 }
 
 /// The same for a card of another kind.
-fn bring_up_as(card: &'static Card, prepare: impl FnOnce(&mut Model)) -> Result<Bench, E1000Error> {
+fn bring_up_as<F: Format>(
+    card: &'static Card,
+    prepare: impl FnOnce(&mut Model),
+) -> Result<Bench<F>, E1000Error> {
     let (model, memory) = untouched_card();
     {
         let mut model = model.0.borrow_mut();
         model.late_eeprom = card.eeprom == Eeprom::Late;
         model.express = card.has(Quirks::EXPRESS);
         model.words_in_pairs = card.has(Quirks::VLAN_WORDS_IN_PAIRS);
+        model.loses_vlan_words = card.has(Quirks::VLAN_WORDS_GET_LOST);
+        model.advanced = card.is_advanced();
         prepare(&mut model);
     }
     let quiet = Quiet::reset(card, model.clone(), |_| ())?;
@@ -104,7 +129,7 @@ fn frame(filler: u8) -> Vec<u8> {
     frame_on(42, 98, filler)
 }
 
-impl Bench {
+impl<F: Format> Bench<F> {
     fn model(&self) -> RefMut<'_, Model> {
         self.model.0.borrow_mut()
     }
@@ -194,7 +219,7 @@ impl Bench {
     }
 }
 
-impl<R> E1000<R> {
+impl<R, F: Format> E1000<R, F> {
     fn buffers(&self) -> impl Iterator<Item = u64> + '_ {
         let rings = self.receive.buffers().chain(self.transmit.buffers());
         rings.chain(self.exchange.backlog().buffers())

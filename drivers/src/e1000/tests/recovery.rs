@@ -2,8 +2,8 @@
 
 use super::*;
 
-impl Bench {
-    fn look(&mut self, times: usize) {
+impl<F: Format> Bench<F> {
+    pub(super) fn look(&mut self, times: usize) {
         for _ in 0..times {
             self.device.refresh_link();
             self.check();
@@ -13,7 +13,12 @@ impl Bench {
     /// After a fault's end, service is back within a second, which is twenty looks, and everything is
     /// configured as before.
     fn assert_recovers(&mut self, resets: u64) {
-        self.look(20);
+        self.assert_recovers_within(resets, 20);
+    }
+
+    /// The same within so many looks.
+    pub(super) fn assert_recovers_within(&mut self, resets: u64, looks: usize) {
+        self.look(looks);
         assert_eq!(self.statistic("resets"), resets);
         self.assert_serves();
         assert_eq!(
@@ -59,8 +64,8 @@ fn a_transmitter_that_is_slow_does_not_hang() {
 
 #[test]
 fn a_card_that_vanishes_and_returns_knowing_nothing_is_brought_back() {
-    for card in cards::kinds() {
-        let mut bench = bring_up_as(card, |_| ()).unwrap();
+    fn comes_back<F: Format>(card: &'static Card) {
+        let mut bench = bring_up_as::<F>(card, |_| ()).unwrap();
         bench.model().receive(&frame(1));
         bench.model().gone = true;
         bench.look(100);
@@ -75,18 +80,30 @@ fn a_card_that_vanishes_and_returns_knowing_nothing_is_brought_back() {
             Outcome::Delivered
         );
     }
+    for card in cards::kinds() {
+        in_its_form!(comes_back, card);
+    }
 }
 
 #[test]
 fn a_card_that_is_switched_off_behind_our_back_is_brought_back() {
-    for register in [RCTL.offset(), TCTL.offset()] {
-        let mut bench = bench();
-        bench.model().set(register, 0);
+    fn comes_back<F: Format>(card: &'static Card) {
+        let queues: &[u32] = match card.descriptors {
+            Descriptors::Legacy => &[],
+            Descriptors::Advanced => &[RXDCTL.offset(), TXDCTL.offset()],
+        };
+        for register in [RCTL.offset(), TCTL.offset()].iter().chain(queues) {
+            let mut bench = bring_up_as::<F>(card, |_| ()).unwrap();
+            bench.model().set(*register, 0);
+            bench.assert_recovers(1);
+        }
+        let mut bench = bring_up_as::<F>(card, |_| ()).unwrap();
+        bench.model().reset();
         bench.assert_recovers(1);
     }
-    let mut bench = bench();
-    bench.model().reset();
-    bench.assert_recovers(1);
+    for card in cards::kinds() {
+        in_its_form!(comes_back, card);
+    }
 }
 
 #[test]

@@ -1,0 +1,50 @@
+//! Making sure that the PHY negotiates a link, on cards where nobody else may have told it to.
+//!
+//! A PHY negotiates by itself once it has power, unless firmware has it switched off, or waiting; and that of
+//! QEMU's 82576 waits until it is told to. So a card whose link is down after it was brought to work has its PHY
+//! asked whether it has negotiated, and if not, told to, once. One that is negotiating meanwhile begins anew,
+//! which costs it what it had done so far. Registers of a PHY are reached by messages that take some 30 µs: each
+//! step is done at a look of housekeeping that finds the one before done.
+
+use super::Card;
+use super::registers::{MDIC, Registers, phy};
+use crate::registers::RegisterAccess;
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Negotiation {
+    /// The link has been down since the card was brought to work, and nothing was done about it.
+    #[default]
+    Unknown,
+    /// The PHY was asked for its status.
+    Asked,
+    /// The link came up, or the PHY was told to negotiate, or is the business of others.
+    Settled,
+}
+
+impl Negotiation {
+    /// Does what can be done without waiting.
+    pub fn proceed<R: RegisterAccess>(
+        &mut self,
+        card: &Card,
+        registers: &mut Registers<R>,
+        link_is_up: bool,
+    ) {
+        if link_is_up || !card.is_advanced() {
+            *self = Self::Settled;
+        }
+        if *self == Self::Unknown {
+            registers.write(MDIC, phy::READ | phy::STATUS);
+            *self = Self::Asked;
+        }
+        if *self == Self::Asked {
+            let answer = registers.read(MDIC);
+            if answer & phy::READY != 0 {
+                if answer & (phy::ERROR | phy::NEGOTIATED) == 0 {
+                    registers.write(MDIC, phy::WRITE | phy::CONTROL | phy::NEGOTIATE);
+                }
+                *self = Self::Settled;
+            }
+        }
+    }
+}
