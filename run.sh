@@ -523,7 +523,7 @@ check_sources() {
         verdict "clippy" "not installed, not run"
     fi
     if command -v shellcheck >/dev/null; then
-        check "shellcheck" in_root shellcheck --external-sources run.sh .ci/run tests/linux/make-guest.sh tests/linux/init || true
+        check "shellcheck" in_root shellcheck --external-sources run.sh .ci/run boot/newer-qemu.sh tests/linux/make-guest.sh tests/linux/init || true
     else
         verdict "shellcheck" "not installed, not run"
     fi

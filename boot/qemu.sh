@@ -79,7 +79,8 @@ udp_port_is_busy() {
 
 # Sets `qemu` to the command that boots what the options ask for.
 prepare_qemu() {
-    qemu=(qemu-system-x86_64 -machine "$machine" -nodefaults -display none -m "${memory}M")
+    choose_emulator
+    qemu=("$emulator" -machine "$machine" -nodefaults -display none -m "${memory}M")
     add_network
     add_accel
     case $serial in
@@ -109,6 +110,22 @@ add_console_socket() {
     say "its console: ./run.sh console$where" >&2
 }
 
+# Sets `emulator` to the QEMU to start: the installed one, or where that does not have the card, a newer one.
+choose_emulator() {
+    local newer=$root/cache/newer-qemu/qemu-system-x86_64
+    emulator=qemu-system-x86_64
+    if [[ $machine == microvm || $nic == e1000 ]] || has_card "$emulator"; then return; fi
+    # What the newer one has that Debian 12's has not.
+    if [[ ${nic%%,*} == igb ]]; then
+        "$root/boot/newer-qemu.sh" || die "--nic $nic: QEMU has it from version 8 on, and no newer one could be fetched"
+        emulator=$newer
+        ! has_card "$emulator" || return 0
+    fi
+    die "--nic $nic: QEMU has no PCI network card of that name; one of: e1000 virtio-net-pci e1000e igb, or see qemu-system-x86_64 -device help"
+}
+
+has_card() { "$1" -device "$nic,help" 2>/dev/null | grep -q romfile; }
+
 add_network() {
     local port
     if [[ $net == dgram:* ]]; then
@@ -124,10 +141,6 @@ add_network() {
             die "--nic $nic: --machine microvm has no PCI; its one network card is virtio-net-device"
         qemu+=(-device "$nic,netdev=n0")
         return
-    fi
-    if [[ $nic != e1000 ]]; then
-        qemu-system-x86_64 -device "$nic,help" 2>/dev/null | grep -q romfile ||
-            die "--nic $nic: QEMU has no PCI network card of that name; one of: e1000 virtio-net-pci e1000e igb, or see qemu-system-x86_64 -device help"
     fi
     # No option ROM: nobody boots from the network here, and it costs start-up time.
     qemu+=(-device "$nic,netdev=n0,romfile=")

@@ -79,11 +79,12 @@ const fn virtio(name: &'static str, nic: &'static str) -> Card {
 }
 
 /// The cards on which the whole slice is run.
-const CARDS: [Card; 6] = [
+const CARDS: [Card; 7] = [
     intel("e1000", "e1000", "82540EM"),
     intel("82544gc", "e1000-82544gc", "82544GC"),
     intel("82545em", "e1000-82545em", "82545EM"),
     intel("82574l", "e1000e", "82574L"),
+    intel("82576", "igb", "82576"),
     virtio("virtio", "virtio-net-pci"),
     virtio("virtio_modern", "virtio-net-pci-non-transitional"),
 ];
@@ -132,7 +133,7 @@ fn main() -> ExitCode {
             appliance.counters().assert_complete();
         });
     }
-    for nic in ["e1000", "e1000e", "virtio-net-pci"] {
+    for nic in ["e1000", "e1000e", "igb", "virtio-net-pci"] {
         suite.test_alone(&format!("serves_on_q35_as_{nic}"), move || {
             let mut appliance = on(nic).with(&["--machine", "q35"]).start();
             appliance.peer.assert_pings(1000);
