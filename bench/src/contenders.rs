@@ -180,7 +180,9 @@ impl Contender {
 
     fn monitor(&self, command: &str) {
         match &self.body {
-            Body::Appliance(appliance) => appliance.monitor(command),
+            Body::Appliance(appliance) => {
+                appliance.monitor(command);
+            }
             Body::Linux(linux, _) => {
                 linux.monitor().command(command);
             }
