@@ -30,7 +30,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh console [WHERE] [--command TEXT]  attach to a running one: a socket of boot, or a serial device; Ctrl-] detaches
 ./run.sh ping ADDRESS ...    ping it by raw frames; `./run.sh ping --help` lists the options
 ./run.sh image [FILE]        write an image for a USB stick, BIOS and UEFI (target/pollux.img)
-./run.sh picture             draw the first run for the README, at docs/pictures/first-light.svg
+./run.sh picture             draw the first run and the screen for the README, in docs/pictures
 ./run.sh bench [--quick]         measure it in QEMU beside Linux, DPDK and a native process: table, page and raw data
 ./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
 ./run.sh bench callgrind         count its instructions per frame
@@ -318,13 +318,38 @@ build_tool() {
 
 # ---- ./run.sh picture ---------------------------------------------------------------------------
 
-# The picture is of a run that was made for it.
+# The pictures are of runs that were made for them.
 picture() {
     local drawing=$root/docs/pictures/first-light.svg shown
     build_tool pollux-picture
     shown=$(echo '$ ./run.sh' && demo --accel tcg 2>&1)
     mkdir -p "${drawing%/*}"
     "$target/release/pollux-picture" <<<"$shown" >"$drawing"
+    say "$drawing"
+    (picture_of_screen "$root/docs/pictures/screen.png")
+}
+
+# What a machine started from a stick shows on its screen, after it was pinged.
+picture_of_screen() {
+    local drawing=$1 folder
+    folder=$(mktemp -d)
+    image "$folder/pollux.img"
+    mkfifo "$folder/monitor.in" "$folder/monitor.out"
+    # QEMU's screens have no picture unless one is asked for.
+    parse_boot_options --accel tcg --image "$folder/pollux.img" -- -vga std \
+        -chardev "pipe,id=monitor,path=$folder/monitor" -mon monitor
+    prepare_qemu
+    build_tool pollux-issuer
+    start_qemu_aside
+    await_prompt_after '' || die_with_qemu "the console showed no prompt within 20 s"
+    "$target/release/pollux-issuer" ping "$address" --net "$net" --vlan "$vlan" --count 100 --interval 0.02
+    # The page is written anew each second.
+    sleep 3
+    echo "screendump $folder/screen.ppm" >"$folder/monitor.in"
+    sleep 1
+    power_off
+    "$target/release/pollux-picture" <"$folder/screen.ppm" >"$drawing"
+    rm -rf "$folder"
     say "$drawing"
 }
 
