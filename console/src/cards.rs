@@ -4,7 +4,7 @@
 //! nothing. None of this touches a card: the kernel sets each card's own filter afterwards.
 
 use crate::command::Command;
-use crate::commands::{dump, evl, file, icmp, ip, latency, ping, solicit, trace};
+use crate::commands::{bpftool, dump, evl, file, icmp, ip, latency, ping, solicit, trace};
 use crate::error::{Refusal, Word};
 use crate::suggest::nearest;
 use crate::text::clipped;
@@ -53,6 +53,7 @@ impl<'a> Cards<'a> {
         match command {
             Command::Ip(ip) => ip::carry_out(ip, self),
             Command::Evl(evl) => evl::carry_out(evl, self),
+            Command::Bpftool(bpftool) => bpftool::carry_out(bpftool, self),
             Command::File(access) => file::carry_out(access, self),
             Command::Responder(responder) => icmp::carry_out(responder, self),
             Command::Ping(ping) => ping::carry_out(ping, self),

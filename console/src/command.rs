@@ -4,6 +4,7 @@
 //! command looks like is in its own file under [`crate::commands`]; here is only what all have in
 //! common: comments, what stands before a command out of habit, and nothing left over at the end.
 
+use crate::commands::bpftool::Bpftool;
 use crate::commands::config::Config;
 use crate::commands::dump::Dump;
 use crate::commands::ethtool::Ethtool;
@@ -34,6 +35,8 @@ pub enum Command {
     Ip(Ip),
     /// Out-of-band ports and the filter list.
     Evl(Evl),
+    /// eBPF filters and their maps.
+    Bpftool(Bpftool),
     /// Read or write one of EVL's pseudo-files, or say something.
     File(Access),
     /// Print a line for each answered echo request until Ctrl-C.

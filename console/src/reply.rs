@@ -15,7 +15,7 @@ use crate::commands::ip::{self, Ip};
 use crate::commands::latency::{self, Latency};
 use crate::commands::ping;
 use crate::commands::solicit::{self, Solicitation};
-use crate::commands::{about, dump, evl, poweroff, reboot, show, status, top, trace};
+use crate::commands::{about, bpftool, dump, evl, poweroff, reboot, show, status, top, trace};
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
 use crate::json::Quoted;
@@ -62,6 +62,7 @@ enum Content {
     Status(Box<status::Page>),
     Ip(Ip, Cursor),
     Evl(evl::Page),
+    Bpftool(bpftool::Page),
     /// With how much of a file was shown.
     File(Access, usize),
     Responder(Responder),
@@ -93,6 +94,7 @@ impl Reply {
             Command::Status => Content::Status(Box::default()),
             Command::Ip(ip) => Content::Ip(ip, Cursor::default()),
             Command::Evl(evl) => Content::Evl(evl::Page::new(evl)),
+            Command::Bpftool(bpftool) => Content::Bpftool(bpftool::Page::new(bpftool)),
             Command::File(access) if access.shows_vlans() => Content::Evl(evl::Page::of_vlans()),
             Command::File(access) => Content::File(access, 0),
             Command::Responder(responder) => Content::Responder(responder),
@@ -229,6 +231,7 @@ impl Reply {
             Content::Status(page) => page.next_line(json, view, out),
             Content::Ip(ip, cursor) => ip::line(ip, cursor, json, view, out),
             Content::Evl(page) => page.next_line(json, view, out),
+            Content::Bpftool(page) => page.next_line(json, view, out),
             Content::File(access, offset) => file::line(access, row, offset, json, view, out),
             Content::Responder(responder) => icmp::line(responder, row, out),
             Content::Drops(page) => page.next_line(json, view, out),

@@ -73,6 +73,14 @@ impl Slot {
         }
     }
 
+    /// The octets of the slot.
+    pub const fn to_octets(self) -> [u8; SLOT_SIZE] {
+        let [o0, o1] = self.offset.to_le_bytes();
+        let [i0, i1, i2, i3] = self.immediate.to_le_bytes();
+        let registers = self.source << 4 | self.destination;
+        [self.opcode, registers, o0, o1, i0, i1, i2, i3]
+    }
+
     /// The slots of a program; `None` when its octets are no whole number of them.
     pub fn list(octets: &[u8]) -> Option<impl Iterator<Item = Self>> {
         let (slots, rest) = octets.as_chunks::<SLOT_SIZE>();

@@ -1,6 +1,6 @@
 //! A program at work: what it decides about frames, what it costs, and what goes wrong with it.
 
-use crate::encoding::Slot;
+use crate::encoding::{Slot, WIDE, wide};
 use crate::error::LoadError;
 use crate::frame::Frame;
 use crate::interpreter::{self, End, Fault, FaultKind};
@@ -10,6 +10,7 @@ use crate::object;
 use crate::program::Program;
 use alloc::string::String;
 use alloc::vec::Vec;
+use sha1::{Digest, Sha1};
 
 /// Fuel for a frame, unless told otherwise.
 const DEFAULT_FUEL: u32 = 10_000;
@@ -86,7 +87,7 @@ pub struct Filter {
     name: String,
     section: String,
     license: String,
-    hash: u64,
+    tag: u64,
     program: Program,
     memory: Memory,
     fuel: u32,
@@ -109,7 +110,7 @@ impl Filter {
             name: linked.name,
             section: linked.section,
             license: linked.license,
-            ..Self::new(program, memory, object)
+            ..Self::new(program, memory, &linked.slots)
         })
     }
 
@@ -134,15 +135,15 @@ impl Filter {
             .map(|definition| object::make_map(definition, seed));
         let maps = maps.collect::<Result<Vec<Map>, LoadError>>()?;
         let (program, memory) = Program::new(&slots, maps, seed)?;
-        Ok(Self::new(program, memory, octets))
+        Ok(Self::new(program, memory, &slots))
     }
 
-    fn new(program: Program, memory: Memory, octets: &[u8]) -> Self {
+    fn new(program: Program, memory: Memory, slots: &[Slot]) -> Self {
         Self {
             name: String::new(),
             section: String::new(),
             license: String::new(),
-            hash: fnv_1a(octets),
+            tag: tag_of(slots),
             program,
             memory,
             fuel: DEFAULT_FUEL,
@@ -228,9 +229,10 @@ impl Filter {
         &self.license
     }
 
-    /// A number by which the object can be told from others: FNV-1a of all its octets, in 64 bits.
-    pub const fn hash(&self) -> u64 {
-        self.hash
+    /// A number by which the program can be told from others, made as Linux makes it and `bpftool prog`
+    /// shows it: the first eight octets of SHA-1 over its instructions, maps left out.
+    pub const fn tag(&self) -> u64 {
+        self.tag
     }
 
     /// How many instructions it has, 64-bit immediates counted twice.
@@ -243,6 +245,16 @@ impl Filter {
         self.fuel
     }
 
+    /// What becomes of a frame when a run is broken off.
+    pub const fn verdict_on_fault(&self) -> Verdict {
+        self.on_fault
+    }
+
+    /// How many faults are too many; 0 for any number being right.
+    pub const fn fault_limit(&self) -> u64 {
+        self.fault_limit
+    }
+
     /// What it did so far.
     pub const fn statistics(&self) -> &Statistics {
         &self.statistics
@@ -251,6 +263,11 @@ impl Filter {
     /// Its maps, its variables among them.
     pub fn maps(&self) -> &[Map] {
         self.memory.maps()
+    }
+
+    /// The same, to be read or written.
+    pub fn maps_mut(&mut self) -> &mut [Map] {
+        self.memory.maps_mut()
     }
 
     /// The map called `name`, to be read or written.
@@ -270,7 +287,18 @@ impl Statistics {
     }
 }
 
-fn fnv_1a(octets: &[u8]) -> u64 {
-    let step = |hash: u64, octet: &u8| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3);
-    octets.iter().fold(0xcbf2_9ce4_8422_2325, step)
+/// What [`Filter::tag`] says.
+fn tag_of(slots: &[Slot]) -> u64 {
+    let mut hash = Sha1::new();
+    // Whether this is the second half of what stands for a map.
+    let mut is_rest = false;
+    for slot in slots {
+        let is_map = slot.opcode == WIDE && slot.source != wide::NUMBER;
+        let immediate = if is_map || is_rest { 0 } else { slot.immediate };
+        is_rest = is_map;
+        hash.update(Slot { immediate, ..*slot }.to_octets());
+    }
+    let hash = hash.finalize();
+    hash.first_chunk()
+        .map_or(0, |first| u64::from_be_bytes(*first))
 }

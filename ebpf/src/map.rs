@@ -315,13 +315,17 @@ impl Map {
 
     /// Its values and their keys: those of an array in their order, without keys.
     pub fn entries(&self) -> impl Iterator<Item = (Option<&[u8]>, &[u8])> + '_ {
-        (0..self.entries).filter_map(move |place| {
-            let key = match &self.table {
-                Some(table) => Some(table.used_key(place, self.key_size)?),
-                None => None,
-            };
-            Some((key, self.value_at(place)?))
-        })
+        (0..self.entries).filter_map(|place| self.entry(place))
+    }
+
+    /// The value at a place below [`Map::maximum_entries`], and its key, which in an array is the place;
+    /// `None` where no entry is.
+    pub fn entry(&self, place: u32) -> Option<(Option<&[u8]>, &[u8])> {
+        let key = match &self.table {
+            Some(table) => Some(table.used_key(place, self.key_size)?),
+            None => None,
+        };
+        Some((key, self.value_at(place)?))
     }
 
     /// The value of `key`.

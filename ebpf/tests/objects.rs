@@ -64,6 +64,8 @@ fn a_program_that_accepts_all_accepts_all() {
 #[test]
 fn a_program_that_drops_all_drops_all() {
     let mut filter = load("drop");
+    // What Linux shows of `r0 = 0; exit`.
+    assert_eq!(filter.tag(), 0xa04f_5eef_06a7_f555);
     assert_eq!(verdict(&mut filter, Some(42), 1), Verdict::Drop);
     assert_eq!((filter.section(), filter.license()), ("socket/drop", ""));
     assert_eq!(filter.statistics().verdicts, [1, 0, 0, 0]);

@@ -9,7 +9,7 @@ use crate::send::Event;
 use alloc::boxed::Box;
 use pollux_ebpf::{Decision, Frame};
 
-pub use pollux_ebpf::{Filter, Verdict};
+pub use pollux_ebpf::{Filter, Map, MapDefinition, MapKind, UpdateRule, Verdict};
 
 /// The place for a program.
 #[derive(Debug, Default)]

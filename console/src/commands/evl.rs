@@ -4,6 +4,7 @@
 //! filter, set VLANs, show VLANs, solicit, query.
 
 use super::arguments::Reader;
+use super::status::Program;
 use super::{Completion, Specification};
 use crate::cards::{Cards, about};
 use crate::command::{Command, Grammar};
@@ -612,7 +613,9 @@ impl Page {
 }
 
 /// What `-Q` tells.
-struct Query {
+struct Query<'a> {
+    /// The filter at work on its card.
+    filter: Option<&'a Filter>,
     rx: pollux_net::interface::Traffic,
     tx: pollux_net::interface::Traffic,
     buffer_octets: u16,
@@ -622,8 +625,8 @@ struct Query {
     tx_no_memory: u64,
 }
 
-impl Query {
-    fn of(found: &DeviceView<'_>) -> Self {
+impl<'a> Query<'a> {
+    fn of(found: &DeviceView<'a>) -> Self {
         let (rx, tx) = found.traffic();
         let counters = found.port.interface.counters();
         let has_port = found.device.has_oob_port();
@@ -631,6 +634,7 @@ impl Query {
         let statistics = (0..).map_while(found.port.statistics);
         let no_buffer = statistics.filter(|statistic| statistic.name.contains("no_buffer"));
         Self {
+            filter: found.port.interface.filter(),
             rx,
             tx,
             buffer_octets: if has_port { pool.buffer_octets } else { 0 },
@@ -642,7 +646,7 @@ impl Query {
     }
 }
 
-impl Query {
+impl Query<'_> {
     fn verbose(&self, row: usize, out: &mut dyn Write) -> Result<bool, fmt::Error> {
         match row {
             0 => write!(out, "oob capability: yes")?,
@@ -655,6 +659,10 @@ impl Query {
             7 => write!(out, "      csum errors: {}", self.checksum_errors)?,
             8 => write!(out, "      rx nomem: {}", self.rx_no_memory)?,
             9 => write!(out, "      tx nomem: {}", self.tx_no_memory)?,
+            10 => match self.filter {
+                Some(filter) => write!(out, "        filter: {}", Program(filter))?,
+                None => return Ok(false),
+            },
             _ => return Ok(false),
         }
         Ok(true)
@@ -700,7 +708,7 @@ impl Query {
             )?,
             1 => write!(
                 out,
-                "\"skb_size\":{},\"skb_free\":{},\"skb_total\":{},\"csum_errors\":{},\"rx_nomem\":{},\"tx_nomem\":{}}}",
+                "\"skb_size\":{},\"skb_free\":{},\"skb_total\":{},\"csum_errors\":{},\"rx_nomem\":{},\"tx_nomem\":{}",
                 self.buffer_octets,
                 self.buffers,
                 self.buffers,
@@ -708,6 +716,10 @@ impl Query {
                 self.rx_no_memory,
                 self.tx_no_memory
             )?,
+            2 => match self.filter {
+                Some(filter) => write!(out, ",\"filter\":{}}}", Quoted(Program(filter)))?,
+                None => out.write_str("}")?,
+            },
             _ => return Ok(false),
         }
         Ok(true)

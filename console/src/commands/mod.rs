@@ -6,6 +6,7 @@
 
 pub(crate) mod about;
 mod arguments;
+pub mod bpftool;
 pub mod config;
 pub mod dump;
 pub mod ethtool;
@@ -32,11 +33,12 @@ use crate::text::clipped;
 use crate::words::Words;
 
 /// Every command, in the order of `help`.
-pub(crate) static COMMANDS: [&Specification; 22] = [
+pub(crate) static COMMANDS: [&Specification; 23] = [
     &help::SPECIFICATION,
     &status::SPECIFICATION,
     &ip::SPECIFICATION,
     &evl::SPECIFICATION,
+    &bpftool::SPECIFICATION,
     &show::SPECIFICATION,
     &dump::SPECIFICATION,
     &latency::SPECIFICATION,

@@ -333,7 +333,7 @@ fn port_itself(row: usize, port: &PortView<'_>, out: &mut Form<'_>) -> Result<Ro
 }
 
 /// Shows an eBPF filter and what it said.
-struct Program<'a>(&'a EbpfFilter);
+pub(super) struct Program<'a>(pub &'a EbpfFilter);
 
 impl fmt::Display for Program<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -342,11 +342,13 @@ impl fmt::Display for Program<'_> {
         let [drop, accept, skip, vlan] = statistics.verdicts;
         write!(
             f,
-            "{} {:016x} of {} instructions: {drop} drop {accept} accept {skip} skip {vlan} vlan {} faults",
+            "{} {:016x} of {} instructions: {drop} drop {accept} accept {skip} skip {vlan} vlan {} faults, cost {} max {}",
             clipped::<NAME>(program.name()),
-            program.hash(),
+            program.tag(),
             program.instructions(),
-            statistics.faults
+            statistics.faults,
+            super::bpftool::average(program),
+            statistics.highest_cost
         )
     }
 }

@@ -219,6 +219,7 @@ fn help_lists_the_commands() {
   status              show the state, the counters and the residence times
   ip                  show or change devices, addresses, routes and neighbors
   evl                 out-of-band ports, the VLAN filter list, and who is known on them
+  bpftool             eBPF filters at work, and their maps
   show                why frames got no answer, by reason
   dump                the frames that were seen or dropped last, a line each
   latency             how long answered frames stayed: percentiles, maximum, chart
