@@ -11,6 +11,7 @@
 //! - [`peer`]: sends frames and judges what comes back.
 //! - [`forge`]: frames that are wrong on purpose.
 //! - [`monitor`]: QEMU's own.
+//! - [`residence`]: how long answers stay, in instructions.
 //! - [`pokes`]: registers changed behind the appliance's back.
 //! - [`linux`]: a real Linux machine in the peer's place.
 //! - [`suite`]: tests that share one boot.
@@ -24,6 +25,7 @@ pub mod linux;
 pub mod monitor;
 pub mod peer;
 pub mod pokes;
+pub mod residence;
 pub mod scratch;
 pub mod screen;
 pub mod status;

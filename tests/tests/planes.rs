@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use pollux_issuer::frame::{self, Echo, Link, Received, Tag};
 use pollux_tests::appliance::{Appliance, Boot, START_LIMIT};
 use pollux_tests::forge;
-use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE_MAC, PEER, PEER_MAC, Peer, hex, is_unreachable};
+use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE_MAC, PEER, PEER_MAC, hex, is_unreachable};
+use pollux_tests::residence::{await_first_answer, longest_residence};
 use pollux_tests::suite::Suite;
 
 /// Our address on the card's own device, for frames without a VLAN.
@@ -225,25 +226,4 @@ fn flood(goes_on: impl Fn(usize, Instant) -> bool) {
     counters.assert_complete();
     assert!(answers > rounds, "the flood was not answered, but dropped");
     assert!(flooded <= 2 * quiet, "{flooded} is more than twice {quiet}");
-}
-
-/// Pings until one is answered: a card is deaf at first.
-fn await_first_answer(appliance: &mut Appliance) {
-    let deadline = Instant::now() + START_LIMIT;
-    loop {
-        appliance.peer.send(&Peer::request(b"first"));
-        if appliance.peer.receive(Duration::from_millis(300)).is_some() {
-            break;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "no answer within {START_LIMIT:?}"
-        );
-    }
-    while appliance.peer.receive(Duration::from_millis(300)).is_some() {}
-}
-
-/// The longest residence so far, in instructions: a tick is a nanosecond, and an instruction lasts eight.
-fn longest_residence(appliance: &mut Appliance) -> u64 {
-    appliance.status().ticks("residence eth0", "max") / 8
 }

@@ -156,12 +156,19 @@ pub(crate) fn carry_out(dump: &Dump, cards: &mut Cards<'_>) -> Result<(), Refusa
     Ok(())
 }
 
-/// A frame that is shown: which card kept it, and when it was seen, in nanoseconds since the start.
+/// A frame that is shown, and which card kept it.
 #[derive(Clone, Debug)]
 struct Shown {
     card: usize,
-    seen_ns: u64,
     record: Record,
+}
+
+impl Shown {
+    /// When it was seen, in nanoseconds since the start.
+    fn seen_ns(&self, view: &StatusView<'_>) -> u64 {
+        let age = view.clock.rate.nanoseconds(view.now - self.record.seen);
+        view.uptime_ns.saturating_sub(age)
+    }
 }
 
 /// A reply under way.
@@ -206,7 +213,7 @@ impl Page {
         let frames = self.frames.as_deref().unwrap_or_default();
         loop {
             let is_written = match (choice.pcap, json) {
-                (true, _) => pcap::line(frames, self.frame, self.row, json, out)?,
+                (true, _) => pcap::line(frames, self.frame, self.row, json, view, out)?,
                 (false, true) => json_line(frames, self.frame, self.row, view, out)?,
                 (false, false) => text_line(frames, self.frame, self.row, choice, view, out)?,
             };
@@ -264,6 +271,7 @@ fn newest(dump: &Dump, choice: Choice, view: &StatusView<'_>) -> Vec<Shown> {
             (card, records.next(), records)
         })
         .collect();
+    // Records are copied once, and nothing is worked out for them yet: this is one step of the poll loop.
     let mut frames = Vec::with_capacity(choice.count);
     while frames.len() < choice.count {
         let newest = cards
@@ -275,15 +283,12 @@ fn newest(dump: &Dump, choice: Choice, view: &StatusView<'_>) -> Vec<Shown> {
         let Some(record) = core::mem::replace(next, records.next()) else {
             break;
         };
-        let age = view.clock.rate.nanoseconds(view.now - record.seen);
-        frames.push(Shown {
-            card: *card,
-            seen_ns: view.uptime_ns.saturating_sub(age),
-            record: *record,
-        });
+        frames.push((*card, record));
     }
-    frames.reverse();
-    frames
+    let oldest_first = frames.into_iter().rev();
+    oldest_first
+        .map(|(card, &record)| Shown { card, record })
+        .collect()
 }
 
 /// How a frame came or went.
@@ -329,9 +334,7 @@ fn text_line(
         }
         return Ok(true);
     };
-    let Shown {
-        seen_ns, record, ..
-    } = shown;
+    let (seen_ns, record) = (shown.seen_ns(view), &shown.record);
     let name = view.ports.get(shown.card).map_or("", |port| port.name);
     let name = clipped::<10>(name);
     let (seconds, rest) = (seen_ns / 1_000_000_000, seen_ns % 1_000_000_000 / 1_000);
@@ -358,21 +361,18 @@ fn json_line(
     view: &StatusView<'_>,
     out: &mut dyn Write,
 ) -> Result<bool, fmt::Error> {
-    let Some(Shown {
-        card,
-        seen_ns,
-        record,
-    }) = frames.get(frame)
-    else {
+    let Some(shown) = frames.get(frame) else {
         if row == 0 {
             out.write_str(if frames.is_empty() { "[]" } else { "]" })?;
         }
         return Ok(row == 0);
     };
+    let record = &shown.record;
     match row {
         0 => {
+            let seen_ns = shown.seen_ns(view);
             let lead = if frame == 0 { "[" } else { "," };
-            let name = view.ports.get(*card).map_or("", |port| port.name);
+            let name = view.ports.get(shown.card).map_or("", |port| port.name);
             let name = Quoted(clipped::<15>(name));
             let length = record.length();
             let direction = direction(record.fate);

@@ -2,6 +2,7 @@
 //! aside. The format is that of draft-ietf-opsawg-pcap, least significant octet first.
 
 use super::Shown;
+use crate::view::StatusView;
 use core::fmt::{self, Write};
 use pollux_net::capture::OCTETS;
 
@@ -17,6 +18,7 @@ pub(super) fn line(
     frame: usize,
     row: usize,
     json: bool,
+    view: &StatusView<'_>,
     out: &mut dyn Write,
 ) -> Result<bool, fmt::Error> {
     // The file's header stands in front of the first frame, or of none.
@@ -40,7 +42,7 @@ pub(super) fn line(
     let octets = shown.record.octets();
     if row == 0 {
         lead(json, out)?;
-        record_header(shown, out)?;
+        record_header(shown, view, out)?;
     } else {
         let Some(some) = octets.chunks(WIDTH).nth(row - 1) else {
             return Ok(false);
@@ -67,8 +69,9 @@ fn file_header(json: bool, out: &mut dyn Write) -> fmt::Result {
     end(json, out)
 }
 
-fn record_header(shown: &Shown, out: &mut dyn Write) -> fmt::Result {
-    let (seconds, nanoseconds) = (shown.seen_ns / 1_000_000_000, shown.seen_ns % 1_000_000_000);
+fn record_header(shown: &Shown, view: &StatusView<'_>, out: &mut dyn Write) -> fmt::Result {
+    let seen_ns = shown.seen_ns(view);
+    let (seconds, nanoseconds) = (seen_ns / 1_000_000_000, seen_ns % 1_000_000_000);
     let kept = shown.record.octets().len() as u32;
     let fields = [
         seconds as u32,

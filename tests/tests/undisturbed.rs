@@ -1,0 +1,102 @@
+//! Nothing that is typed at the console moves what is real-time.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use pollux_tests::appliance::{Appliance, Boot, START_LIMIT};
+use pollux_tests::console::Console;
+use pollux_tests::peer::{ANSWER_LIMIT, Peer};
+use pollux_tests::residence::{await_first_answer, counted, longest_residence};
+use pollux_tests::suite::Suite;
+
+/// Pings of each half, in CI and in the long test.
+const PINGS: u64 = 60_000;
+const MANY_PINGS: u64 = 1_000_000;
+/// How many of them wait for their answers at a time: more than that the wire between the processes would lose.
+const WINDOW: usize = 32;
+/// The longest that a page may take to be printed.
+const PRINT_LIMIT: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new(Boot::new());
+    suite.test_alone("a_script_that_never_pauses_leaves_residence_alone", || {
+        script_under_traffic(PINGS);
+    });
+    suite.test_long("a_million_pings_beside_a_script_that_never_pauses", || {
+        script_under_traffic(MANY_PINGS);
+    });
+    suite.run()
+}
+
+/// Pings at full traffic, first in quiet, then while a script asks for the longest pages without a pause.
+fn script_under_traffic(pings: u64) {
+    let mut appliance = counted().spawn();
+    appliance.console.wait_for_prompt(START_LIMIT);
+    await_first_answer(&mut appliance);
+    // Something to be shown.
+    for _ in 0..200 {
+        let mut wrong = Peer::request(b"of no VLAN of ours");
+        wrong[24] ^= 1;
+        appliance.peer.send(&wrong);
+    }
+    appliance.console.command("latency reset");
+    full_traffic(&mut appliance.peer, pings);
+    let quiet = longest_residence(&mut appliance);
+
+    appliance.console.command("latency reset");
+    let is_over = AtomicBool::new(false);
+    let Appliance { console, peer, .. } = &mut appliance;
+    let pages = std::thread::scope(|scope| {
+        let script = scope.spawn(|| without_pause(console, &is_over));
+        full_traffic(peer, pings);
+        is_over.store(true, Ordering::Relaxed);
+        script.join().expect("the script was answered")
+    });
+    let scripted = longest_residence(&mut appliance);
+    let longest_turn = appliance.status().ticks("loop", "longest_turn") / 8;
+    println!(
+        "\n    {quiet} instructions at most in quiet, {scripted} beside {pages} pages, {longest_turn} in the longest turn"
+    );
+    appliance.counters().assert_complete();
+    assert!(pages > 3, "the script was hardly answered");
+    assert!(
+        scripted <= 2 * quiet,
+        "{scripted} is more than twice {quiet}"
+    );
+}
+
+/// Pings as fast as answers come. Not one may be lost.
+fn full_traffic(peer: &mut Peer, pings: u64) {
+    let report = peer.ping(|settings| {
+        settings.count = Some(pings);
+        settings.window = WINDOW;
+        settings.timeout = ANSWER_LIMIT;
+    });
+    assert!(report.all_answered(), "{report}");
+}
+
+/// Asks for one page after the other. Returns how many came.
+fn without_pause(console: &mut Console, is_over: &AtomicBool) -> u32 {
+    let mut pages = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        for page in [
+            "status",
+            "dump -n 128",
+            "dump --pcap -n 128",
+            "latency",
+            "help",
+        ] {
+            let printed = console.command(page);
+            assert!(printed.lines().count() > 3, "{printed}");
+            pages += 1;
+        }
+        let mark = console.mark();
+        console.type_bytes(b"top\r");
+        console.wait_for(mark, "\neth0 ", PRINT_LIMIT);
+        console.type_bytes(b"\x03");
+        console.fresh_prompt();
+        pages += 1;
+    }
+    pages
+}
