@@ -29,7 +29,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh boot [OPTIONS]      boot it in QEMU, its console on standard input and output
 ./run.sh console [WHERE] [--command TEXT]  attach to a running one: a socket of boot, or a serial device; Ctrl-] detaches
 ./run.sh ping ADDRESS ...    ping it by raw frames; `./run.sh ping --help` lists the options
-./run.sh image [FILE]        write an image for a USB stick, BIOS and UEFI (target/pollux.img)
+./run.sh image [FILE]        write an image for a USB stick, a disk or an optical drive, BIOS and UEFI (target/pollux.img)
 ./run.sh picture             draw the first run and the screen for the README, in docs/pictures
 ./run.sh bench [--quick]         measure it in QEMU beside Linux, DPDK and a native process: table, page and raw data
 ./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
@@ -51,8 +51,10 @@ boot:
   --append "WORDS"     more words for the kernel's command line
   --memory MB          128 unless told
   --kernel ELF         boot this one, build nothing (also: POLLUX_KERNEL=ELF)
-  --image FILE         boot from FILE as a USB stick ...
+  --image FILE         boot from FILE ...
   --firmware WHICH     ... by bios (default) or uefi
+  --medium WHICH       ... as a usb stick (default), usb2 (on an older controller), sata, nvme, virtio or cd
+  --cpu MODEL          a processor that QEMU has
   --serial WHICH       stdio (default), none, or socket[:PATH] for ./run.sh console
   --test-exit          let the appliance end QEMU with an exit status
   -- QEMU ARGS         the rest goes to QEMU as it is
@@ -65,6 +67,7 @@ bench:
 
 image:
   --config FILE, --file PATH, --append "WORDS", --kernel ELF: as for boot, but put on the stick
+  --loader WHICH       grub (default), or network: a folder for a TFTP server (target/pollux-network)
 END
 }
 
@@ -275,7 +278,7 @@ ping() {
 }
 
 image() {
-    local output='' archive='' count
+    local output='' loader=grub count
     kernel=${POLLUX_KERNEL-} config='' files=() words=()
     while (($#)); do
         count=1
@@ -284,8 +287,9 @@ image() {
                 count=2
                 content_option "$@"
                 ;;
+            --loader) loader=$(value "$@") count=2 ;;
             -h | --help) usage && return ;;
-            -*) die "image: unknown option '$1'; one of: --kernel --config --file --append" ;;
+            -*) die "image: unknown option '$1'; one of: --kernel --config --file --append --loader" ;;
             *)
                 [[ -z $output ]] || die "image: one FILE only, not '$output' and '$1'"
                 output=$1
@@ -293,21 +297,22 @@ image() {
         esac
         shift "$count"
     done
-    output=${output:-$target/pollux.img}
+    one_of --loader "$loader" grub network
     check_files
     find_kernel
     build_tool pollux-boot
-    local tool=("$target/release/pollux-boot" image --kernel "$kernel" --output "$output")
-    if ((${#files[@]})); then
-        archive=$(mktemp)
-        pack_files "$archive"
-        tool+=(--files "$archive")
-    fi
-    if ((${#words[@]})); then tool+=(--append "${words[*]}"); fi
-    local status=0
-    "${tool[@]}" || status=$?
-    [[ -z $archive ]] || rm -f "$archive"
-    return "$status"
+    case $loader in
+        grub) write_by_grub image "${output:-$target/pollux.img}" ;;
+        network) write_by_grub network "${output:-$target/pollux-network}" ;;
+    esac
+}
+
+write_by_grub() {
+    local tool=("$target/release/pollux-boot" "$1" --kernel "$kernel" --output "$2" --append "${words[*]}") file
+    if [[ -n $config ]]; then tool+=(--config "$config"); fi
+    # The start-up file has a place of its own.
+    for file in "${files[@]}"; do [[ $file == "$config" ]] || tool+=(--file "$file"); done
+    "${tool[@]}"
 }
 
 # Builds the host program PACKAGE, at $target/release/PACKAGE.
@@ -619,7 +624,6 @@ check_files() {
     if [[ -n $config ]]; then
         name=$(basename -- "$config")
         [[ $name != *[[:space:]]* ]] || die "--config '$config': the name must have no blanks"
-        words=("pollux.config-file=$name" "${words[@]}")
     fi
 }
 

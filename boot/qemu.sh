@@ -3,7 +3,7 @@
 # but the probe that tells whether kvm is usable.
 
 parse_boot_options() {
-    machine=pc nic='' net=dgram:4200 accel=auto memory=128 serial=stdio image='' firmware='' test_exit=no
+    machine=pc nic='' net=dgram:4200 accel=auto memory=128 serial=stdio image='' firmware='' medium='' cpu='' test_exit=no
     kernel=${POLLUX_KERNEL-} config='' files=() words=() qemu_arguments=()
     local content='' count
     while (($#)); do
@@ -17,6 +17,8 @@ parse_boot_options() {
             --serial) serial=$(value "$@") count=2 ;;
             --image) image=$(value "$@") count=2 ;;
             --firmware) firmware=$(value "$@") count=2 ;;
+            --medium) medium=$(value "$@") count=2 ;;
+            --cpu) cpu=$(value "$@") count=2 ;;
             --test-exit) test_exit=yes ;;
             --kernel | --config | --file | --append)
                 content=$1 count=2
@@ -34,6 +36,7 @@ parse_boot_options() {
     [[ -z $image || -z $content ]] || die "$content cannot be used with --image, whose content is fixed; give it to ./run.sh image"
     check_boot_options
     check_files
+    if [[ -n $config ]]; then words=("pollux.config-file=$(basename -- "$config")" "${words[@]}"); fi
 }
 
 check_boot_options() {
@@ -48,9 +51,13 @@ check_boot_options() {
         *) one_of --serial "$serial" stdio none 'socket[:PATH]' ;;
     esac
     one_of --firmware "${firmware:-bios}" bios uefi
+    one_of --medium "${medium:-usb}" usb usb2 sata nvme virtio cd
+    [[ $cpu == *[[:space:]]* || $(qemu-system-x86_64 -cpu help 2>/dev/null) == *" ${cpu%%,*} "* || -z $cpu ]] ||
+        die "--cpu $cpu: QEMU has no processor of that name; qemu-system-x86_64 -cpu help lists them"
     [[ $memory =~ ^[1-9][0-9]{0,6}$ ]] || die "--memory '$memory' is no number of megabytes"
     ((memory >= 16)) || die "--memory $memory: the appliance needs 16 megabytes or more"
     [[ -z $firmware || -n $image ]] || die "--firmware is for --image; a kernel boots without one"
+    [[ -z $medium || -n $image ]] || die "--medium is for --image; a kernel boots from none"
     [[ -z $image || -f $image ]] || die "--image $image: no such file; ./run.sh image writes one"
     [[ -z $image || $(dd if="$image" bs=1 skip=510 count=2 status=none | od -An -tx1) == ' 55 aa' ]] ||
         die "--image $image: no boot sector at its start; ./run.sh image writes one"
@@ -93,7 +100,7 @@ prepare_qemu() {
         qemu+=(-device "isa-debug-exit,iobase=0xf4,iosize=0x04")
         words=(pollux.exit=0xf4 "${words[@]}")
     fi
-    if [[ -n $image ]]; then add_stick; else add_kernel; fi
+    if [[ -n $image ]]; then add_medium; else add_kernel; fi
     qemu+=("${qemu_arguments[@]}")
 }
 
@@ -159,14 +166,22 @@ add_kernel() {
     qemu+=(-kernel "$kernel" -append "${words[*]}")
 }
 
-add_stick() {
-    local ovmf
+# The image can be written to by nobody: what is written to a disk is forgotten with QEMU.
+add_medium() {
+    local ovmf drive="if=none,id=medium,format=raw,snapshot=on,file=${image//,/,,}" device
     if [[ $firmware == uefi ]]; then
         ovmf=$(find_ovmf)
         qemu+=(-bios "$ovmf")
     fi
-    qemu+=(-drive "if=none,id=stick,format=raw,readonly=on,file=${image//,/,,}"
-        -device qemu-xhci -device "usb-storage,drive=stick,bootindex=0")
+    case ${medium:-usb} in
+        usb) qemu+=(-device qemu-xhci) device=usb-storage ;;
+        usb2) qemu+=(-device usb-ehci) device=usb-storage ;;
+        sata) qemu+=(-device ich9-ahci,id=ahci) device=ide-hd,bus=ahci.0 ;;
+        nvme) device=nvme,serial=medium ;;
+        virtio) device=virtio-blk-pci ;;
+        cd) qemu+=(-device ich9-ahci,id=ahci) device=ide-cd,bus=ahci.0 ;;
+    esac
+    qemu+=(-drive "$drive" -device "$device,drive=medium,bootindex=0")
 }
 
 find_ovmf() {
@@ -183,9 +198,9 @@ add_accel() {
     choose_accel
     case $accel in
         # Without migratable=off the guest is not told that its TSC is invariant.
-        kvm) qemu+=(-accel kvm -cpu "host,migratable=off") ;;
+        kvm) qemu+=(-accel kvm -cpu "${cpu:-host,migratable=off}") ;;
         # Threads are QEMU's own choice: as many as there are processors, but one under -icount.
-        tcg) qemu+=(-accel tcg) ;;
+        tcg) qemu+=(-accel tcg ${cpu:+-cpu "$cpu"}) ;;
     esac
 }
 

@@ -2,20 +2,83 @@
 //! failed.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
 
 /// Where GRUB keeps the modules of each platform.
 const GRUB_DIRECTORY: &str = "/usr/lib/grub";
-/// The platforms that an image must start on, with the Debian packages that bring them.
-/// `grub-mkrescue` leaves out, without a word, those that it does not find.
-const PLATFORMS: [(&str, &str); 2] = [
-    ("i386-pc", "grub-pc-bin"),
-    ("x86_64-efi", "grub-efi-amd64-bin"),
+/// GRUB's code for the first sector of a disk, which loads what an optical drive would load.
+const FIRST_SECTOR: &str = "/usr/lib/grub/i386-pc/boot_hybrid.img";
+/// Octets of the FAT partition: with what is around it, an image stays below 32 MiB.
+pub const VOLUME_BYTES: u64 = 30 << 20;
+/// The name of GRUB for BIOS, and of the FAT partition, on the disc.
+pub const BIOS_LOADER: &str = "grub.img";
+pub const VOLUME: &str = "pollux.fat";
+
+/// A form of GRUB.
+#[derive(Clone, Copy, Debug)]
+pub enum Platform {
+    /// Started by BIOS, from a disk or a disc.
+    BiosDisk,
+    /// Started by UEFI, from anything.
+    Uefi,
+    /// Started by PXE code of a network card.
+    BiosNetwork,
+    /// Started by UEFI, from the network.
+    UefiNetwork,
+}
+
+/// What every GRUB here can do: script, menu, the appliance's start, a picture for it.
+const MODULES: [&str; 21] = [
+    "memdisk",
+    "tar",
+    "normal",
+    "configfile",
+    "test",
+    "regexp",
+    "multiboot2",
+    "boot",
+    "all_video",
+    "serial",
+    "terminal",
+    "minicmd",
+    "echo",
+    "cat",
+    "ls",
+    "reboot",
+    "halt",
+    "sleep",
+    "search",
+    "search_fs_file",
+    "loopback",
 ];
-/// Programs that `grub-mkrescue` calls, with their packages: its own complaints name neither.
-const CALLED_BY_GRUB: [(&str, &str); 2] = [("xorriso", "xorriso"), ("mformat", "mtools")];
+/// ... one that reads disks, beside that ...
+const DISK_MODULES: [&str; 4] = ["part_msdos", "part_gpt", "fat", "iso9660"];
+/// ... and one that reads from the network.
+const NETWORK_MODULES: [&str; 2] = ["net", "tftp"];
+
+impl Platform {
+    /// GRUB's name of the form, Debian's package that brings its modules, and those that it alone needs.
+    fn parts(self) -> (&'static str, &'static str, Vec<&'static str>) {
+        let (pc, efi) = ("grub-pc-bin", "grub-efi-amd64-bin");
+        match self {
+            Self::BiosDisk => (
+                "i386-pc-eltorito",
+                pc,
+                [&["biosdisk"], &DISK_MODULES[..]].concat(),
+            ),
+            Self::Uefi => ("x86_64-efi", efi, DISK_MODULES.into()),
+            Self::BiosNetwork => ("i386-pc-pxe", pc, [&["pxe"], &NETWORK_MODULES[..]].concat()),
+            Self::UefiNetwork => (
+                "x86_64-efi",
+                efi,
+                [&["efinet"], &NETWORK_MODULES[..]].concat(),
+            ),
+        }
+    }
+}
 
 /// Why a program did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +95,9 @@ pub enum Error {
         program: &'static str,
         error: io::Error,
     },
+    /// What it works on could not be put where it finds it.
+    #[error("in the folder for temporary files: {0}")]
+    Work(io::Error),
     /// It ended with an error; what it said comes with this.
     #[error("{program} failed: {complaint}")]
     Failed {
@@ -59,43 +125,125 @@ pub fn strip(from: &Path, to: &Path) -> Result<(), Error> {
     )
 }
 
-/// Writes the image `output` whose files are those under `directory`, `boot/grub/grub.cfg` among them.
+/// Makes a GRUB at `output`, which carries the commands `first` within it and begins with them. What it
+/// takes on the way is put into the folder `work`.
 ///
 /// # Errors
 ///
 /// [`Error`], when GRUB's tools are missing or fail.
-pub fn make_image(directory: &Path, output: &Path) -> Result<(), Error> {
-    for (platform, package) in PLATFORMS {
-        let modules = format!("{GRUB_DIRECTORY}/{platform}");
-        if !Path::new(&modules).is_dir() {
-            return Err(Error::Missing {
-                program: modules,
-                package,
-            });
-        }
-    }
-    for (program, package) in CALLED_BY_GRUB {
-        if !is_on_path(program) {
-            return Err(Error::Missing {
-                program: program.into(),
-                package,
-            });
-        }
-    }
-    // What is left out is for other systems' eyes: fonts, translations and themes of the menu.
-    let arguments = ["--fonts=", "--locales=", "--themes=", "--output"].map(OsStr::new);
+pub fn make_grub(platform: Platform, first: &str, work: &Path, output: &Path) -> Result<(), Error> {
+    let (format, package, modules) = platform.parts();
+    let folder = work.join("boot/grub");
+    fs::create_dir_all(&folder).map_err(Error::Work)?;
+    fs::write(folder.join("grub.cfg"), first).map_err(Error::Work)?;
+    let early = work.with_extension("tar");
+    let arguments = ["--format=ustar", "--create", "--file"].map(OsStr::new);
+    let members = ["--directory".as_ref(), work.as_ref(), OsStr::new("boot")];
     run(
-        "grub-mkrescue",
+        "tar",
+        "tar",
+        arguments.into_iter().chain([early.as_ref()]).chain(members),
+    )?;
+
+    let needed = format!(
+        "{GRUB_DIRECTORY}/{}/multiboot2.mod",
+        format
+            .trim_end_matches("-eltorito")
+            .trim_end_matches("-pxe")
+    );
+    if !Path::new(&needed).is_file() {
+        return Err(Error::Missing {
+            program: needed,
+            package,
+        });
+    }
+    let options = [
+        "--format".as_ref(),
+        OsStr::new(format),
+        "--output".as_ref(),
+        output.as_ref(),
+        "--memdisk".as_ref(),
+        early.as_ref(),
+        "--prefix=(memdisk)/boot/grub".as_ref(),
+    ];
+    let modules = MODULES.iter().chain(&modules).map(OsStr::new);
+    run(
+        "grub-mkimage",
         "grub-common",
-        arguments
-            .into_iter()
-            .chain([output.as_ref(), directory.as_ref()]),
+        options.into_iter().chain(modules),
     )
 }
 
-fn is_on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+/// Makes a FAT volume at `output` of all that is in `folder`.
+///
+/// # Errors
+///
+/// [`Error`], when mtools are missing or fail.
+pub fn make_volume(folder: &Path, output: &Path) -> Result<(), Error> {
+    let file = fs::File::create(output).map_err(Error::Work)?;
+    file.set_len(VOLUME_BYTES).map_err(Error::Work)?;
+    let sectors = (VOLUME_BYTES / 512).to_string();
+    let volume = ["-i".as_ref(), output.as_os_str()];
+    let shape = ["-v", "POLLUX", "-T", &sectors, "-h", "64", "-s", "32", "::"].map(OsStr::new);
+    run("mformat", "mtools", volume.into_iter().chain(shape))?;
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .map_err(Error::Work)?;
+    entries.sort();
+    let options = ["-s", "-Q"].map(OsStr::new);
+    let entries = entries.iter().map(AsRef::as_ref);
+    run(
+        "mcopy",
+        "mtools",
+        volume
+            .into_iter()
+            .chain(options)
+            .chain(entries)
+            .chain(["::".as_ref()]),
+    )
+}
+
+/// Makes an ISO 9660 image at `output` of all that is in `folder`: BIOS starts [`BIOS_LOADER`] there, from
+/// an optical drive or by code in the first sector, and UEFI finds its loader in [`VOLUME`].
+///
+/// # Errors
+///
+/// [`Error`], when xorriso is missing or fails.
+pub fn make_disc(folder: &Path, output: &Path) -> Result<(), Error> {
+    let for_bios = [
+        "-no-emul-boot",
+        "-boot-load-size",
+        "4",
+        "-boot-info-table",
+        "--grub2-boot-info",
+    ];
+    let arguments = [
+        "-as",
+        "mkisofs",
+        "-quiet",
+        "-volid",
+        "POLLUX_DISC",
+        "-joliet",
+        "-eltorito-boot",
+        BIOS_LOADER,
+    ]
+    .into_iter()
+    .chain(for_bios)
+    .chain([
+        "--grub2-mbr",
+        FIRST_SECTOR,
+        "-eltorito-alt-boot",
+        "-e",
+        VOLUME,
+        "-no-emul-boot",
+        "-output",
+    ])
+    .map(OsStr::new);
+    run(
+        "xorriso",
+        "xorriso",
+        arguments.chain([output.as_ref(), folder.as_ref()]),
+    )
 }
 
 fn run<'a>(

@@ -391,7 +391,8 @@ fn start_up_file(kernel: &Kernel, name: &str) -> Option<&'static str> {
         return None;
     };
     match core::str::from_utf8(file.octets) {
-        Ok(text) => Some(text),
+        // Some editors begin a text with a byte order mark.
+        Ok(text) => Some(text.trim_start_matches('\u{feff}')),
         Err(error) => {
             log::error!(
                 "start-up file '{name}': not text from octet {} on",

@@ -260,12 +260,15 @@ fn set_up(boot: Boot) -> Kernel {
     // Before any memory is given away, no card may write to it any more.
     let found = nics::Found::search(&boot);
     // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
-    let memory = match unsafe { memory::initialize(&boot, found.dma_octets(), found.heap_octets()) }
-    {
-        Ok(memory) => memory,
-        Err(error) => panic!("{error}"),
-    };
+    let mut memory =
+        match unsafe { memory::initialize(&boot, found.dma_octets(), found.heap_octets()) } {
+            Ok(memory) => memory,
+            Err(error) => panic!("{error}"),
+        };
     screen::map();
+    if options.memory_test {
+        memory.test_dma();
+    }
     if options.test_mode {
         memory::heap::fault_in_frame_path();
     }

@@ -42,7 +42,8 @@ pub(super) unsafe fn boot(information: u64) -> Boot {
     for module in loaded.module_tags() {
         let (start, size) = (module.start_address(), module.module_size());
         builder.in_use(u64::from(start), u64::from(size));
-        let name = module.cmdline().unwrap_or("module");
+        // GRUB puts quotes around a name that has blanks in it.
+        let name = module.cmdline().unwrap_or("module").trim_matches('"');
         // SAFETY: the loader put a module of this size there, and nobody gives it away.
         let octets =
             unsafe { core::slice::from_raw_parts(start as usize as *const u8, size as usize) };

@@ -48,6 +48,8 @@ pub struct Options<'line> {
     pub test_mode: bool,
     /// Whether the cards pass frames of all VLANs, so that those of others are counted here.
     pub all_vlans: bool,
+    /// Whether the memory of the cards' buffers is tested first.
+    pub memory_test: bool,
     /// The file, among those given with the kernel, whose lines are executed at the start.
     pub config_file: Option<&'line str>,
     /// Commands to be executed at the start, behind those of the file, with `;` between them.
@@ -72,7 +74,7 @@ impl fmt::Display for UnknownWord<'_> {
     }
 }
 
-const WORDS: &str = "pollux.console, pollux.exit, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file";
+const WORDS: &str = "pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file";
 
 /// The words of a command line, in which quotes hold blanks together.
 pub struct Words<'line>(pub &'line str);
@@ -89,7 +91,11 @@ impl<'line> Iterator for Words<'line> {
         });
         let (word, rest) = rest.split_at(end.unwrap_or(rest.len()));
         self.0 = rest;
-        (!word.is_empty()).then_some(word)
+        // GRUB puts quotes around a whole word that has blanks in it.
+        let inner = word
+            .strip_prefix('"')
+            .map(|word| word.trim_end_matches('"'));
+        (!word.is_empty()).then_some(inner.unwrap_or(word))
     }
 }
 
@@ -135,6 +141,7 @@ impl<'line> Options<'line> {
             ("vlan-filter", "software") => self.all_vlans = true,
             ("vlan-filter", _) => return Err("pollux.vlan-filter=hardware or software"),
             ("test", "") => self.test_mode = true,
+            ("memory-test", "") => self.memory_test = true,
             ("config", "") => return Err("pollux.config=\"COMMAND; COMMAND\""),
             ("config", commands) => self.config = Some(commands.trim_matches('"')),
             ("config-file", "") => return Err("pollux.config-file=NAME"),
@@ -158,7 +165,7 @@ mod tests {
     #[test]
     fn every_word_is_understood() {
         let (options, reports) = parse(
-            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.test pollux.config-file=start pollux.config=\"trace on; status\" last",
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.test pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
         );
         assert_eq!(reports, [] as [String; 0]);
         assert_eq!(
@@ -171,6 +178,7 @@ mod tests {
                 trace: true,
                 test_mode: true,
                 all_vlans: true,
+                memory_test: true,
                 config_file: Some("start"),
                 config: Some("trace on; status"),
             }
@@ -183,6 +191,13 @@ mod tests {
         assert_eq!(options.config, Some("trace off; status"));
         assert!(options.trace && reports.is_empty());
         assert_eq!(parse("pollux.config=").1.len(), 1);
+    }
+
+    #[test]
+    fn quotes_around_a_whole_word_are_not_part_of_it() {
+        let (options, reports) = parse("\"pollux.config=trace on; status\" pollux.test \"");
+        assert_eq!(options.config, Some("trace on; status"));
+        assert!(options.test_mode && reports.is_empty());
     }
 
     #[test]
@@ -202,7 +217,7 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file",
+                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file",
             ]
         );
     }

@@ -17,6 +17,7 @@
 pub mod heap;
 mod map;
 mod paging;
+mod test;
 
 use crate::boot::{Boot, PhysicalRange, RANGES_IN_USE};
 use core::fmt;
@@ -74,6 +75,25 @@ pub struct Memory {
     pub dma_octets: u64,
     /// The region that holds rings and frame buffers and no Rust object.
     pub dma: DmaRegion,
+    dma_start: u64,
+}
+
+impl Memory {
+    /// Writes patterns to all of the DMA region and reads them back from memory, and says what came of it.
+    pub fn test_dma(&mut self) {
+        let words = (
+            window(self.dma_start) as *mut u64,
+            self.dma_octets as usize / size_of::<u64>(),
+        );
+        // SAFETY: the region is mapped for data, at a page, and as long as `self` has it no device was told
+        // of it, and nobody else looks at it.
+        let words = unsafe { core::slice::from_raw_parts_mut(words.0, words.1) };
+        test::report(
+            &test::run(words, test::write_back),
+            self.dma_start,
+            self.dma_octets,
+        );
+    }
 }
 
 /// The tables in use, to map what is found later. `None` until [`initialize`].
@@ -152,6 +172,7 @@ pub unsafe fn initialize(
     let heap_start = window(heap.start) as *mut u8;
     // SAFETY: the range is mapped read-write now and used for nothing else.
     unsafe { heap::initialize(heap_start, (heap.end - heap.start) as usize) };
+    let dma_start = dma.start;
     // SAFETY: the range is mapped read-write, cached, for good, and holds no Rust object.
     let dma = unsafe {
         let start = NonNull::new_unchecked(window(dma.start) as *mut u8);
@@ -161,6 +182,7 @@ pub unsafe fn initialize(
         usable,
         dma_octets,
         dma,
+        dma_start,
     })
 }
 
