@@ -54,6 +54,7 @@ boot:
   --image FILE         boot from FILE ...
   --firmware WHICH     ... by bios (default) or uefi
   --medium WHICH       ... as a usb stick (default), usb2 (on an older controller), sata, nvme, virtio or cd
+  --tftp FOLDER        boot from the network, QEMU serving FOLDER, with --firmware
   --cpu MODEL          a processor that QEMU has
   --serial WHICH       stdio (default), none, or socket[:PATH] for ./run.sh console
   --test-exit          let the appliance end QEMU with an exit status
@@ -103,7 +104,7 @@ main() {
 # hands the console over to whoever sits at a terminal.
 demo() {
     parse_boot_options "$@"
-    [[ -z $image && $serial == stdio ]] || die "the first run boots the kernel itself and needs its console: --image and --serial go with ./run.sh boot"
+    [[ -z $image$tftp && $serial == stdio ]] || die "the first run boots the kernel itself and needs its console: --image, --tftp and --serial go with ./run.sh boot"
     [[ $net != dgram:* ]] || port_must_be_free "$((${net#dgram:} + 1))"
     set_up build boot
     say "building the appliance and the issuer"
@@ -255,7 +256,7 @@ kernel_path() {
 boot() {
     parse_boot_options "$@"
     need_qemu
-    [[ -n $image ]] || find_kernel
+    [[ -n $image$tftp ]] || find_kernel
     prepare_qemu
     exec "${qemu[@]}"
 }

@@ -3,7 +3,7 @@
 # but the probe that tells whether kvm is usable.
 
 parse_boot_options() {
-    machine=pc nic='' net=dgram:4200 accel=auto memory=128 serial=stdio image='' firmware='' medium='' cpu='' test_exit=no
+    machine=pc nic='' net=dgram:4200 accel=auto memory=128 serial=stdio image='' firmware='' medium='' tftp='' cpu='' test_exit=no
     kernel=${POLLUX_KERNEL-} config='' files=() words=() qemu_arguments=()
     local content='' count
     while (($#)); do
@@ -17,6 +17,7 @@ parse_boot_options() {
             --serial) serial=$(value "$@") count=2 ;;
             --image) image=$(value "$@") count=2 ;;
             --firmware) firmware=$(value "$@") count=2 ;;
+            --tftp) tftp=$(value "$@") count=2 ;;
             --medium) medium=$(value "$@") count=2 ;;
             --cpu) cpu=$(value "$@") count=2 ;;
             --test-exit) test_exit=yes ;;
@@ -33,7 +34,7 @@ parse_boot_options() {
         esac
         shift "$count"
     done
-    [[ -z $image || -z $content ]] || die "$content cannot be used with --image, whose content is fixed; give it to ./run.sh image"
+    [[ -z $image$tftp || -z $content ]] || die "$content cannot be used with --image or --tftp, whose content is fixed; give it to ./run.sh image"
     check_boot_options
     check_files
     if [[ -n $config ]]; then words=("pollux.config-file=$(basename -- "$config")" "${words[@]}"); fi
@@ -52,11 +53,13 @@ check_boot_options() {
     esac
     one_of --firmware "${firmware:-bios}" bios uefi
     one_of --medium "${medium:-usb}" usb usb2 sata nvme virtio cd
-    [[ $cpu == *[[:space:]]* || $(qemu-system-x86_64 -cpu help 2>/dev/null) == *" ${cpu%%,*} "* || -z $cpu ]] ||
+    [[ -z $cpu || $(qemu-system-x86_64 -cpu help 2>/dev/null) == *" ${cpu%%,*} "* ]] ||
         die "--cpu $cpu: QEMU has no processor of that name; qemu-system-x86_64 -cpu help lists them"
     [[ $memory =~ ^[1-9][0-9]{0,6}$ ]] || die "--memory '$memory' is no number of megabytes"
     ((memory >= 16)) || die "--memory $memory: the appliance needs 16 megabytes or more"
-    [[ -z $firmware || -n $image ]] || die "--firmware is for --image; a kernel boots without one"
+    [[ -z $firmware || -n $image$tftp ]] || die "--firmware is for --image and --tftp; a kernel boots without one"
+    [[ -z $image || -z $tftp ]] || die "--image and --tftp: one of them only"
+    [[ -z $tftp || -f $tftp/pollux.0 ]] || die "--tftp $tftp: no file pollux.0 there; ./run.sh image --loader network writes such a folder"
     [[ -z $medium || -n $image ]] || die "--medium is for --image; a kernel boots from none"
     [[ -z $image || -f $image ]] || die "--image $image: no such file; ./run.sh image writes one"
     [[ -z $image || $(dd if="$image" bs=1 skip=510 count=2 status=none | od -An -tx1) == ' 55 aa' ]] ||
@@ -100,7 +103,13 @@ prepare_qemu() {
         qemu+=(-device "isa-debug-exit,iobase=0xf4,iosize=0x04")
         words=(pollux.exit=0xf4 "${words[@]}")
     fi
-    if [[ -n $image ]]; then add_medium; else add_kernel; fi
+    if [[ -n $image ]]; then
+        add_medium
+    elif [[ -n $tftp ]]; then
+        add_tftp
+    else
+        add_kernel
+    fi
     qemu+=("${qemu_arguments[@]}")
 }
 
@@ -168,11 +177,8 @@ add_kernel() {
 
 # The image can be written to by nobody: what is written to a disk is forgotten with QEMU.
 add_medium() {
-    local ovmf drive="if=none,id=medium,format=raw,snapshot=on,file=${image//,/,,}" device
-    if [[ $firmware == uefi ]]; then
-        ovmf=$(find_ovmf)
-        qemu+=(-bios "$ovmf")
-    fi
+    local drive="if=none,id=medium,format=raw,snapshot=on,file=${image//,/,,}" device
+    add_firmware
     case ${medium:-usb} in
         usb) qemu+=(-device qemu-xhci) device=usb-storage ;;
         usb2) qemu+=(-device usb-ehci) device=usb-storage ;;
@@ -182,6 +188,22 @@ add_medium() {
         cd) qemu+=(-device ich9-ahci,id=ahci) device=ide-cd,bus=ahci.0 ;;
     esac
     qemu+=(-drive "$drive" -device "$device,drive=medium,bootindex=0")
+}
+
+# A second network card, which the firmware starts from, has QEMU's own DHCP and TFTP servers on its wire.
+add_tftp() {
+    local file=pollux.0
+    if [[ $firmware == uefi ]]; then file=pollux.efi; fi
+    add_firmware
+    qemu+=(-netdev "user,id=boot,restrict=on,tftp=${tftp//,/,,},bootfile=$file" -device virtio-net-pci,netdev=boot,bootindex=0)
+}
+
+add_firmware() {
+    local ovmf
+    if [[ $firmware == uefi ]]; then
+        ovmf=$(find_ovmf)
+        qemu+=(-bios "$ovmf")
+    fi
 }
 
 find_ovmf() {

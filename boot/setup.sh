@@ -10,7 +10,7 @@ packages_for() {
                 "ca-certificates /etc/ssl/certs/ca-certificates.crt" ;;
         boot) printf '%s\n' "qemu-system-x86 qemu-system-x86_64" ;;
         image)
-            printf '%s\n' "grub-common grub-mkrescue" "grub-pc-bin /usr/lib/grub/i386-pc/multiboot2.mod" \
+            printf '%s\n' "grub-common grub-mkimage" "grub-pc-bin /usr/lib/grub/i386-pc/multiboot2.mod" \
                 "grub-efi-amd64-bin /usr/lib/grub/x86_64-efi/multiboot2.mod" "xorriso xorriso" "mtools mformat" "binutils strip"
             ;;
         callgrind) printf '%s\n' "valgrind valgrind" ;;

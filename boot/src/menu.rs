@@ -77,6 +77,11 @@ pub fn configuration(words: &str, files: Files<'_>) -> String {
     let words: String = split(words)
         .map(|word| format!(" {}", quoted(&word)))
         .collect();
+    // Whether a file is there, GRUB finds out by looking into its folder.
+    let is_there = match files {
+        Files::Found => r#"[ -f "$stick/pollux.conf" ]"#,
+        Files::Listed(_) => "true",
+    };
     let modules = match files {
         Files::Found => r#"    for file in "$stick"/files/*; do
         if [ -f "$file" ]; then module2 "$file" "$file"; fi
@@ -104,7 +109,7 @@ set default=0
 # Words for the appliance's command line go to the end of the line that begins with multiboot2.
 function appliance {{
     set start_up=""
-    if [ -f "$stick/pollux.conf" ]; then set start_up=pollux.config-file=pollux.conf; fi
+    if {is_there}; then set start_up=pollux.config-file=pollux.conf; fi
     multiboot2 "$stick/boot/pollux" $start_up "$@"{words}
     if [ -n "$start_up" ]; then module2 "$stick/pollux.conf" pollux.conf; fi
 {modules}    boot

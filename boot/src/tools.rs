@@ -31,7 +31,7 @@ pub enum Platform {
 }
 
 /// What every GRUB here can do: script, menu, the appliance's start, a picture for it.
-const MODULES: [&str; 21] = [
+const MODULES: [&str; 22] = [
     "memdisk",
     "tar",
     "normal",
@@ -39,6 +39,7 @@ const MODULES: [&str; 21] = [
     "test",
     "regexp",
     "multiboot2",
+    "true",
     "boot",
     "all_video",
     "serial",

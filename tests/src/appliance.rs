@@ -66,13 +66,13 @@ impl Boot {
         }
     }
 
-    /// A boot from a USB stick whose content is the file `image`, by the given firmware.
-    pub fn from_stick(image: &Path, firmware: &str) -> Self {
+    /// A boot from something that brings the kernel and its command line with it, as these options of
+    /// `./run.sh boot` say.
+    pub fn from_medium(options: &[&str]) -> Self {
         let mut boot = Self::new();
         boot.options.clear();
         boot.has_kernel = false;
-        let image = image.display().to_string();
-        boot.with(&["--image", &image, "--firmware", firmware])
+        boot.with(options)
     }
 
     /// A boot of another kernel than the appliance's.

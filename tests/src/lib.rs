@@ -14,6 +14,7 @@
 //! - [`residence`]: how long answers stay, in instructions.
 //! - [`pokes`]: registers changed behind the appliance's back.
 //! - [`linux`]: a real Linux machine in the peer's place.
+//! - [`scratch`]: files of a test's own.
 //! - [`suite`]: tests that share one boot.
 
 #![forbid(unsafe_code)]

@@ -1,9 +1,10 @@
-//! How the appliance begins and how it ends: on other machines, from a stick, and after a fault.
+//! How the appliance begins and how it ends: on other machines, and after a fault. What it is loaded from
+//! is in `media.rs`.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT};
+use pollux_tests::appliance::{Appliance, Boot, START_LIMIT};
 use pollux_tests::peer::Peer;
 use pollux_tests::scratch::Scratch;
 use pollux_tests::suite::Suite;
@@ -14,8 +15,6 @@ const END_LIMIT: Duration = Duration::from_secs(20);
 const POWERED_OFF: i32 = 33;
 /// QEMU's exit status after a fault under test.
 const FAULTED: i32 = 35;
-/// The longest that writing an image may take, the image maker's own build included.
-const IMAGE_LIMIT: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
     let mut suite = Suite::new(Boot::new());
@@ -35,9 +34,6 @@ fn main() -> ExitCode {
     fault_tests(&mut suite);
     machine_tests(&mut suite);
     command_line_tests(&mut suite);
-
-    suite.test_alone("a_usb_stick_boots_under_bios", || a_stick_boots("bios"));
-    suite.test_alone("a_usb_stick_boots_under_uefi", || a_stick_boots("uefi"));
     suite.run()
 }
 
@@ -194,24 +190,10 @@ fn command_line_tests(suite: &mut Suite) {
     });
     suite.test_alone("a_start_up_file_is_carried_out", || {
         let file = Scratch::new("start-up");
-        std::fs::write(&file.0, "trace on\nnonsense\n").expect("the file can be written");
-        let path = file.0.display().to_string();
-        let mut appliance = Boot::new().with(&["--config", &path]).start();
+        file.write("trace on\nnonsense\n");
+        let mut appliance = Boot::new().with(&["--config", &file.path()]).start();
         let log = appliance.console.log();
         assert!(log.contains("unknown command 'nonsense'"), "{log}");
         assert_eq!(appliance.status().value("console", "trace"), "on");
     });
-}
-
-fn a_stick_boots(firmware: &str) {
-    let image = Scratch::new("pollux.img");
-    let path = image.0.display().to_string();
-    let kernel = appliance::kernel().display().to_string();
-    appliance::run(&["image", "--kernel", &kernel, &path], IMAGE_LIMIT);
-    let mut appliance = Boot::from_stick(&image.0, firmware).start();
-    appliance.peer.assert_pings(100);
-    assert_eq!(
-        appliance.status().value("device eth0.42", "address"),
-        "10.10.10.11/24"
-    );
 }

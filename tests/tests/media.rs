@@ -1,0 +1,287 @@
+//! What the appliance is loaded from, by what, and on which machines: the image as a stick, a disk and an
+//! optical disc under both firmwares; edited as its user would; from the network.
+//!
+//! Each boot of the matrix must answer pings and obey its start-up file, and prints a row for the table in
+//! `docs/boot.md` (`./run.sh bench boot`).
+
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT};
+use pollux_tests::scratch::Scratch;
+use pollux_tests::suite::Suite;
+
+/// The longest that writing an image may take, the image maker's own build included.
+const IMAGE_LIMIT: Duration = Duration::from_secs(900);
+/// The longest that what was chosen in a menu may take to show.
+const SHOWN_LIMIT: Duration = Duration::from_secs(30);
+/// What every boot here must do at its start: VLAN 42 as the tests want it, and a device more.
+const START_UP_FILE: &str = "\
+# made by a test
+ip link add link eth0 name eth0.42 type vlan id 42
+ip addr add 10.10.10.11/24 dev eth0.42
+ip link set eth0.42 up
+evl net -ei eth0.42
+evl net -N42
+ip link add link eth0 name eth0.7 type vlan id 7
+";
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new(Boot::new());
+    suite.test_alone("an_image_is_small_and_has_one_partition", || {
+        let image = Image::new("plain.img", &[]);
+        assert!(image.0.read().len() <= 32 << 20);
+        assert_eq!(image.0.read()[446 + 16..510], [0; 48]);
+    });
+    suite.test_alone(
+        "an_image_edited_with_mtools_boots_with_the_change",
+        edited_image,
+    );
+    suite.test_alone("the_menu_has_a_memory_test", memory_test);
+    suite.test_alone("words_with_blanks_reach_the_appliance", || {
+        let words = "pollux.config=\"ip link add link eth0 name eth0.9 type vlan id 9; trace on\"";
+        let image = Image::new("words.img", &["--append", words]);
+        // Nothing but these two commands: no address, and so no reply.
+        let mut appliance = image.boot(&["--firmware", "bios"]).spawn();
+        appliance.console.wait_for_prompt(START_LIMIT);
+        let status = appliance.status();
+        assert!(status.has("device eth0.9"), "{status:?}");
+        assert_eq!(status.value("console", "trace"), "on");
+    });
+    network_tests(&mut suite);
+    for machine in matrix() {
+        let name = format!("boots_{}", machine.name());
+        if SLICE.contains(&(machine.loader, machine.machine, machine.medium)) {
+            suite.test_alone(&name, move || boots(&machine));
+        } else {
+            suite.test_long(&name, move || boots(&machine));
+        }
+    }
+    suite.run()
+}
+
+// ---- the matrix -----------------------------------------------------------------------------------
+
+/// A machine, and what it is started by.
+#[derive(Clone, Copy, Debug)]
+struct Machine {
+    loader: &'static str,
+    machine: &'static str,
+    medium: &'static str,
+    memory: &'static str,
+    cpu: &'static str,
+}
+
+/// The boots that are part of every test run: each loader, machine and medium once.
+const SLICE: [(&str, &str, &str); 8] = [
+    ("bios", "pc", "usb2"),
+    ("bios", "q35", "usb"),
+    ("bios", "q35", "cd"),
+    ("bios", "pc", "nvme"),
+    ("uefi", "q35", "usb"),
+    ("uefi", "pc", "cd"),
+    ("uefi", "q35", "sata"),
+    ("pvh", "microvm", "none"),
+];
+
+/// Every loader on every machine from every medium. Memory and processor change from one to the next, with
+/// periods that have no common divisor.
+fn matrix() -> Vec<Machine> {
+    const MEMORY: [&str; 5] = ["32", "128", "6144", "512", "3072"];
+    const CPUS: [&str; 6] = ["qemu64", "core2duo", "max", "Nehalem", "EPYC", "Haswell"];
+    let mut combinations = Vec::new();
+    for machine in ["pc", "q35"] {
+        for medium in ["usb", "usb2", "sata", "nvme", "virtio", "cd"] {
+            combinations.extend([("bios", machine, medium), ("uefi", machine, medium)]);
+        }
+    }
+    combinations.extend(["pc", "q35", "microvm"].map(|machine| ("pvh", machine, "none")));
+    let rows = combinations.into_iter().enumerate();
+    rows.map(|(row, (loader, machine, medium))| {
+        let mut memory = MEMORY[row % MEMORY.len()];
+        if loader == "uefi" && memory == "32" {
+            // OVMF itself does not come up with less.
+            memory = "64";
+        }
+        let cpu = CPUS[row % CPUS.len()];
+        Machine {
+            loader,
+            machine,
+            medium,
+            memory,
+            cpu,
+        }
+    })
+    .collect()
+}
+
+impl Machine {
+    fn name(&self) -> String {
+        let Self {
+            loader,
+            machine,
+            medium,
+            memory,
+            cpu,
+        } = self;
+        format!("{loader}_{machine}_{medium}_{memory}_mib_{cpu}")
+    }
+
+    fn boot(&self) -> Boot {
+        static IMAGE: OnceLock<Image> = OnceLock::new();
+        static CONFIG: OnceLock<Scratch> = OnceLock::new();
+        let config = CONFIG.get_or_init(|| {
+            let config = Scratch::new("matrix.conf");
+            config.write(START_UP_FILE);
+            config
+        });
+        let boot = if self.loader == "pvh" {
+            Boot::new().with(&["--config", &config.path()])
+        } else {
+            let image =
+                IMAGE.get_or_init(|| Image::new("matrix.img", &["--config", &config.path()]));
+            image.boot(&["--firmware", self.loader, "--medium", self.medium])
+        };
+        boot.with(&[
+            "--machine",
+            self.machine,
+            "--memory",
+            self.memory,
+            "--cpu",
+            self.cpu,
+        ])
+    }
+}
+
+fn boots(machine: &Machine) {
+    let mut appliance = machine.boot().start();
+    appliance.peer.assert_pings(100);
+    assert_obedient(&mut appliance);
+    println!(
+        "| {} | {} | {} | {} MiB | {} | {:.1} |",
+        machine.loader,
+        machine.machine,
+        machine.medium,
+        machine.memory,
+        machine.cpu,
+        appliance.first_arp_reply().as_secs_f64()
+    );
+}
+
+/// Checks that what [`START_UP_FILE`] says was done.
+fn assert_obedient(appliance: &mut Appliance) {
+    let status = appliance.status();
+    assert!(status.has("device eth0.7"), "{status:?}");
+    assert_eq!(status.value("device eth0.42", "address"), "10.10.10.11/24");
+}
+
+// ---- an image, as its user has it -----------------------------------------------------------------
+
+/// An image in a file.
+struct Image(Scratch);
+
+impl Image {
+    /// One that `./run.sh image` writes of the kernel under test.
+    fn new(name: &str, options: &[&str]) -> Self {
+        let image = Scratch::new(name);
+        let (kernel, path) = (appliance::kernel().display().to_string(), image.path());
+        let arguments = [&["image", "--kernel", &kernel], options, &[path.as_str()]].concat();
+        appliance::run(&arguments, IMAGE_LIMIT);
+        Self(image)
+    }
+
+    fn boot(&self, options: &[&str]) -> Boot {
+        Boot::from_medium(&[&["--image", self.0.path().as_str()], options].concat())
+    }
+
+    /// Runs one of mtools on its partition, which is where the table in its first sector says.
+    fn mtools(&self, program: &str, arguments: &[&str]) -> String {
+        let sector = self.0.read()[446 + 8..446 + 12]
+            .try_into()
+            .map(u32::from_le_bytes);
+        let offset = u64::from(sector.expect("four octets")) * 512;
+        let output = Command::new(program)
+            .args(["-i", &format!("{}@@{offset}", self.0.path())])
+            .args(arguments)
+            .output()
+            .expect("mtools are there");
+        assert!(
+            output.status.success(),
+            "{program} {arguments:?}: {output:?}"
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+fn edited_image() {
+    let image = Image::new("edited.img", &[]);
+    let (config, notes) = (Scratch::new("edited.conf"), Scratch::new("notes"));
+    // As Windows' editor writes it.
+    config.write(format!("\u{feff}{}", START_UP_FILE.replace('\n', "\r\n")));
+    notes.write("what the appliance shall have\n");
+    image.mtools("mcopy", &["-o", &config.path(), "::pollux.conf"]);
+    image.mtools("mcopy", &[&notes.path(), "::files/My notes.txt"]);
+    for options in [
+        ["--firmware", "bios", "--medium", "usb"],
+        ["--firmware", "uefi", "--medium", "cd"],
+    ] {
+        let mut appliance = image.boot(&options).start();
+        appliance.peer.assert_pings(10);
+        assert_obedient(&mut appliance);
+        let log = appliance.console.log();
+        assert!(!log.contains("unknown command"), "{log}");
+        let files = appliance.console.command("ls");
+        assert!(files.contains("My notes.txt"), "{files}");
+        assert!(files.contains("pollux.conf"), "{files}");
+    }
+}
+
+fn memory_test() {
+    let image = Image::new("menu.img", &[]);
+    // Nobody is in a hurry here.
+    let menu = image.mtools("mtype", &["::boot/grub/grub.cfg"]);
+    assert!(menu.contains("\nset timeout=1\n"), "{menu}");
+    let patient = Scratch::new("grub.cfg");
+    patient.write(menu.replace("\nset timeout=1\n", "\nset timeout=-1\n"));
+    image.mtools("mcopy", &["-o", &patient.path(), "::boot/grub/grub.cfg"]);
+    let mut appliance = image.boot(&["--firmware", "bios"]).spawn();
+    let start = appliance.console.mark();
+    appliance
+        .console
+        .wait_for(start, "console on the screen only", START_LIMIT);
+    const DOWN: &[u8] = b"\x1b[B";
+    for _ in 0..3 {
+        appliance.console.type_bytes(DOWN);
+    }
+    appliance.console.type_bytes(b"\r");
+    appliance
+        .console
+        .wait_for(start, "kept all 6 patterns\n", SHOWN_LIMIT);
+    appliance.console.wait_for_prompt(START_LIMIT);
+    appliance.peer.assert_pings(10);
+}
+
+// ---- the network ----------------------------------------------------------------------------------
+
+fn network_tests(suite: &mut Suite) {
+    for firmware in ["bios", "uefi"] {
+        suite.test_alone(&format!("the_network_boots_under_{firmware}"), move || {
+            let (folder, config) = (Scratch::new("tftp"), Scratch::new("tftp.conf"));
+            let notes = Scratch::new("tftp-notes");
+            config.write(START_UP_FILE);
+            notes.write("from a server\n");
+            let (kernel, place) = (appliance::kernel().display().to_string(), folder.path());
+            let content = ["--config", &config.path(), "--file", &notes.path()];
+            let arguments = ["image", "--loader", "network", "--kernel", &kernel];
+            let arguments = [&arguments[..], &content, &[place.as_str()]].concat();
+            appliance::run(&arguments, IMAGE_LIMIT);
+            let boot = Boot::from_medium(&["--tftp", &place, "--firmware", firmware]);
+            let mut appliance = boot.start();
+            appliance.peer.assert_pings(100);
+            assert_obedient(&mut appliance);
+            let files = appliance.console.command("ls");
+            assert!(files.contains("-tftp-notes"), "{files}");
+        });
+    }
+}
