@@ -79,7 +79,8 @@ fn a_stick_draws_its_screen(firmware: &str) {
     let path = image.0.display().to_string();
     let kernel = appliance::kernel().display().to_string();
     appliance::run(&["image", "--kernel", &kernel, &path], IMAGE_LIMIT);
-    let boot = Boot::from_stick(&image.0, firmware).with_monitor();
+    let boot =
+        Boot::from_medium(&["--image", &image.path(), "--firmware", firmware]).with_monitor();
     let mut appliance = boot.qemu(&["-vga", "std"]).start();
     appliance.peer.assert_pings(100);
     let picture = Scratch::new("picture.ppm");
