@@ -25,11 +25,10 @@ impl Checksum {
         Self((!fold(sum(octets))).to_ne_bytes())
     }
 
-    /// [`Self::of`] for a few octets whose number is known beforehand, a multiple of four.
+    /// [`Self::of`] for a few octets whose number is known beforehand, a multiple of eight and four.
     #[inline]
     pub fn of_block<const OCTETS: usize>(block: &[u8; OCTETS]) -> Self {
-        const { assert!(OCTETS.is_multiple_of(4)) };
-        Self((!fold_u32(sum_of_block(block))).to_ne_bytes())
+        Self((!fold(sum_of_block(block))).to_ne_bytes())
     }
 
     /// The checksum after a pair of octets at an even offset of what it covers became less by `amount`
@@ -53,10 +52,15 @@ impl Checksum {
         reason = "as many numbers of 16 bits as there can be pairs fit in 32"
     )]
     pub fn updated<const PAIRS: usize>(self, changes: [([u8; 2], [u8; 2]); PAIRS]) -> Self {
-        let mut sum = u32::from(!u16::from_ne_bytes(self.0));
-        for (old, new) in changes {
-            sum += u32::from(!u16::from_ne_bytes(old)) + u32::from(u16::from_ne_bytes(new));
+        // Complements are taken by subtraction from this, which stands for zero, too, and is enough for all.
+        let mut sum = 0xffff * (PAIRS as u32 + 2);
+        for (_, new) in changes {
+            sum += u32::from(u16::from_ne_bytes(new));
         }
+        for (old, _) in changes {
+            sum -= u32::from(u16::from_ne_bytes(old));
+        }
+        sum -= u32::from(u16::from_ne_bytes(self.0));
         Self((!fold_u32(sum)).to_ne_bytes())
     }
 }
@@ -64,93 +68,119 @@ impl Checksum {
 /// Whether `octets`, which hold their own checksum, were not altered.
 #[inline]
 pub fn is_valid(octets: &[u8]) -> bool {
-    fold(sum(octets)) == u16::MAX
+    is_all_ones(sum(octets))
 }
 
-/// [`is_valid`] for a few octets whose number is known beforehand, a multiple of four.
+/// [`is_valid`] for a few octets whose number is known beforehand, a multiple of eight and four.
 #[inline]
 pub fn is_block_valid<const OCTETS: usize>(block: &[u8; OCTETS]) -> bool {
-    const { assert!(OCTETS.is_multiple_of(4)) };
-    fold_u32(sum_of_block(block)) == u16::MAX
+    is_all_ones(sum_of_block(block))
+}
+
+/// Whether a sum comes down to all ones in sixteen bits, as that of sound octets does: whether it is a multiple of
+/// `0xffff`, but not zero. That takes one multiplication, where folding takes a chain of additions: with `m`
+/// standing for `u64::MAX / 0xffff`, a multiple `0xffff * k` times `m` is `-k`, and `k` is 1 to `m`; multiplying
+/// by an odd number takes no two sums to the same product, so that no other sum comes out there.
+#[inline]
+const fn is_all_ones(sum: u64) -> bool {
+    const M: u64 = u64::MAX / 0xffff;
+    sum.wrapping_mul(M) >= M.wrapping_neg()
 }
 
 /// The one's complement sum of `octets` as words of 64 bits in the machine's own order, the last one
 /// padded with zero octets. [`fold`] makes of it the one of 16 bits.
-#[inline]
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "there are fewer carries than octets, and what has just overflowed can take one more"
-)]
+#[inline(always)]
 fn sum(octets: &[u8]) -> u64 {
-    let mut sum = 0_u64;
-    let mut rest_and_carries = 0;
+    let mut sum = Sum::default();
     let mut rest = octets;
     while let Some((block, after)) = rest.split_first_chunk::<64>() {
-        let (words, _) = block.as_chunks::<8>();
-        let mut carry = false;
-        for word in words {
-            (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
-        }
-        rest_and_carries += u64::from(carry);
+        sum = sum.plus_block(block);
         rest = after;
     }
     if !rest.is_empty() {
-        rest_and_carries += sum_of_rest(rest);
+        sum = sum.plus_rest(rest);
     }
-    let (sum, carry) = sum.overflowing_add(rest_and_carries);
-    sum + u64::from(carry)
+    sum.total()
 }
 
-/// The sum of fewer than 64 octets: of the pieces of which any such number is made up, at most one
-/// each.
-#[inline]
-#[allow(
-    clippy::arithmetic_side_effects,
-    reason = "six sums of at most 32 bits fit in 64"
-)]
-fn sum_of_rest(octets: &[u8]) -> u64 {
-    let mut sum = 0;
-    let mut rest = octets;
-    if let Some((block, after)) = rest.split_first_chunk::<32>() {
-        sum += u64::from(sum_of_block(block));
-        rest = after;
-    }
-    if let Some((block, after)) = rest.split_first_chunk::<16>() {
-        sum += u64::from(sum_of_block(block));
-        rest = after;
-    }
-    if let Some((block, after)) = rest.split_first_chunk::<8>() {
-        sum += u64::from(sum_of_block(block));
-        rest = after;
-    }
-    if let Some((block, after)) = rest.split_first_chunk::<4>() {
-        sum += u64::from(sum_of_block(block));
-        rest = after;
-    }
-    if let Some((word, after)) = rest.split_first_chunk::<2>() {
-        sum += u64::from(u16::from_ne_bytes(*word));
-        rest = after;
-    }
-    if let Some(last) = rest.first() {
-        sum += u64::from(u16::from_ne_bytes([*last, 0]));
-    }
-    sum
+/// A sum while it is added up.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    words: u64,
+    /// Carries out of the words, and pieces that are shorter than a word.
+    small: u64,
 }
 
-/// The sum of a block as words of 32 bits.
-#[inline]
 #[allow(
     clippy::arithmetic_side_effects,
-    reason = "what has just overflowed can take one more"
+    reason = "there are fewer carries and pieces than octets, and what has just overflowed can take one more"
 )]
-fn sum_of_block<const OCTETS: usize>(block: &[u8; OCTETS]) -> u32 {
-    let mut sum = 0_u32;
+impl Sum {
+    /// With a block of whole words.
+    #[inline(always)]
+    fn plus_block<const OCTETS: usize>(mut self, block: &[u8; OCTETS]) -> Self {
+        const { assert!(OCTETS.is_multiple_of(8)) };
+        let (words, _) = block.as_chunks::<8>();
+        let mut carry = false;
+        for word in words {
+            (self.words, carry) = self.words.carrying_add(u64::from_ne_bytes(*word), carry);
+        }
+        self.small += u64::from(carry);
+        self
+    }
+
+    /// With fewer than 64 octets: with the pieces of which any such number is made up, at most one each.
+    #[inline(never)]
+    fn plus_rest(mut self, octets: &[u8]) -> Self {
+        let mut rest = octets;
+        if let Some((block, after)) = rest.split_first_chunk::<32>() {
+            self = self.plus_block(block);
+            rest = after;
+        }
+        if let Some((block, after)) = rest.split_first_chunk::<16>() {
+            self = self.plus_block(block);
+            rest = after;
+        }
+        if let Some((block, after)) = rest.split_first_chunk::<8>() {
+            self = self.plus_block(block);
+            rest = after;
+        }
+        if let Some((half, after)) = rest.split_first_chunk::<4>() {
+            self.small += u64::from(u32::from_ne_bytes(*half));
+            rest = after;
+        }
+        if let Some((pair, after)) = rest.split_first_chunk::<2>() {
+            self.small += u64::from(u16::from_ne_bytes(*pair));
+            rest = after;
+        }
+        if let Some(last) = rest.first() {
+            self.small += u64::from(u16::from_ne_bytes([*last, 0]));
+        }
+        self
+    }
+
+    #[inline(always)]
+    const fn total(self) -> u64 {
+        let (sum, carry) = self.words.overflowing_add(self.small);
+        sum + carry as u64
+    }
+}
+
+/// The sum of a block of words and half a word, as an IPv4 header without options is.
+#[inline]
+fn sum_of_block<const OCTETS: usize>(block: &[u8; OCTETS]) -> u64 {
+    const { assert!(OCTETS % 8 == 4) };
+    let (words, half) = block.as_chunks::<8>();
+    let mut sum = match half.first_chunk::<4>() {
+        Some(half) => u64::from(u32::from_ne_bytes(*half)),
+        None => 0,
+    };
     let mut carry = false;
-    let (words, _) = block.as_chunks::<4>();
     for word in words {
-        (sum, carry) = sum.carrying_add(u32::from_ne_bytes(*word), carry);
+        (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
     }
-    sum + u32::from(carry)
+    let (sum, carry) = sum.carrying_add(0, carry);
+    sum.wrapping_add(u64::from(carry))
 }
 
 /// Brings a sum down to sixteen bits.
@@ -195,6 +225,15 @@ pub(crate) mod tests {
         octets[place..place + 2].copy_from_slice(&[0, 0]);
         let checksum = by_definition(octets);
         octets[place..place + 2].copy_from_slice(&checksum);
+    }
+
+    #[test]
+    fn all_ones_are_what_folds_to_them() {
+        for sum in (0..0x30_0000).chain(0xffd0_0000..=u32::MAX) {
+            for wide in [u64::from(sum), u64::from(sum) << 29, !u64::from(sum)] {
+                assert_eq!(is_all_ones(wide), fold(wide) == u16::MAX, "{wide:#x}");
+            }
+        }
     }
 
     #[test]
