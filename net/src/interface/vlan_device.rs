@@ -44,14 +44,17 @@ pub struct Traffic {
 }
 
 /// What passed through a VLAN device, both ways.
-// In this order, because two counters side by side that move together become vector arithmetic, which
+// Each apart from the next, because counters side by side that move together become vector arithmetic, which
 // takes three times the instructions.
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 struct TrafficCounters {
     received_packets: u64,
-    transmitted_packets: u64,
+    _apart: u64,
     received_octets: u64,
+    _apart_too: u64,
+    transmitted_packets: u64,
+    _apart_as_well: u64,
     transmitted_octets: u64,
 }
 
