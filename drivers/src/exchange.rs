@@ -35,6 +35,9 @@ pub trait Arrival {
     /// The buffer's octets.
     fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE];
 
+    /// The length that the card gives a frame with which it finds nothing wrong. It may be anything.
+    fn sound_length(&self) -> Option<usize>;
+
     /// The frame's length, which is no more than the buffer holds, and what is wrong with the frame.
     /// To be asked once.
     fn inspect(&mut self) -> (usize, Option<Damage>);
@@ -153,7 +156,7 @@ impl Exchange {
     ) {
         let mut batch = Batch::new();
         let room = self.backlog.room();
-        for _ in 0..count {
+        'frames: for _ in 0..count {
             let Some(mut arrival) = arrivals.arrival() else {
                 break;
             };
@@ -162,32 +165,64 @@ impl Exchange {
             } else {
                 None
             };
-            let (length, damage) = arrival.inspect();
-            let verdict = receiver.receive(Received {
-                buffer: arrival.bytes(),
-                length,
-                damage,
-                can_answer: vacancy.is_some(),
-                can_defer: batch.unanswered() < room,
-            });
-            match (verdict, vacancy) {
-                (Verdict::Answer { length }, Some(mut vacancy)) => {
-                    mem::swap(arrival.buffer(), vacancy.buffer());
-                    queue(vacancy, length);
+            let vacancy = 'unusual: {
+                let Some(mut vacancy) = vacancy else {
+                    break 'unusual None;
+                };
+                let Some(length) = arrival.sound_length() else {
+                    break 'unusual Some(vacancy);
+                };
+                let Some(length) = receiver.answer_usual(arrival.bytes(), length) else {
+                    break 'unusual Some(vacancy);
+                };
+                mem::swap(arrival.buffer(), vacancy.buffer());
+                queue(vacancy, length);
+                arrival.release();
+                if batch.ends_with(Verdict::Answer { length }) {
+                    break 'frames;
                 }
-                (Verdict::Release, _) => {}
-                (Verdict::Defer, _) => {
-                    if !self.backlog.keep(arrival.buffer(), length) {
-                        count_impossible(&mut self.impossible_deferrals);
-                    }
-                }
-                (Verdict::Answer { .. }, None) => count_impossible(&mut self.impossible_answers),
-            }
-            arrival.release();
+                continue 'frames;
+            };
+            let can_defer = batch.unanswered() < room;
+            let verdict = self.process_any(arrival, vacancy, can_defer, receiver);
             if batch.ends_with(verdict) {
                 break;
             }
         }
+    }
+
+    /// Hands a frame to `receiver` that it did not answer at once.
+    #[inline(never)]
+    fn process_any(
+        &mut self,
+        mut arrival: impl Arrival,
+        vacancy: Option<impl Vacancy>,
+        can_defer: bool,
+        receiver: &mut impl Receiver,
+    ) -> Verdict {
+        let (length, damage) = arrival.inspect();
+        let verdict = receiver.receive(Received {
+            buffer: arrival.bytes(),
+            length,
+            damage,
+            can_answer: vacancy.is_some(),
+            can_defer,
+        });
+        match (verdict, vacancy) {
+            (Verdict::Answer { length }, Some(mut vacancy)) => {
+                mem::swap(arrival.buffer(), vacancy.buffer());
+                queue(vacancy, length);
+            }
+            (Verdict::Release, _) => {}
+            (Verdict::Defer, _) => {
+                if !self.backlog.keep(arrival.buffer(), length) {
+                    count_impossible(&mut self.impossible_deferrals);
+                }
+            }
+            (Verdict::Answer { .. }, None) => count_impossible(&mut self.impossible_answers),
+        }
+        arrival.release();
+        verdict
     }
 
     /// Hands the oldest frames that were deferred to `receiver`, at most `budget` of them, and does
@@ -248,15 +283,33 @@ const fn count_impossible(counter: &mut u64) {
 
 #[cfg(test)]
 pub(crate) mod test_receiver {
-    //! A receiver made of a function.
+    //! Receivers made of functions.
 
-    use super::{Received, Receiver, Verdict};
+    use super::{BUFFER_SIZE, Received, Receiver, Verdict};
 
+    /// Decides about each frame by itself.
     pub(crate) struct Script<F>(pub(crate) F);
 
     impl<F: FnMut(Received<'_>) -> Verdict> Receiver for Script<F> {
         fn receive(&mut self, frame: Received<'_>) -> Verdict {
             (self.0)(frame)
+        }
+    }
+
+    /// Answers at once what its first function does, given a claimed length, and leaves the rest to the second.
+    pub(crate) struct Usual<F, G>(pub(crate) F, pub(crate) G);
+
+    impl<F, G> Receiver for Usual<F, G>
+    where
+        F: FnMut(&mut [u8; BUFFER_SIZE], usize) -> Option<usize>,
+        G: FnMut(Received<'_>) -> Verdict,
+    {
+        fn answer_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<usize> {
+            (self.0)(buffer, length)
+        }
+
+        fn receive(&mut self, frame: Received<'_>) -> Verdict {
+            (self.1)(frame)
         }
     }
 }

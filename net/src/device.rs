@@ -99,6 +99,17 @@ impl Batch {
 
 /// Decides about frames: the stack's side of [`Device::process`].
 pub trait Receiver {
+    /// Answers, in its place and at once, what nearly every frame is. Returns the answer's octets; `None` for all
+    /// else, which is then as it was and uncounted, and to be handed to [`Receiver::receive`].
+    ///
+    /// Asked only about frames with which nothing is wrong and whose answer can be transmitted, so that
+    /// a driver's loop need not say so of each. `length` is what the device claims: checked here.
+    #[inline]
+    fn answer_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<usize> {
+        let _ = (buffer, length);
+        None
+    }
+
     /// Looks at one frame, may rewrite its buffer into an answer, and says what becomes of it.
     fn receive(&mut self, frame: Received<'_>) -> Verdict;
 }
@@ -141,11 +152,12 @@ pub trait Device {
     /// The station address.
     fn mac_address(&self) -> MacAddress;
 
-    /// How many received frames stand in memory, at most `budget`. Looks at descriptors only, never
+    /// How many received frames may be processed now, at most `budget`: 0 when none stands in memory. Where
+    /// to count them takes a look at each, one look at the first will do. Looks at descriptors only, never
     /// at a register.
     fn ready(&mut self, budget: usize) -> usize;
 
-    /// Hands the first `count` frames that [`Device::ready`] counted to `receiver`, oldest first,
+    /// Hands the frames that stand in memory, at most `count`, to `receiver`, oldest first,
     /// and queues its answers. Nothing reaches the device before [`Device::ring_doorbells`].
     ///
     /// May stop before `count`, where [`Batch`] says so.

@@ -25,14 +25,16 @@ use crate::trace::Trace;
 use crate::wire::ethernet::{EtherType, EthernetHeader, MacAddress};
 use crate::wire::ipv4::{Ipv4Header, Protocol};
 use crate::wire::vlan::TaggedHeader;
-use core::hint::cold_path;
 use zerocopy::FromBytes;
 
 /// Receives one batch of frames for an interface, all seen at the same instant.
 pub struct Reception<'interface> {
     interface: &'interface mut Interface,
-    /// The interface's station address.
+    /// The interface's station address, as bits.
     own: u64,
+    /// To whom a frame is addressed that [`Self::answer_echo`] may answer: to the interface's station address,
+    /// or, where somebody wants to see all frames first, to nobody.
+    usual: u64,
     now: Instant,
     milliseconds: u32,
 }
@@ -43,8 +45,14 @@ pub struct DeferredReception<'interface>(Reception<'interface>);
 impl Interface {
     /// Prepares to receive frames that were seen at `now`, `milliseconds` after the start.
     pub const fn reception(&mut self, now: Instant, milliseconds: u32) -> Reception<'_> {
+        let own = self.mac.to_bits();
         Reception {
-            own: self.mac.to_bits(),
+            own,
+            usual: if self.filter.is_active() {
+                u64::MAX
+            } else {
+                own
+            },
             interface: self,
             now,
             milliseconds,
@@ -83,17 +91,16 @@ impl From<Reason> for Exit {
 impl Receiver for Reception<'_> {
     // Into the loop of each driver: a call for each frame would cost a tenth of what a frame costs.
     #[inline(always)]
+    fn answer_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<usize> {
+        let answer = self.answer_echo(buffer, length)?;
+        let counters = &mut self.interface.counters;
+        counters.count_received();
+        counters.count_answered();
+        Some(answer)
+    }
+
     fn receive(&mut self, frame: Received<'_>) -> Verdict {
         self.interface.counters.count_received();
-        if frame.damage.is_none()
-            && frame.can_answer
-            && !self.interface.is_watched
-            && let Some(length) = self.answer_usual(frame.buffer, frame.length)
-        {
-            self.interface.counters.count_answered();
-            return Verdict::Answer { length };
-        }
-        cold_path();
         self.receive_any(frame)
     }
 }
@@ -118,7 +125,7 @@ impl Reception<'_> {
     /// Returns the answer's length. Anything else it leaves as it is, uncounted, to [`Self::receive_any`];
     /// which of the conditions failed does not matter here, and so neither does their order.
     #[inline(always)]
-    fn answer_usual(
+    fn answer_echo(
         &mut self,
         buffer: &mut [u8; BUFFER_SIZE],
         frame_length: usize,
@@ -127,10 +134,10 @@ impl Reception<'_> {
             return None;
         }
         let (header, room) = TaggedHeader::mut_from_prefix(&mut buffer[..]).ok()?;
-        let source = header.source.to_bits();
-        let is_usual = header.destination.to_bits() == self.own
-            && header.source.is_station()
-            && source != self.own
+        let (destination, source) = header.address_bits();
+        let is_usual = destination == self.usual
+            && MacAddress::is_station_bits(source)
+            && source != destination
             && header.tag_protocol() == EtherType::VLAN
             && header.ether_type() == EtherType::IPV4;
         if !is_usual {

@@ -72,6 +72,12 @@ impl TestDevice {
         can_defer: bool,
         receiver: &mut impl Receiver,
     ) -> bool {
+        if self.can_send()
+            && let Some(length) = receiver.answer_usual(buffer, length)
+        {
+            self.push(&buffer[..length]);
+            return false;
+        }
         let verdict = receiver.receive(Received {
             buffer,
             length,

@@ -109,8 +109,8 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
 
     #[inline]
     fn ready(&mut self, budget: usize) -> usize {
-        if self.runs {
-            self.receive.ready(budget)
+        if self.runs && self.receive.is_ready() {
+            budget
         } else {
             0
         }

@@ -161,16 +161,12 @@ impl<F: Format> ReceiveRing<F> {
         (SLOTS - 1) as u32
     }
 
-    /// How many slots the card has filled, at most `budget`. The loads may be relaxed: nothing is
-    /// done with a slot before [`ReceiveRing::arrival`] has looked again.
+    /// Whether the card has filled the next slot. The load may be relaxed: nothing is done with the slot
+    /// before [`ReceiveRing::arrival`] has looked again.
     #[inline]
-    pub fn ready(&self, budget: usize) -> usize {
-        (0..budget.min(SLOTS - 1))
-            .take_while(|ahead| {
-                let descriptor = self.slots.descriptors.entry(self.slots.next + ahead);
-                F::status(descriptor.fields.load(Ordering::Relaxed)) & DONE != 0
-            })
-            .count()
+    pub fn is_ready(&self) -> bool {
+        let descriptor = self.slots.descriptors.entry(self.slots.next);
+        F::status(descriptor.fields.load(Ordering::Relaxed)) & DONE != 0
     }
 
     /// What to tell the tail register, if it is time to.
@@ -230,16 +226,19 @@ impl<F: Format> exchange::Arrival for Arrival<'_, F> {
         unsafe { self.buffer().bytes() }
     }
 
-    /// A frame that goes on into the next slot is remembered.
     #[inline]
+    fn sound_length(&self) -> Option<usize> {
+        let is_sound = self.is_whole() && !self.ring.continued;
+        is_sound.then(|| F::length(self.fields))
+    }
+
+    /// A frame that goes on into the next slot is remembered.
     fn inspect(&mut self) -> (usize, Option<Damage>) {
         let length = F::length(self.fields);
-        let status = F::status(self.fields);
-        let whole = status & (END_OF_PACKET | F::ERRORS) == END_OF_PACKET;
-        if whole && (1..=BUFFER_SIZE).contains(&length) && !self.ring.continued {
+        if (1..=BUFFER_SIZE).contains(&length) && self.sound_length().is_some() {
             (length, None)
         } else {
-            (length.min(BUFFER_SIZE), Some(self.diagnose(status)))
+            (length.min(BUFFER_SIZE), Some(self.diagnose()))
         }
     }
 
@@ -250,8 +249,15 @@ impl<F: Format> exchange::Arrival for Arrival<'_, F> {
 }
 
 impl<F: Format> Arrival<'_, F> {
+    /// Whether the frame ends in this slot, and the card found nothing wrong with it.
+    #[inline]
+    fn is_whole(&self) -> bool {
+        F::status(self.fields) & (END_OF_PACKET | F::ERRORS) == END_OF_PACKET
+    }
+
     #[cold]
-    fn diagnose(&mut self, status: u32) -> Damage {
+    fn diagnose(&mut self) -> Damage {
+        let status = F::status(self.fields);
         let ends = status & END_OF_PACKET != 0;
         let continues = mem::replace(&mut self.ring.continued, !ends);
         if continues || !ends {

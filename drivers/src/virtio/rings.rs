@@ -156,14 +156,16 @@ impl exchange::Arrival for Arrival<'_> {
         unsafe { self.buffer().bytes() }
     }
 
+    /// Nothing but a header makes 0, and less than one a number far beyond any buffer.
     #[inline]
+    fn sound_length(&self) -> Option<usize> {
+        Some(self.returned.length.wrapping_sub(self.ring.slots.header) as usize)
+    }
+
     fn inspect(&mut self) -> (usize, Option<Damage>) {
-        let length = self.returned.length.wrapping_sub(self.ring.slots.header) as usize;
-        // Nothing but a header makes 0, and less than one a number far beyond any buffer.
-        if length.wrapping_sub(1) < BUFFER_SIZE {
-            (length, None)
-        } else {
-            (0, Some(Damage::ImpossibleLength))
+        match self.sound_length() {
+            Some(length @ 1..=BUFFER_SIZE) => (length, None),
+            _ => (0, Some(Damage::ImpossibleLength)),
         }
     }
 

@@ -76,7 +76,13 @@ impl MacAddress {
     #[inline]
     pub const fn to_bits(self) -> u64 {
         let [a, b, c, d, e, f] = self.0;
-        u64::from_ne_bytes([a, b, c, d, e, f, 0, 0])
+        u64::from_le_bytes([0, 0, a, b, c, d, e, f])
+    }
+
+    /// Whether one station could bear the address of these [bits](Self::to_bits), as [`Self::is_station`] says.
+    #[inline]
+    pub const fn is_station_bits(bits: u64) -> bool {
+        bits & (1 << 16) == 0 && bits != 0
     }
 
     /// Whether this names a group of stations, of which all stations is one.

@@ -1,8 +1,9 @@
 //! The header of a frame with one 802.1Q tag.
 
 use super::ethernet::{EtherType, MacAddress};
+use zerocopy::byteorder::little_endian::U64;
 use zerocopy::byteorder::network_endian::U16;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute_ref};
 
 /// An Ethernet header with a customer tag (IEEE 802.1Q §9.3).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -23,7 +24,33 @@ pub struct TaggedHeader {
 
 const _: () = assert!(size_of::<TaggedHeader>() == 18);
 
+/// The header with the destination and the two octets behind it as one number.
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Front {
+    destination: U64,
+    rest: [u8; 10],
+}
+
+/// The header with the source and the two octets behind it as one number.
+#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct BehindDestination {
+    destination: MacAddress,
+    source: U64,
+    rest: [u8; 4],
+}
+
 impl TaggedHeader {
+    /// To whom and by whom the frame was sent, as [bits](MacAddress::to_bits).
+    #[inline]
+    pub fn address_bits(&self) -> (u64, u64) {
+        // Each in one load of eight octets, of which two are shifted out.
+        let front: &Front = transmute_ref!(self);
+        let behind: &BehindDestination = transmute_ref!(self);
+        (front.destination.get() << 16, behind.source.get() << 16)
+    }
+
     /// What stands where an untagged frame has its type.
     #[inline]
     pub fn tag_protocol(&self) -> EtherType {

@@ -149,3 +149,32 @@ fn frames_of_our_own_go_out_between_answers_and_in_order() {
     assert_eq!(bench.take_sent(), [ours(9), frame(1), ours(8)]);
     bench.check();
 }
+
+#[test]
+fn what_is_answered_at_once_is_whole_and_can_be_sent() {
+    let mut bench = bench();
+    for filler in [1, 2] {
+        bench.model().receive(&frame(filler));
+    }
+    assert_eq!(bench.usual_batch(), (std::vec![98, 98], 0));
+    assert_eq!(bench.take_sent(), [frame(1), frame(2)]);
+    // One with an error, and one whose link is gone, are for the other way.
+    bench.model().deliver(&frame(3), 98 | 0x0103 << 32);
+    assert_eq!(bench.usual_batch(), (std::vec![], 1));
+    bench.model().link_up = false;
+    bench.device.refresh_link();
+    bench.model().deliver(&frame(4), 98 | 0x0003 << 32);
+    assert_eq!(bench.usual_batch(), (std::vec![], 1));
+    assert!(bench.take_sent().is_empty());
+}
+
+#[test]
+fn a_batch_ends_with_what_is_answered_at_once_behind_a_frame_that_is_not() {
+    let mut bench = bench();
+    bench.model().deliver(&frame(1), 98 | 0x0103 << 32);
+    for filler in [2, 3] {
+        bench.model().receive(&frame(filler));
+    }
+    assert_eq!(bench.usual_batch(), (std::vec![98], 1));
+    assert_eq!(bench.usual_batch(), (std::vec![98], 0));
+}

@@ -31,7 +31,7 @@ use super::registers::*;
 use super::ring::RECEIVE_BATCH;
 use super::*;
 use crate::dma::test_memory::TestMemory;
-use crate::exchange::test_receiver::Script;
+use crate::exchange::test_receiver::{Script, Usual};
 
 /// A driver, its card, and the memory they share.
 struct Bench<F = Legacy> {
@@ -137,14 +137,18 @@ impl<F: Format> Bench<F> {
     /// One turn of the poll loop: how many frames were processed.
     fn turn(&mut self, budget: usize, receiver: impl FnMut(Received<'_>) -> Verdict) -> usize {
         let count = self.device.ready(budget);
-        self.process(count, receiver);
+        let processed = self.process(count, receiver);
         self.device.ring_doorbells();
         self.check();
-        count
+        processed
     }
 
-    /// Processes `count` frames, in as many batches as it takes.
-    fn process(&mut self, count: usize, mut receiver: impl FnMut(Received<'_>) -> Verdict) {
+    /// Processes `count` frames at most, in as many batches as it takes. Returns how many there were.
+    fn process(
+        &mut self,
+        count: usize,
+        mut receiver: impl FnMut(Received<'_>) -> Verdict,
+    ) -> usize {
         let mut processed = 0;
         while processed < count {
             let before = processed;
@@ -157,6 +161,28 @@ impl<F: Format> Bench<F> {
                 break;
             }
         }
+        processed
+    }
+
+    /// One batch in which all is answered at once that may be. Returns the lengths that were claimed, and how many
+    /// frames were left to be decided about.
+    fn usual_batch(&mut self) -> (Vec<usize>, usize) {
+        let (mut lengths, mut others) = (Vec::new(), 0);
+        let mut receiver = Usual(
+            |_: &mut [u8; BUFFER_SIZE], length| {
+                lengths.push(length);
+                Some(length)
+            },
+            |_: Received<'_>| {
+                others += 1;
+                Verdict::Release
+            },
+        );
+        let count = self.device.ready(64);
+        self.device.process(count, &mut receiver);
+        self.device.ring_doorbells();
+        self.check();
+        (lengths, others)
     }
 
     /// One turn in which nothing arrives: how many frames were left over for later and handed up.

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use super::model::{ADDRESS, Handle, Model, OFFERED, OFFERED_LEGACY, Outcome, Way};
 use super::*;
 use crate::dma::test_memory::TestMemory;
-use crate::exchange::test_receiver::Script;
+use crate::exchange::test_receiver::{Script, Usual};
 
 /// A driver, its device, and the memory they share.
 struct Bench {
@@ -82,7 +82,7 @@ impl Bench {
         self.model.0.borrow_mut()
     }
 
-    /// One turn of the poll loop: how many frames were ready.
+    /// One turn of the poll loop: how many frames were processed.
     fn turn(&mut self, budget: usize, mut receiver: impl FnMut(Received<'_>) -> Verdict) -> usize {
         let count = self.device.ready(budget);
         let mut processed = 0;
@@ -99,7 +99,7 @@ impl Bench {
         }
         self.device.ring_doorbells();
         self.check();
-        count
+        processed
     }
 
     /// A turn that answers every frame that can be answered with itself.

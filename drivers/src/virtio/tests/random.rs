@@ -14,6 +14,11 @@ enum Event {
         deferrals: u64,
         length: usize,
     },
+    Usual {
+        budget: usize,
+        answers: u64,
+        length: usize,
+    },
     Deferred {
         budget: usize,
         answers: u64,
@@ -43,6 +48,9 @@ fn lawful() -> impl Strategy<Value = Event> {
             |(budget, answers, deferrals, length)| {
                 Event::Poll { budget, answers, deferrals, length }
             }
+        ),
+        4 => (0_usize..300, any::<u64>(), length.clone()).prop_map(
+            |(budget, answers, length)| Event::Usual { budget, answers, length }
         ),
         2 => (0_usize..80, any::<u64>(), length.clone()).prop_map(
             |(budget, answers, length)| Event::Deferred { budget, answers, length }
@@ -102,6 +110,24 @@ impl Bench {
                     }
                 });
                 assert!(count <= budget);
+            }
+            Event::Usual {
+                budget,
+                answers,
+                length,
+            } => {
+                let mut turn = 0;
+                let mut receiver = Usual(
+                    |_: &mut [u8; BUFFER_SIZE], _| {
+                        turn += 1;
+                        (answers >> (turn % 64) & 1 == 1).then_some(length)
+                    },
+                    |_: Received<'_>| Verdict::Release,
+                );
+                let count = self.device.ready(budget);
+                self.device.process(count, &mut receiver);
+                self.device.ring_doorbells();
+                self.check();
             }
             Event::Deferred {
                 budget,
