@@ -192,7 +192,7 @@ impl Exchange {
     }
 
     /// Hands a frame to `receiver` that it did not answer at once.
-    #[inline(never)]
+    #[inline(always)]
     fn process_any(
         &mut self,
         mut arrival: impl Arrival,

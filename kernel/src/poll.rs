@@ -47,6 +47,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
     let busy_interval = rate.ticks(BUSY_INTERVAL);
     let mut housekeeping = Housekeeping::new(kernel);
     let mut start = clock::now();
+    let mut before = start;
     let mut last_slice = start;
     let mut in_band_turn = 0;
     let mut patience = 0;
@@ -92,6 +93,12 @@ pub fn run(kernel: &mut Kernel) -> ! {
                 done_at = None;
             }
         }
+        // Of the turn before, whose end is known by now; and before the clock is read for the next, so that no frame
+        // which that one finds stays the longer for it.
+        kernel.turns.count += 1;
+        kernel.turns.busy += u64::from(is_busy);
+        kernel.turns.longest = kernel.turns.longest.max(start - before);
+        before = start;
         let interval = if is_busy {
             busy_interval
         } else {
@@ -107,9 +114,6 @@ pub fn run(kernel: &mut Kernel) -> ! {
         } else {
             done_at.unwrap_or_else(clock::now)
         };
-        kernel.turns.count += 1;
-        kernel.turns.busy += u64::from(is_busy);
-        kernel.turns.longest = kernel.turns.longest.max(end - start);
         start = end;
     }
 }

@@ -10,7 +10,7 @@ use crate::arrival::Arrival;
 use crate::counters::Reason;
 use crate::device::{BUFFER_SIZE, MAXIMUM_FRAME};
 use crate::udp::{Envelope, Unanswered};
-use crate::wire::ethernet::EtherType;
+use crate::wire::ethernet::{EtherType, MacAddress};
 use crate::wire::ipv4::{self, Ipv4Header, Protocol};
 use crate::wire::vlan::TaggedHeader;
 use zerocopy::FromBytes;
@@ -49,6 +49,7 @@ impl Reception<'_> {
         let (header, room) = Ipv4Header::mut_from_prefix(room).ok()?;
         let interface = &mut *self.interface;
         let device = interface.vlans.realtime(front.vid())?;
+        let (destination, source) = front.address_bits();
         let total_length = header.total_length();
         let message_length = total_length.checked_sub(ipv4::HEADER_LENGTH)?;
         let mtu = usize::from(device.mtu());
@@ -58,9 +59,9 @@ impl Reception<'_> {
             && header.is_plain()
             && !header.is_fragment()
             && total_length <= length.min(mtu)
-            && front.destination.to_bits() == self.own
-            && front.source.is_station()
-            && front.source.to_bits() != self.own
+            && destination == self.own
+            && MacAddress::is_station_bits(source)
+            && source != self.own
             && device.owns(header.destination())
             && !interface.screen.rejects(header.source(), device)
             && header.is_checksum_valid();
