@@ -78,16 +78,14 @@ impl Stack {
         let mut reception = self.0.reception(SEEN, 1_000);
         let mut answered = 0;
         for (buffer, length) in frames {
-            if reception.answer_usual(buffer, length).is_some() {
-                answered += 1;
-                continue;
-            }
-            let verdict = reception.receive(Received {
-                buffer,
-                length,
-                damage: None,
-                can_answer: true,
-                can_defer: true,
+            let verdict = reception.receive_usual(buffer, length).unwrap_or_else(|| {
+                reception.receive(Received {
+                    buffer,
+                    length,
+                    damage: None,
+                    can_answer: true,
+                    can_defer: true,
+                })
             });
             answered += usize::from(matches!(verdict, Verdict::Answer { .. }));
         }

@@ -172,13 +172,15 @@ impl Exchange {
                 let Some(length) = arrival.sound_length() else {
                     break 'unusual Some(vacancy);
                 };
-                let Some(length) = receiver.answer_usual(arrival.bytes(), length) else {
+                let Some(verdict) = receiver.receive_usual(arrival.bytes(), length) else {
                     break 'unusual Some(vacancy);
                 };
-                mem::swap(arrival.buffer(), vacancy.buffer());
-                queue(vacancy, length);
+                if let Verdict::Answer { length } = verdict {
+                    mem::swap(arrival.buffer(), vacancy.buffer());
+                    queue(vacancy, length);
+                }
                 arrival.release();
-                if batch.ends_with(Verdict::Answer { length }) {
+                if batch.ends_with(verdict) {
                     break 'frames;
                 }
                 continue 'frames;
@@ -296,15 +298,19 @@ pub(crate) mod test_receiver {
         }
     }
 
-    /// Answers at once what its first function does, given a claimed length, and leaves the rest to the second.
+    /// Decides at once about what its first function does, given a claimed length, and leaves the rest to the second.
     pub(crate) struct Usual<F, G>(pub(crate) F, pub(crate) G);
 
     impl<F, G> Receiver for Usual<F, G>
     where
-        F: FnMut(&mut [u8; BUFFER_SIZE], usize) -> Option<usize>,
+        F: FnMut(&mut [u8; BUFFER_SIZE], usize) -> Option<Verdict>,
         G: FnMut(Received<'_>) -> Verdict,
     {
-        fn answer_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<usize> {
+        fn receive_usual(
+            &mut self,
+            buffer: &mut [u8; BUFFER_SIZE],
+            length: usize,
+        ) -> Option<Verdict> {
             (self.0)(buffer, length)
         }
 

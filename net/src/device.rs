@@ -99,13 +99,14 @@ impl Batch {
 
 /// Decides about frames: the stack's side of [`Device::process`].
 pub trait Receiver {
-    /// Answers, in its place and at once, what nearly every frame is. Returns the answer's octets; `None` for all
-    /// else, which is then as it was and uncounted, and to be handed to [`Receiver::receive`].
+    /// Decides at once about what nearly every frame is, as [`Receiver::receive`] would. `None` for all else, which is then
+    /// as it was and uncounted, and to be handed to that.
     ///
     /// Asked only about frames with which nothing is wrong and whose answer can be transmitted, so that
-    /// a driver's loop need not say so of each. `length` is what the device claims: checked here.
+    /// a driver's loop need not say so of each; none of them is deferred. `length` is what the device claims, and is
+    /// checked here.
     #[inline]
-    fn answer_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<usize> {
+    fn receive_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<Verdict> {
         let _ = (buffer, length);
         None
     }

@@ -48,11 +48,7 @@ impl Interface {
         let own = self.mac.to_bits();
         Reception {
             own,
-            usual: if self.filter.is_active() {
-                u64::MAX
-            } else {
-                own
-            },
+            usual: if self.is_watched { u64::MAX } else { own },
             interface: self,
             now,
             milliseconds,
@@ -91,12 +87,18 @@ impl From<Reason> for Exit {
 impl Receiver for Reception<'_> {
     // Into the loop of each driver: a call for each frame would cost a tenth of what a frame costs.
     #[inline(always)]
-    fn answer_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<usize> {
-        let answer = self.answer_echo(buffer, length)?;
-        let counters = &mut self.interface.counters;
-        counters.count_received();
-        counters.count_answered();
-        Some(answer)
+    fn receive_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<Verdict> {
+        match self.protocol_of_usual(buffer, length, self.usual)? {
+            Protocol::ICMP => {
+                let length = self.answer_echo(buffer, length)?;
+                let counters = &mut self.interface.counters;
+                counters.count_received();
+                counters.count_answered();
+                Some(Verdict::Answer { length })
+            }
+            Protocol::UDP => self.receive_usual_udp(buffer, length),
+            _ => None,
+        }
     }
 
     fn receive(&mut self, frame: Received<'_>) -> Verdict {
@@ -120,44 +122,55 @@ impl Receiver for DeferredReception<'_> {
 }
 
 impl Reception<'_> {
-    /// Answers what nearly every frame to an appliance like this is: a whole and sound echo request without
-    /// IP options to one of our addresses, in a frame to us alone, in a VLAN that is served in real time.
-    /// Returns the answer's length. Anything else it leaves as it is, uncounted, to [`Self::receive_any`];
-    /// which of the conditions failed does not matter here, and so neither does their order.
+    /// What a frame carries that is what nearly every frame to an appliance like this is, as far as its headers say:
+    /// a whole datagram without IP options to one of our addresses, in a frame to `station` alone, in a VLAN
+    /// that is served in real time. `None` for anything else; which of the conditions failed does not matter here, and so
+    /// neither does their order. The header's checksum is left to whoever goes on.
+    #[inline(always)]
+    fn protocol_of_usual(
+        &mut self,
+        buffer: &[u8; BUFFER_SIZE],
+        frame_length: usize,
+        station: u64,
+    ) -> Option<Protocol> {
+        if !(ipv4::SHORTEST_USUAL_FRAME..=MAXIMUM_FRAME).contains(&frame_length) {
+            return None;
+        }
+        let (front, room) = TaggedHeader::ref_from_prefix(&buffer[..]).ok()?;
+        let (destination, source) = front.address_bits();
+        let is_usual = destination == station
+            && MacAddress::is_station_bits(source)
+            && source != destination
+            && front.tag_protocol() == EtherType::VLAN
+            && front.ether_type() == EtherType::IPV4;
+        if !is_usual {
+            return None;
+        }
+        let interface = &mut *self.interface;
+        let device = interface.vlans.realtime(front.vid())?;
+        let payload = room.get(..frame_length.checked_sub(size_of::<TaggedHeader>())?)?;
+        ipv4::protocol_of_usual(payload, device, &interface.screen)
+    }
+
+    /// Answers an echo request in a frame of which [`Self::protocol_of_usual`] said that it is one of ICMP. Returns
+    /// the answer's length; anything else it leaves as it is, uncounted.
     #[inline(always)]
     fn answer_echo(
         &mut self,
         buffer: &mut [u8; BUFFER_SIZE],
         frame_length: usize,
     ) -> Option<usize> {
-        if !(ipv4::SHORTEST_USUAL_FRAME..=MAXIMUM_FRAME).contains(&frame_length) {
-            return None;
-        }
-        let (header, room) = TaggedHeader::mut_from_prefix(&mut buffer[..]).ok()?;
-        let (destination, source) = header.address_bits();
-        let is_usual = destination == self.usual
-            && MacAddress::is_station_bits(source)
-            && source != destination
-            && header.tag_protocol() == EtherType::VLAN
-            && header.ether_type() == EtherType::IPV4;
-        if !is_usual {
-            return None;
-        }
+        let (front, room) = TaggedHeader::mut_from_prefix(&mut buffer[..]).ok()?;
         let interface = &mut *self.interface;
-        let device = interface.vlans.realtime(header.vid())?;
-        let payload = room.get_mut(..frame_length.checked_sub(size_of::<TaggedHeader>())?)?;
-        let octets = ipv4::answer_usual(payload, device, &interface.screen)?;
-        header.turn_around(&interface.mac);
-        #[allow(
-            clippy::arithmetic_side_effects,
-            reason = "what was answered is a part of the payload behind the header"
-        )]
-        let length = size_of::<TaggedHeader>() + octets;
+        let device = interface.vlans.realtime(front.vid())?;
+        let octets = ipv4::answer_echo(room)?;
+        front.turn_around(&interface.mac);
+        let length = size_of::<TaggedHeader>().saturating_add(octets);
         device.count_received(frame_length);
         device.count_transmitted(length);
         if interface.trace.is_enabled() {
             let (trace, ifindex) = (&mut interface.trace, interface.ifindex);
-            trace_echo(trace, ifindex, room, header.destination);
+            trace_echo(trace, ifindex, room, front.destination);
         }
         Some(length)
     }

@@ -72,18 +72,18 @@ impl TestDevice {
         can_defer: bool,
         receiver: &mut impl Receiver,
     ) -> bool {
-        if self.can_send()
-            && let Some(length) = receiver.answer_usual(buffer, length)
-        {
-            self.push(&buffer[..length]);
-            return false;
-        }
-        let verdict = receiver.receive(Received {
-            buffer,
-            length,
-            damage: None,
-            can_answer: self.can_send(),
-            can_defer,
+        let usual = match self.can_send() {
+            true => receiver.receive_usual(buffer, length),
+            false => None,
+        };
+        let verdict = usual.unwrap_or_else(|| {
+            receiver.receive(Received {
+                buffer,
+                length,
+                damage: None,
+                can_answer: self.can_send(),
+                can_defer,
+            })
         });
         match verdict {
             Verdict::Answer { length } => self.push(&buffer[..length]),

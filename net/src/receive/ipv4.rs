@@ -1,8 +1,8 @@
 //! IPv4 and ICMP, on the path of a frame.
 //!
 //! [`Ipv4Context::answer_any`] knows everything that can be said of a datagram, step by step. What nearly
-//! all datagrams need of that, [`answer_usual`] asks in one go; it answers nothing that the other would
-//! not, and the same, which a test holds them to.
+//! all datagrams need of that, [`protocol_of_usual`] and [`answer_echo`] ask in one go; they answer nothing that the
+//! other would not, and the same, which a test holds them to.
 
 use super::Exit;
 use super::udp::Datagram;
@@ -25,37 +25,43 @@ use crate::wire::ipv4_options::{self, OptionsError};
 use crate::wire::vlan::TaggedHeader;
 use zerocopy::FromBytes;
 
-/// The shortest frame that [`answer_usual`] can answer: an echo request without data.
+/// The shortest frame that [`protocol_of_usual`] has a word for: an echo request without data, a UDP header.
 pub(super) const SHORTEST_USUAL_FRAME: usize =
     size_of::<TaggedHeader>() + ipv4::HEADER_LENGTH + icmpv4::HEADER_LENGTH;
 
-/// Answers what nearly every datagram to an appliance like this is, in a frame to us alone: a sound
-/// echo request, whole, without options, to an address of ours. Anything else it leaves as it is, to
-/// [`Ipv4Context::answer_any`]; which of the conditions failed does not matter here, and so neither does
-/// their order. (This one has been measured: the checksums last, the header's last of all, which the
-/// compiler would otherwise keep in registers that it needs.)
+/// What a datagram carries that is what nearly every datagram to an appliance like this is, in a frame to us
+/// alone: whole, without options, to an address of ours, from one that another host can have. `None` for anything
+/// else; the order of the conditions has been measured. Says nothing of checksums.
 #[inline(always)]
-pub(super) fn answer_usual(
-    payload: &mut [u8],
+pub(super) fn protocol_of_usual(
+    payload: &[u8],
     device: &VlanDevice,
     screen: &SourceScreen,
-) -> Option<usize> {
+) -> Option<Protocol> {
     let (header, _) = Ipv4Header::ref_from_prefix(payload).ok()?;
     let octets = header.total_length();
     if octets < ipv4::HEADER_LENGTH + icmpv4::HEADER_LENGTH || octets > usize::from(device.mtu()) {
         return None;
     }
-    let (header, message) = Ipv4Header::mut_from_prefix(payload.get_mut(..octets)?).ok()?;
-    let (echo, _) = EchoHeader::ref_from_prefix(message).ok()?;
-    let is_usual = header.is_plain()
+    let is_usual = octets <= payload.len()
+        && header.is_plain()
         && !header.is_fragment()
-        && header.protocol() == Protocol::ICMP
-        && echo.is_request()
         && device.owns(header.destination())
-        && !screen.rejects(header.source(), device)
-        && checksum::is_valid(message)
-        && header.is_checksum_valid();
-    if !is_usual {
+        && !screen.rejects(header.source(), device);
+    is_usual.then_some(header.protocol())
+}
+
+/// Answers the echo request at the beginning of `room`, if [`protocol_of_usual`] said ICMP of it and it is a sound one.
+/// Returns its octets. (This one has been measured: the checksums last, the header's last of all, which the compiler would
+/// otherwise keep in registers that it needs.)
+#[inline(always)]
+pub(super) fn answer_echo(room: &mut [u8]) -> Option<usize> {
+    let (header, _) = Ipv4Header::ref_from_prefix(room).ok()?;
+    let octets = header.total_length();
+    let (header, message) = Ipv4Header::mut_from_prefix(room.get_mut(..octets)?).ok()?;
+    let (echo, _) = EchoHeader::ref_from_prefix(message).ok()?;
+    let is_sound = echo.is_request() && checksum::is_valid(message) && header.is_checksum_valid();
+    if !is_sound {
         return None;
     }
     respond::echo_reply(header, message);

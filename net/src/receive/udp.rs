@@ -1,16 +1,15 @@
 //! UDP, on the path of a frame: from a checked IPv4 datagram to the services, and back.
 //!
-//! [`Reception::serve_usual`] is for UDP what [`super::ipv4::answer_usual`] is for ICMP: it asks in one go
-//! what nearly every datagram needs, and does the same with it as the way step by step, which a test holds
+//! [`Reception::receive_usual_udp`] is for UDP what [`Reception::answer_echo`] is for ICMP: what nearly every datagram
+//! needs, behind checks that were made in one go. It does the same as the way step by step, which a test holds
 //! them to.
 
 use super::ipv4::Host;
 use super::{Exit, Reception};
 use crate::arrival::Arrival;
 use crate::counters::Reason;
-use crate::device::{BUFFER_SIZE, MAXIMUM_FRAME};
+use crate::device::{BUFFER_SIZE, Verdict};
 use crate::udp::{Envelope, Unanswered};
-use crate::wire::ethernet::{EtherType, MacAddress};
 use crate::wire::ipv4::{self, Ipv4Header, Protocol};
 use crate::wire::vlan::TaggedHeader;
 use zerocopy::FromBytes;
@@ -31,9 +30,21 @@ pub(super) struct Datagram<'frame> {
 }
 
 impl Reception<'_> {
-    /// Serves what nearly every UDP datagram is: whole, without IP options, to one of our addresses, in a
-    /// real-time frame to us alone, and to a port that a service has. `None` when it is anything else, and
-    /// then nothing has happened.
+    /// Receives a frame of which [`Self::protocol_of_usual`] said that it is one of UDP. `None`, and nothing has
+    /// happened, when it is not for a port that a service has, or is not sound.
+    #[inline(never)]
+    pub(super) fn receive_usual_udp(
+        &mut self,
+        buffer: &mut [u8; BUFFER_SIZE],
+        length: usize,
+    ) -> Option<Verdict> {
+        let answered = self.serve(buffer, length, true)?;
+        self.interface.counters.count_received();
+        Some(self.conclude(answered, buffer, length))
+    }
+
+    /// Serves what nearly every UDP datagram is, where it could not be asked for as such. `None` when it is
+    /// anything else, and then nothing has happened.
     #[inline]
     pub(super) fn serve_usual(
         &mut self,
@@ -41,31 +52,25 @@ impl Reception<'_> {
         frame_length: usize,
         can_answer: bool,
     ) -> Option<Result<usize, Exit>> {
-        if frame_length > MAXIMUM_FRAME {
-            return None;
+        match self.protocol_of_usual(buffer, frame_length, self.own)? {
+            Protocol::UDP => self.serve(buffer, frame_length, can_answer),
+            _ => None,
         }
+    }
+
+    #[inline]
+    fn serve(
+        &mut self,
+        buffer: &mut [u8; BUFFER_SIZE],
+        frame_length: usize,
+        can_answer: bool,
+    ) -> Option<Result<usize, Exit>> {
         let (front, room) = TaggedHeader::mut_from_prefix(&mut buffer[..]).ok()?;
-        let length = frame_length.checked_sub(size_of::<TaggedHeader>())?;
         let (header, room) = Ipv4Header::mut_from_prefix(room).ok()?;
         let interface = &mut *self.interface;
         let device = interface.vlans.realtime(front.vid())?;
-        let (destination, source) = front.address_bits();
-        let total_length = header.total_length();
-        let message_length = total_length.checked_sub(ipv4::HEADER_LENGTH)?;
-        let mtu = usize::from(device.mtu());
-        let is_usual = front.tag_protocol() == EtherType::VLAN
-            && front.ether_type() == EtherType::IPV4
-            && header.protocol() == Protocol::UDP
-            && header.is_plain()
-            && !header.is_fragment()
-            && total_length <= length.min(mtu)
-            && destination == self.own
-            && MacAddress::is_station_bits(source)
-            && source != self.own
-            && device.owns(header.destination())
-            && !interface.screen.rejects(header.source(), device)
-            && header.is_checksum_valid();
-        if !is_usual {
+        let message_length = header.total_length().checked_sub(ipv4::HEADER_LENGTH)?;
+        if !header.is_checksum_valid() {
             return None;
         }
         let tag_control = Some(front.tag_control.get());
@@ -78,6 +83,7 @@ impl Reception<'_> {
             arrival: &arrival,
             can_answer,
         };
+        let mtu = usize::from(device.mtu());
         let room = room.get_mut(..mtu.checked_sub(ipv4::HEADER_LENGTH)?)?;
         let answered = interface.services.answer(&envelope, room, message_length);
         if answered == Err(Unanswered::ClosedPort) {

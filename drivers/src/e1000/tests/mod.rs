@@ -171,7 +171,7 @@ impl<F: Format> Bench<F> {
         let mut receiver = Usual(
             |_: &mut [u8; BUFFER_SIZE], length| {
                 lengths.push(length);
-                Some(length)
+                Some(Verdict::Answer { length })
             },
             |_: Received<'_>| {
                 others += 1;

@@ -120,7 +120,11 @@ impl Bench {
                 let mut receiver = Usual(
                     |_: &mut [u8; BUFFER_SIZE], _| {
                         turn += 1;
-                        (answers >> (turn % 64) & 1 == 1).then_some(length)
+                        match answers >> (turn % 64) & 7 {
+                            0..4 => Some(Verdict::Answer { length }),
+                            4 => Some(Verdict::Release),
+                            _ => None,
+                        }
                     },
                     |_: Received<'_>| Verdict::Release,
                 );
