@@ -25,6 +25,12 @@ impl Checksum {
         Self((!fold(sum(octets))).to_ne_bytes())
     }
 
+    /// [`Self::of`] where the checksum covers some words in front of the octets, too, of which this is the sum, in the
+    /// machine's own order.
+    pub fn of_behind(in_front: u64, octets: &[u8]) -> Self {
+        Self((!fold(sum_behind(in_front, octets))).to_ne_bytes())
+    }
+
     /// [`Self::of`] for a few octets whose number is known beforehand, a multiple of eight and four.
     #[inline]
     pub fn of_block<const OCTETS: usize>(block: &[u8; OCTETS]) -> Self {
@@ -71,6 +77,13 @@ pub fn is_valid(octets: &[u8]) -> bool {
     is_all_ones(sum(octets))
 }
 
+/// [`is_valid`] where the checksum covers some words in front of the octets, too, of which this is the sum, in the
+/// machine's own order.
+#[inline]
+pub fn is_valid_behind(in_front: u64, octets: &[u8]) -> bool {
+    is_all_ones(sum_behind(in_front, octets))
+}
+
 /// [`is_valid`] for a few octets whose number is known beforehand, a multiple of eight and four.
 #[inline]
 pub fn is_block_valid<const OCTETS: usize>(block: &[u8; OCTETS]) -> bool {
@@ -101,6 +114,17 @@ fn sum(octets: &[u8]) -> u64 {
         sum = sum.plus_rest(rest);
     }
     sum.total()
+}
+
+/// A sum and that of `octets`.
+#[inline]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "what has just overflowed can take one more"
+)]
+fn sum_behind(in_front: u64, octets: &[u8]) -> u64 {
+    let (sum, carry) = sum(octets).overflowing_add(in_front);
+    sum + u64::from(carry)
 }
 
 /// A sum while it is added up.

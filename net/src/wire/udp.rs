@@ -1,6 +1,6 @@
 //! UDP datagrams (RFC 768).
 
-use super::checksum::Checksum;
+use super::checksum::{self, Checksum};
 use super::ipv4::Protocol;
 use core::net::Ipv4Addr;
 use zerocopy::byteorder::network_endian::U16;
@@ -68,11 +68,12 @@ pub fn write_header(
         length: length.into(),
         checksum: Checksum::ZERO,
     };
-    let checksum = match summed(datagram, source, destination) {
-        // Zero would say that there is none (RFC 768).
-        Checksum::ZERO => Checksum::ONES,
-        checksum => checksum,
-    };
+    let checksum =
+        match Checksum::of_behind(pseudo_header(datagram.len(), source, destination), datagram) {
+            // Zero would say that there is none (RFC 768).
+            Checksum::ZERO => Checksum::ONES,
+            checksum => checksum,
+        };
     let (header, _) = UdpHeader::mut_from_prefix(datagram).ok()?;
     header.checksum = checksum;
     Some(())
@@ -81,27 +82,20 @@ pub fn write_header(
 /// Whether `datagram`, which holds its own checksum, came from `source` to `destination` unaltered.
 #[inline]
 pub fn is_checksum_valid(datagram: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> bool {
-    summed(datagram, source, destination) == Checksum::ZERO
+    checksum::is_valid_behind(pseudo_header(datagram.len(), source, destination), datagram)
 }
 
-/// The checksum of `datagram` behind its pseudo header: addresses, protocol and length (RFC 768).
-///
-/// A change from nothing to a word adds that word. The protocol keeps the sum from being one of
-/// nothing but zeros, so that the result is right (see [`Checksum::updated`]).
+/// The sum of what the checksum of a datagram of `length` octets covers besides it: addresses, protocol and length
+/// (RFC 768).
 #[inline]
-fn summed(datagram: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> Checksum {
-    let added = |high, low| ([0, 0], [high, low]);
-    let [a, b, c, d] = source.octets();
-    let [e, f, g, h] = destination.octets();
-    let [.., high, low] = datagram.len().to_be_bytes();
-    Checksum::of(datagram).updated([
-        added(a, b),
-        added(c, d),
-        added(e, f),
-        added(g, h),
-        added(0, Protocol::UDP.0),
-        added(high, low),
-    ])
+fn pseudo_header(length: usize, source: Ipv4Addr, destination: Ipv4Addr) -> u64 {
+    let word = |octets| u64::from(u32::from_ne_bytes(octets));
+    let [.., high, low] = length.to_be_bytes();
+    let protocol_and_length = word([0, Protocol::UDP.0, high, low]);
+    // Three words of 32 bits do not fill 64.
+    word(source.octets())
+        .wrapping_add(word(destination.octets()))
+        .wrapping_add(protocol_and_length)
 }
 
 #[cfg(test)]
