@@ -267,6 +267,13 @@ pub(crate) mod test_memory {
             unsafe { DmaRegion::new(self.start, Self::PHYSICAL, self.layout.size()) }
         }
 
+        /// Whether the memory holds all of the `length` octets at `physical`.
+        pub(crate) fn holds(&self, physical: u64, length: usize) -> bool {
+            let offset = physical.checked_sub(Self::PHYSICAL);
+            let room = offset.and_then(|offset| self.layout.size().checked_sub(offset as usize));
+            room.is_some_and(|room| length <= room)
+        }
+
         /// Where the device finds the `length` octets at `physical`.
         ///
         /// # Panics

@@ -258,7 +258,7 @@ fn set_up(boot: Boot) -> Kernel {
     // SAFETY: every way in has physical memory mapped where it says.
     unsafe { memory::look_through_loader(&boot) };
     // Before any memory is given away, no card may write to it any more.
-    let found = nics::Found::search(&boot);
+    let found = nics::Found::search(&boot, options.packed_queues);
     // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
     let mut memory =
         match unsafe { memory::initialize(&boot, found.dma_octets(), found.heap_octets()) } {

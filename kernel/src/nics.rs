@@ -17,29 +17,36 @@ use pollux_drivers::mmio::Mmio;
 use pollux_drivers::pci::{self, Bar, Class, ConfigPorts, Function};
 use pollux_drivers::virtio::legacy::LegacyTransport;
 use pollux_drivers::virtio::mmio::{MmioTransport, Occupant};
+use pollux_drivers::virtio::packed::PackedQueue;
 use pollux_drivers::virtio::pci::{Location, Mapped, PciTransport, Structures};
 use pollux_drivers::virtio::registers::Window;
+use pollux_drivers::virtio::split::SplitQueue;
 use pollux_drivers::virtio::transport::{Status, Transport};
 use pollux_drivers::virtio::{self, Attachment, VirtioError, VirtioNet};
 use pollux_net::device::{BUFFER_SIZE, Device, Link, Receiver, Statistic, TransmitError};
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
+/// Octets of DMA memory that a virtio device needs, whatever the format of its queues.
+const VIRTIO_MEMORY: usize = {
+    let split = VirtioNet::<Attachment, SplitQueue>::MEMORY;
+    let packed = VirtioNet::<Attachment, PackedQueue>::MEMORY;
+    if split > packed { split } else { packed }
+};
+
 /// How many cards are driven at once. There is no heap yet when they are counted.
 const MAXIMUM_CARDS: usize = 32;
 
 /// A card at work.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each port, for good; a box would put another load into the path of a frame"
-)]
 pub enum Nic {
     /// One of Intel's.
     E1000(E1000<Mmio, Legacy>),
     /// One of Intel's with advanced descriptors.
     Advanced(E1000<Mmio, Advanced>),
     /// A hypervisor's.
-    Virtio(VirtioNet<Attachment>),
+    Virtio(VirtioNet<Attachment, SplitQueue>),
+    /// The same with packed queues.
+    VirtioPacked(VirtioNet<Attachment, PackedQueue>),
 }
 
 /// Does the same with whichever card it is.
@@ -49,6 +56,7 @@ macro_rules! with_card {
             Nic::E1000($card) => $work,
             Nic::Advanced($card) => $work,
             Nic::Virtio($card) => $work,
+            Nic::VirtioPacked($card) => $work,
         }
     };
 }
@@ -58,7 +66,7 @@ impl Nic {
     pub const fn driver(&self) -> &'static str {
         match self {
             Self::E1000(_) | Self::Advanced(_) => "e1000",
-            Self::Virtio(_) => "virtio-net",
+            Self::Virtio(_) | Self::VirtioPacked(_) => "virtio-net",
         }
     }
 }
@@ -112,15 +120,18 @@ impl Device for Nic {
     }
 
     fn statistics(&self) -> impl Iterator<Item = Statistic> + '_ {
-        let (mut intel, mut advanced, mut virtio) = (None, None, None);
+        let (mut intel, mut advanced, mut virtio, mut packed) = (None, None, None, None);
         match self {
             Self::E1000(card) => intel = Some(card.statistics()),
             Self::Advanced(card) => advanced = Some(card.statistics()),
             Self::Virtio(card) => virtio = Some(card.statistics()),
+            Self::VirtioPacked(card) => packed = Some(card.statistics()),
         }
         let intel = intel.into_iter().flatten();
         let advanced = advanced.into_iter().flatten();
-        intel.chain(advanced).chain(virtio.into_iter().flatten())
+        let virtio = virtio.into_iter().flatten();
+        let packed = packed.into_iter().flatten();
+        intel.chain(advanced).chain(virtio).chain(packed)
     }
 
     fn set_vlan_filter(&mut self, set: &VlanSet) {
@@ -173,7 +184,7 @@ impl Kind {
     const fn memory(self) -> usize {
         match self {
             Self::E1000(_) => <E1000<Mmio>>::MEMORY,
-            Self::Virtio => VirtioNet::<Attachment>::MEMORY,
+            Self::Virtio => VIRTIO_MEMORY,
         }
     }
 }
@@ -182,17 +193,19 @@ impl Kind {
 pub struct Found {
     access: ConfigPorts,
     cards: heapless::Vec<(Place, Kind), MAXIMUM_CARDS>,
+    packed_queues: bool,
 }
 
 impl Found {
     /// Looks for cards, and keeps every network card from writing to memory: firmware may have left
-    /// it receiving.
-    pub fn search(boot: &Boot) -> Self {
+    /// it receiving. `packed_queues` says whether virtio devices are to have these where they offer them.
+    pub fn search(boot: &Boot, packed_queues: bool) -> Self {
         // SAFETY: this is a PC, or has nothing behind these ports; and nothing else here touches the two.
         let access = unsafe { ConfigPorts::new() };
         let mut found = Self {
             access,
             cards: heapless::Vec::new(),
+            packed_queues,
         };
         found.search_pci();
         let rsdp = boot.info.rsdp_addr.into_option();
@@ -249,7 +262,7 @@ impl Found {
     /// they are named that are on no bus; and hands each to `take`. One that does not come up is reported and
     /// left out.
     pub fn bring_up(self, dma: &mut DmaRegion, clock: &Clock, mut take: impl FnMut(Place, Nic)) {
-        let access = &self.access;
+        let (access, packed_queues) = (&self.access, self.packed_queues);
         for (place, kind) in self.cards {
             let nic = match place {
                 Place::Pci(address) => Start {
@@ -257,9 +270,10 @@ impl Found {
                     address,
                     dma,
                     clock,
+                    packed_queues,
                 }
                 .bring_up(kind),
-                Place::Mmio(block) => bring_up_mmio(block, dma, clock),
+                Place::Mmio(block) => bring_up_mmio(block, dma, clock, packed_queues),
             };
             match nic {
                 Ok(nic) => take(place, nic),
@@ -289,10 +303,26 @@ fn bring_up_mmio(
     block: virtio_mmio::Block,
     dma: &mut DmaRegion,
     clock: &Clock,
+    packed_queues: bool,
 ) -> Result<Nic, Failure> {
     let attachment = Attachment::Mmio(virtio_mmio_at(block)?);
     let quiet = virtio::Quiet::reset(attachment, |microseconds| clock.wait(microseconds))?;
-    Ok(Nic::Virtio(quiet.start(dma, &VlanSet::new())?))
+    Ok(start_virtio(quiet, dma, packed_queues)?)
+}
+
+/// Gives the device split queues, with which a frame takes fewer instructions (docs/nics.md), unless packed
+/// ones are asked for and it offers them.
+fn start_virtio(
+    mut quiet: virtio::Quiet<Attachment>,
+    dma: &mut DmaRegion,
+    packed_queues: bool,
+) -> Result<Nic, VirtioError> {
+    let vlans = VlanSet::new();
+    if packed_queues && quiet.offers_packed_queues() {
+        quiet.start(dma, &vlans).map(Nic::VirtioPacked)
+    } else {
+        quiet.start(dma, &vlans).map(Nic::Virtio)
+    }
 }
 
 /// Why a card did not come up.
@@ -334,13 +364,14 @@ struct Start<'start> {
     address: PciAddress,
     dma: &'start mut DmaRegion,
     clock: &'start Clock,
+    packed_queues: bool,
 }
 
 impl Start<'_> {
     fn bring_up(&mut self, kind: Kind) -> Result<Nic, Failure> {
         match kind {
             Kind::E1000(card) => self.e1000(card),
-            Kind::Virtio => self.virtio().map(Nic::Virtio),
+            Kind::Virtio => self.virtio(),
         }
     }
 
@@ -361,13 +392,14 @@ impl Start<'_> {
         })
     }
 
-    fn virtio(&mut self) -> Result<VirtioNet<Attachment>, Failure> {
+    fn virtio(&mut self) -> Result<Nic, Failure> {
         let attachment = match Structures::find(self.access, self.address) {
             Some(structures) => Attachment::Pci(self.virtio_pci(&structures)?),
             None => Attachment::Legacy(self.virtio_legacy()?),
         };
         let quiet = virtio::Quiet::reset(attachment, |microseconds| self.clock.wait(microseconds))?;
-        self.reach_memory(|dma| quiet.start(dma, &VlanSet::new()))
+        let packed_queues = self.packed_queues;
+        self.reach_memory(|dma| start_virtio(quiet, dma, packed_queues))
     }
 
     fn virtio_pci(&self, structures: &Structures) -> Result<PciTransport, Failure> {

@@ -64,6 +64,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
                 Nic::E1000(card) => serve(card, interface, start, milliseconds),
                 Nic::Virtio(card) => serve(card, interface, start, milliseconds),
                 Nic::Advanced(card) => serve_aside(card, interface, start, milliseconds),
+                Nic::VirtioPacked(card) => serve_aside(card, interface, start, milliseconds),
             };
             if served.is_some() {
                 done_at = served;

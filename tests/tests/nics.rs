@@ -95,8 +95,15 @@ const LEGACY: Card = Card {
     ..virtio("virtio_legacy", "virtio-net-pci,disable-modern=on")
 };
 
+/// One with queues of the other format.
+const PACKED: Card = Card {
+    model: "virtio-net (packed)",
+    boot: |card| on(card.nic).word("pollux.virtio-queues=packed"),
+    ..virtio("virtio_packed", "virtio-net-pci,packed=on")
+};
+
 /// Options that change what a card offers: with each it comes up and serves.
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 21] = [
     "e1000,init-vet=off",
     "e1000-82544gc,init-vet=off",
     "e1000e,init-vet=off",
@@ -111,6 +118,11 @@ const OPTIONS: [&str; 16] = [
     "virtio-net-pci,ctrl_vlan=off",
     "virtio-net-pci,host_mtu=1400",
     "virtio-net-pci,rx_queue_size=1024",
+    "virtio-net-pci,rx_queue_size=512,tx_queue_size=256",
+    "virtio-net-pci,disable-modern=on,mrg_rxbuf=off",
+    "virtio-net-pci,disable-modern=on,ctrl_vq=off,status=off",
+    "virtio-net-pci,disable-legacy=on,ctrl_rx=off",
+    "virtio-net-pci,guest_csum=off,gso=off,csum=off",
     "virtio-net-pci,page-per-vq=on",
     "virtio-net-pci,speed=10000,duplex=full",
 ];
@@ -124,6 +136,8 @@ fn main() -> ExitCode {
         });
     }
     suite.test_alone("virtio_legacy_serves", || serves(&LEGACY));
+    suite.test_alone("virtio_packed_serves", || serves(&PACKED));
+    suite.test_alone("virtio_packed_survives_its_faults", || survives(&PACKED));
     microvm::add_to(&mut suite);
     for nic in OPTIONS {
         suite.test_alone(&format!("serves_as_{nic}"), move || {

@@ -13,9 +13,9 @@ use pollux_net::wire::ethernet::MacAddress;
 use super::control::{Abilities, Control};
 use super::error::VirtioError;
 use super::features::Features;
+use super::queue::{SLOTS, Virtqueue};
 use super::recovery::Recovery;
 use super::rings::{ReceiveRing, TransmitRing};
-use super::split::{SLOTS, SplitQueue};
 use super::transport::{Status, Transport};
 use super::{CONTROL_QUEUE, RECEIVE_QUEUE, TRANSMIT_QUEUE, VirtioNet};
 use crate::dma::DmaRegion;
@@ -70,6 +70,12 @@ impl<T: Transport> Quiet<T> {
         Err(VirtioError::StuckInReset)
     }
 
+    /// Whether the device offers packed queues, so that [`Quiet::start`] may be asked for them.
+    pub fn offers_packed_queues(&mut self) -> bool {
+        let offered = Features::from_bits_truncate(self.transport.read_features());
+        !self.transport.is_legacy() && offered.contains(Features::RING_PACKED)
+    }
+
     /// Gives the device queues and buffers from `memory` and the filter `vlans`, and lets it receive and
     /// send. It must be allowed to reach memory by now.
     ///
@@ -77,11 +83,11 @@ impl<T: Transport> Quiet<T> {
     ///
     /// [`VirtioError`], when `memory` has no room for [`VirtioNet::MEMORY`] octets, or the device and we
     /// do not get along.
-    pub fn start(
+    pub fn start<Q: Virtqueue>(
         self,
         memory: &mut DmaRegion,
         vlans: &VlanSet,
-    ) -> Result<VirtioNet<T>, VirtioError> {
+    ) -> Result<VirtioNet<T, Q>, VirtioError> {
         let mut device = VirtioNet {
             receive: ReceiveRing::new(memory)?,
             transmit: TransmitRing::new(memory)?,
@@ -100,7 +106,7 @@ impl<T: Transport> Quiet<T> {
     }
 }
 
-impl<T: Transport> VirtioNet<T> {
+impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     /// Brings the device, which has been reset, to work: features, queues, buffers, filter
     /// (virtio 1.2 §3.1.1).
     ///
@@ -125,6 +131,7 @@ impl<T: Transport> VirtioNet<T> {
             self.transport.read_features(),
             is_legacy,
             self.can_control(),
+            Q::FEATURES,
         )?;
         self.transport.write_features(self.features.bits());
         if !is_legacy {
@@ -202,7 +209,7 @@ impl<T: Transport> VirtioNet<T> {
         self.fits_layout(limit)
     }
 
-    fn enable(&mut self, queue: u16, of: impl FnOnce(&Self) -> &SplitQueue) {
+    fn enable(&mut self, queue: u16, of: impl FnOnce(&Self) -> &Q) {
         let placement = of(self).placement();
         self.transport.enable_queue(queue, placement);
     }

@@ -14,7 +14,7 @@ use pollux_net::vlan::{VID_COUNT, VlanSet};
 
 use crate::dma::{DeviceShared, DmaRegion, OutOfDmaMemory, TABLE_ALIGNMENT, Table};
 
-use super::split::{NEXT, SLOTS, SplitQueue, WRITE};
+use super::queue::{Piece, SLOTS, Virtqueue};
 
 /// How many commands can be on their way: a bound for the time that one call takes.
 pub const COMMANDS: usize = 32;
@@ -85,8 +85,8 @@ pub struct Abilities {
 
 /// The control queue, and how far the filter is set.
 #[derive(Debug)]
-pub struct Control {
-    queue: SplitQueue,
+pub struct Control<Q> {
+    queue: Q,
     commands: Table<Command, COMMANDS>,
     abilities: Abilities,
     /// Which VLANs are to pass, a bit each, and which the device was told to.
@@ -100,15 +100,14 @@ pub struct Control {
     refusals: u64,
 }
 
-impl Control {
+impl<Q: Virtqueue> Control<Q> {
     /// Octets of a [`DmaRegion`] that one takes at most.
-    pub const MEMORY: usize =
-        SplitQueue::MEMORY + size_of::<[Command; COMMANDS]>() + TABLE_ALIGNMENT;
+    pub const MEMORY: usize = Q::MEMORY + size_of::<[Command; COMMANDS]>() + TABLE_ALIGNMENT;
 
     /// One that is not in use: [`Control::restart`] comes first.
     pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
-            queue: SplitQueue::new(memory)?,
+            queue: Q::new(memory)?,
             commands: memory.table()?,
             abilities: Abilities {
                 receive_mode: false,
@@ -132,7 +131,7 @@ impl Control {
     }
 
     /// The queue.
-    pub const fn queue(&self) -> &SplitQueue {
+    pub const fn queue(&self) -> &Q {
         &self.queue
     }
 
@@ -185,11 +184,10 @@ impl Control {
     }
 
     fn collect(&mut self) {
-        self.queue.look();
         while let Some(returned) = self.queue.returned() {
             self.queue.take(returned);
             let command = self.commands.entry(returned.slot / 2);
-            // The queue's look has acquired what the device wrote.
+            // The queue has acquired what the device wrote before it gave the command back.
             if command.verdict.load(Ordering::Relaxed) as u8 != OK {
                 self.refused = true;
                 self.refusals = self.refusals.saturating_add(1);
@@ -237,12 +235,15 @@ impl Control {
             .verdict
             .store(u32::from(UNANSWERED), Ordering::Relaxed);
         let address = self.commands.physical() + (place * size_of::<Command>()) as u64;
-        let (head, tail) = (place * 2, place * 2 + 1);
-        self.queue
-            .describe(head, address, request.length, NEXT, tail as u16);
-        let verdict = address + mem::offset_of!(Command, verdict) as u64;
-        self.queue.describe(tail, verdict, 1, WRITE, 0);
-        self.queue.give(head);
+        let request = Piece {
+            address,
+            length: request.length,
+        };
+        let verdict = Piece {
+            address: address + mem::offset_of!(Command, verdict) as u64,
+            length: 1,
+        };
+        self.queue.give_pair(place * 2, request, verdict);
         true
     }
 }

@@ -30,6 +30,8 @@ bitflags! {
         /// since the device may refuse to work without: addresses are physical in any case, for no I/O
         /// memory management unit is ever switched on.
         const ACCESS_PLATFORM = 1 << 33;
+        /// Queues are packed. Taken for queues of that format only.
+        const RING_PACKED = 1 << 34;
         /// The device needs barriers that order memory for other hardware, too. Taken for the same
         /// reason: on this processor they are no stronger than the ones we use.
         const ORDER_PLATFORM = 1 << 36;
@@ -39,7 +41,8 @@ bitflags! {
 }
 
 impl Features {
-    /// Chooses from what a device offers. `can_control` says whether the control queue could be used.
+    /// Chooses from what a device offers. `can_control` says whether the control queue could be used,
+    /// `format` what the format of the queues takes.
     ///
     /// # Errors
     ///
@@ -48,6 +51,7 @@ impl Features {
         offered: u64,
         is_legacy: bool,
         can_control: bool,
+        format: Self,
     ) -> Result<Self, VirtioError> {
         let offered = Self::from_bits_truncate(offered);
         if !offered.contains(Self::MAC) {
@@ -65,7 +69,11 @@ impl Features {
                 "version 1 of the protocol"
             }));
         }
-        let mut chosen = offered.difference(other);
+        if !offered.contains(format) {
+            return Err(VirtioError::Lacks("packed queues"));
+        }
+        let formats = Self::RING_PACKED;
+        let mut chosen = offered.difference(other).difference(formats).union(format);
         // Each of these is good for nothing without the other, and not permitted then
         // (virtio 1.2 §5.1.3.1).
         if !can_control || !chosen.contains(Self::CTRL_VQ.union(Self::CTRL_RX)) {
@@ -80,11 +88,16 @@ impl Features {
 mod tests {
     use super::*;
 
+    fn choose(offered: u64) -> Result<Features, VirtioError> {
+        Features::choose(offered, false, true, Features::empty())
+    }
+
     #[test]
     fn nothing_is_taken_that_has_no_purpose() {
-        let chosen = Features::choose(u64::MAX, false, true).unwrap();
-        assert_eq!(chosen, Features::all() - Features::ANY_LAYOUT);
-        // No offloads, no merged buffers, no event indices, no packed ring.
+        let chosen = choose(u64::MAX).unwrap();
+        let unused = Features::ANY_LAYOUT | Features::RING_PACKED;
+        assert_eq!(chosen, Features::all() - unused);
+        // No offloads, no merged buffers, no event indices, nothing packed.
         for bit in [0, 1, 7, 8, 11, 12, 15, 29, 34, 35] {
             assert_eq!(chosen.bits() >> bit & 1, 0, "feature {bit}");
         }
@@ -93,14 +106,28 @@ mod tests {
     #[test]
     fn a_filter_that_cannot_be_set_is_not_taken() {
         let offered = Features::all() - Features::CTRL_RX;
-        let chosen = Features::choose(offered.bits(), false, true).unwrap();
+        let chosen = choose(offered.bits()).unwrap();
         assert!(!chosen.intersects(Features::CTRL_VQ | Features::CTRL_VLAN));
+    }
+
+    #[test]
+    fn packed_queues_are_taken_where_they_are_asked_for() {
+        let packed = |offered: Features| {
+            Features::choose(offered.bits(), false, true, Features::RING_PACKED)
+        };
+        let chosen = packed(Features::all()).unwrap();
+        assert!(chosen.contains(Features::RING_PACKED));
+        assert_eq!(
+            packed(Features::all() - Features::RING_PACKED),
+            Err(VirtioError::Lacks("packed queues"))
+        );
     }
 
     #[test]
     fn what_it_takes_is_demanded() {
         let lacks = |lacking: Features, is_legacy| {
-            Features::choose((Features::all() - lacking).bits(), is_legacy, !is_legacy)
+            let offered = Features::all() - lacking;
+            Features::choose(offered.bits(), is_legacy, !is_legacy, Features::empty())
         };
         assert_eq!(
             lacks(Features::VERSION_1, false),

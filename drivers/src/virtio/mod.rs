@@ -19,11 +19,13 @@ pub mod legacy;
 pub mod mmio;
 #[cfg(test)]
 mod model;
+pub mod packed;
 pub mod pci;
+pub mod queue;
 mod recovery;
 pub mod registers;
 mod rings;
-mod split;
+pub mod split;
 #[cfg(test)]
 mod tests;
 pub mod transport;
@@ -41,6 +43,7 @@ pub use bring_up::Quiet;
 use control::Control;
 pub use error::VirtioError;
 pub use features::Features;
+use queue::Virtqueue;
 use recovery::Recovery;
 use rings::{ReceiveRing, TransmitRing};
 use transport::Transport;
@@ -50,12 +53,12 @@ const RECEIVE_QUEUE: u16 = 0;
 const TRANSMIT_QUEUE: u16 = 1;
 const CONTROL_QUEUE: u16 = 2;
 
-/// A device at work, reached through a `T`.
+/// A device at work, reached through a `T`, with queues of the format `Q`.
 #[derive(Debug)]
-pub struct VirtioNet<T> {
+pub struct VirtioNet<T, Q> {
     // What the poll loop touches comes first.
-    receive: ReceiveRing,
-    transmit: TransmitRing,
+    receive: ReceiveRing<Q>,
+    transmit: TransmitRing<Q>,
     /// Down while the device is being reset.
     link: Link,
     /// Whether the device may be using the queues.
@@ -63,18 +66,20 @@ pub struct VirtioNet<T> {
     exchange: Exchange,
     transport: T,
     features: Features,
-    control: Control,
+    control: Control<Q>,
     mac_address: MacAddress,
     recovery: Recovery,
 }
 
-impl<T> VirtioNet<T> {
+impl<T, Q: Virtqueue> VirtioNet<T, Q> {
     /// How much of a [`crate::dma::DmaRegion`] a device needs at most.
-    pub const MEMORY: usize =
-        ReceiveRing::MEMORY + TransmitRing::MEMORY + Exchange::MEMORY + Control::MEMORY;
+    pub const MEMORY: usize = ReceiveRing::<Q>::MEMORY
+        + TransmitRing::<Q>::MEMORY
+        + Exchange::MEMORY
+        + Control::<Q>::MEMORY;
 }
 
-impl<T: Transport> VirtioNet<T> {
+impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     /// Has the control queue make progress.
     fn advance_control(&mut self) {
         if self.runs && self.features.contains(Features::CTRL_VQ) && self.control.advance() {
@@ -86,10 +91,12 @@ impl<T: Transport> VirtioNet<T> {
     }
 }
 
-impl<T: Transport> Device for VirtioNet<T> {
+impl<T: Transport, Q: Virtqueue> Device for VirtioNet<T, Q> {
     fn model(&self) -> &'static str {
         if self.transport.is_legacy() {
             "virtio-net (legacy)"
+        } else if self.features.contains(Features::RING_PACKED) {
+            "virtio-net (packed)"
         } else {
             "virtio-net"
         }

@@ -12,7 +12,7 @@ use pollux_net::device::{Link, Statistic};
 use super::VirtioNet;
 use super::error::VirtioError;
 use super::features::Features;
-use super::split::{Breach, SplitQueue};
+use super::queue::{Breach, Virtqueue};
 use super::transport::{Status, Transport};
 use crate::supervision::{Faults, Progress};
 
@@ -72,7 +72,7 @@ pub struct Recovery {
 }
 
 /// Whether a queue has work and makes no progress.
-fn hangs(progress: &mut Progress, queue: &SplitQueue) -> bool {
+fn hangs(progress: &mut Progress, queue: &impl Virtqueue) -> bool {
     progress.hangs(queue.is_owed(), u32::from(queue.progress()))
 }
 
@@ -87,7 +87,7 @@ impl Recovery {
     }
 }
 
-impl<T: Transport> VirtioNet<T> {
+impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     /// Looks after the device: one step.
     pub(super) fn supervise(&mut self) {
         let status = self.transport.read_status();
@@ -119,7 +119,7 @@ impl<T: Transport> VirtioNet<T> {
         if status.contains(Status::NEEDS_RESET) {
             return Some(Fault::NeedsReset);
         }
-        if let Some(breach) = queues.into_iter().find_map(SplitQueue::breach) {
+        if let Some(breach) = queues.into_iter().find_map(Q::breach) {
             return Some(Fault::Breach(breach));
         }
         if !status.contains(Status::DRIVER_OK) {

@@ -12,7 +12,7 @@ use pollux_net::device::{BUFFER_SIZE, Damage};
 use crate::dma::{BUFFER_STRIDE, Buffer, DmaRegion, HEADROOM, OutOfDmaMemory};
 use crate::exchange::{self, Arrivals, Vacancies};
 
-use super::split::{Returned, SLOTS, SplitQueue, WRITE};
+use super::queue::{Piece, Returned, SLOTS, Virtqueue, WRITE};
 
 const MASK: usize = SLOTS - 1;
 
@@ -29,19 +29,19 @@ const RECEIVE_BATCH: usize = 32;
 
 /// A queue and the buffers that its slots own.
 #[derive(Debug)]
-struct Slots {
-    queue: SplitQueue,
+struct Slots<Q> {
+    queue: Q,
     buffers: [Buffer; SLOTS],
     /// Octets of the header.
     header: u32,
 }
 
-impl Slots {
-    const MEMORY: usize = SplitQueue::MEMORY + SLOTS * BUFFER_STRIDE;
+impl<Q: Virtqueue> Slots<Q> {
+    const MEMORY: usize = Q::MEMORY + SLOTS * BUFFER_STRIDE;
 
     fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
-            queue: SplitQueue::new(memory)?,
+            queue: Q::new(memory)?,
             buffers: memory.buffers()?,
             header: HEADER,
         })
@@ -61,23 +61,25 @@ impl Slots {
     #[inline]
     fn give(&mut self, slot: usize, length: usize, flags: u16) {
         let start = self.buffers[slot & MASK].physical() - u64::from(self.header);
-        self.queue
-            .describe(slot, start, self.header + length as u32, flags, 0);
-        self.queue.give(slot);
+        let piece = Piece {
+            address: start,
+            length: self.header + length as u32,
+        };
+        self.queue.give(slot, piece, flags);
     }
 }
 
 /// The queue of buffers that the device fills.
 #[derive(Debug)]
-pub struct ReceiveRing {
-    slots: Slots,
+pub struct ReceiveRing<Q> {
+    slots: Slots<Q>,
     /// How many slots are handed back together.
     batch: usize,
 }
 
-impl ReceiveRing {
+impl<Q: Virtqueue> ReceiveRing<Q> {
     /// Octets of a [`DmaRegion`] that one takes at most.
-    pub const MEMORY: usize = Slots::MEMORY;
+    pub const MEMORY: usize = Slots::<Q>::MEMORY;
 
     /// A ring that is not in use: [`ReceiveRing::restart`] comes first.
     pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
@@ -100,14 +102,14 @@ impl ReceiveRing {
     }
 
     /// The queue.
-    pub const fn queue(&self) -> &SplitQueue {
+    pub const fn queue(&self) -> &Q {
         &self.slots.queue
     }
 
     /// How many frames the device has delivered, at most `budget`.
     #[inline]
     pub fn ready(&mut self, budget: usize) -> usize {
-        self.slots.queue.look().min(budget)
+        self.slots.queue.look(budget)
     }
 
     /// Lets the device see the slots that were handed back, if it is time to. Returns whether it did.
@@ -123,11 +125,14 @@ impl ReceiveRing {
     }
 }
 
-impl Arrivals for ReceiveRing {
-    type Arrival<'ring> = Arrival<'ring>;
+impl<Q: Virtqueue> Arrivals for ReceiveRing<Q> {
+    type Arrival<'ring>
+        = Arrival<'ring, Q>
+    where
+        Q: 'ring;
 
     #[inline]
-    fn arrival(&mut self) -> Option<Arrival<'_>> {
+    fn arrival(&mut self) -> Option<Arrival<'_, Q>> {
         let returned = self.slots.queue.returned()?;
         Some(Arrival {
             ring: self,
@@ -138,12 +143,12 @@ impl Arrivals for ReceiveRing {
 
 /// A slot that the device has filled.
 #[derive(Debug)]
-pub struct Arrival<'ring> {
-    ring: &'ring mut ReceiveRing,
+pub struct Arrival<'ring, Q> {
+    ring: &'ring mut ReceiveRing<Q>,
     returned: Returned,
 }
 
-impl exchange::Arrival for Arrival<'_> {
+impl<Q: Virtqueue> exchange::Arrival for Arrival<'_, Q> {
     #[inline]
     fn buffer(&mut self) -> &mut Buffer {
         self.ring.slots.buffer(self.returned.slot)
@@ -182,13 +187,13 @@ impl exchange::Arrival for Arrival<'_> {
 /// Slots are used in order. A device may finish frames in another order; then the next slot is waited
 /// for, though others may be free.
 #[derive(Debug)]
-pub struct TransmitRing {
-    slots: Slots,
+pub struct TransmitRing<Q> {
+    slots: Slots<Q>,
 }
 
-impl TransmitRing {
+impl<Q: Virtqueue> TransmitRing<Q> {
     /// Octets of a [`DmaRegion`] that one takes at most.
-    pub const MEMORY: usize = Slots::MEMORY;
+    pub const MEMORY: usize = Slots::<Q>::MEMORY;
 
     /// A ring that is not in use: [`TransmitRing::restart`] comes first.
     pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
@@ -203,7 +208,7 @@ impl TransmitRing {
     }
 
     /// The queue.
-    pub const fn queue(&self) -> &SplitQueue {
+    pub const fn queue(&self) -> &Q {
         &self.slots.queue
     }
 
@@ -212,7 +217,6 @@ impl TransmitRing {
     #[inline]
     fn collect(&mut self, slot: usize) -> Option<()> {
         let queue = &mut self.slots.queue;
-        queue.look();
         while queue.is_given(slot) {
             let returned = queue.returned()?;
             queue.take(returned);
@@ -233,11 +237,14 @@ impl TransmitRing {
     }
 }
 
-impl Vacancies for TransmitRing {
-    type Vacancy<'ring> = Vacancy<'ring>;
+impl<Q: Virtqueue> Vacancies for TransmitRing<Q> {
+    type Vacancy<'ring>
+        = Vacancy<'ring, Q>
+    where
+        Q: 'ring;
 
     #[inline]
-    fn vacancy(&mut self) -> Option<Vacancy<'_>> {
+    fn vacancy(&mut self) -> Option<Vacancy<'_, Q>> {
         let slot = self.slots.queue.next_slot();
         if self.slots.queue.is_given(slot) {
             self.collect(slot)?;
@@ -248,12 +255,12 @@ impl Vacancies for TransmitRing {
 
 /// A transmit slot that is free.
 #[derive(Debug)]
-pub struct Vacancy<'ring> {
-    ring: &'ring mut TransmitRing,
+pub struct Vacancy<'ring, Q> {
+    ring: &'ring mut TransmitRing<Q>,
     slot: usize,
 }
 
-impl exchange::Vacancy for Vacancy<'_> {
+impl<Q: Virtqueue> exchange::Vacancy for Vacancy<'_, Q> {
     #[inline]
     fn buffer(&mut self) -> &mut Buffer {
         self.ring.slots.buffer(self.slot)

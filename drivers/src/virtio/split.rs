@@ -1,29 +1,16 @@
-//! The split virtqueue: memory that the device and we both read and write, moved with care behind an
-//! interface that is safe (virtio 1.2 §2.7).
-//!
-//! This knows the format of the rings and who owns which descriptor, but neither buffers nor frames:
-//! those are in `rings.rs` and `control.rs`. Nothing that the device writes is trusted. An index that
-//! runs ahead, or an identifier of something that the device was not given, marks the queue as broken:
-//! it stands still until it is started afresh.
+//! The split virtqueue: a table of descriptors, a ring of those that the device was given, and a ring of those
+//! that it has used (virtio 1.2 §2.7).
 
-use core::fmt;
 use core::mem;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use crate::dma::{DeviceShared, DmaRegion, OutOfDmaMemory, TABLE_ALIGNMENT, Table};
 
+use super::features::Features;
+use super::queue::{Breach, NEXT, Piece, Returned, SLOTS, Virtqueue, WRITE, size_within};
 use super::transport::Placement;
 
-/// How many descriptors a queue has at most.
-pub const SLOTS: usize = 256;
 const MASK: usize = SLOTS - 1;
-
-const _: () = assert!(SLOTS.is_power_of_two() && SLOTS <= u16::MAX as usize);
-
-/// In a descriptor: the chain goes on with the next (virtio 1.2 §2.7.5).
-pub const NEXT: u16 = 1;
-/// In a descriptor: the device writes to the buffer, rather than reading it (virtio 1.2 §2.7.5).
-pub const WRITE: u16 = 2;
 
 /// In the available ring: do not interrupt (virtio 1.2 §2.7.6).
 const NO_INTERRUPT: u16 = 1;
@@ -102,41 +89,6 @@ const _: () = assert!(align_of::<Memory>() == TABLE_ALIGNMENT);
 // SAFETY: all of its fields consist of atomic integers.
 unsafe impl DeviceShared for Memory {}
 
-/// What a device did that it must not do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breach {
-    /// It says that it has used more than it was given.
-    IndexAhead,
-    /// It names a descriptor that it was not given.
-    NotGiven {
-        /// What it named.
-        id: u32,
-    },
-}
-
-impl fmt::Display for Breach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::IndexAhead => f.write_str("the device says it has used more than it was given"),
-            Self::NotGiven { id } => {
-                write!(
-                    f,
-                    "the device gives back descriptor {id}, which it was not given"
-                )
-            }
-        }
-    }
-}
-
-/// Something that the device has given back.
-#[derive(Clone, Copy, Debug)]
-pub struct Returned {
-    /// The first descriptor of its chain: below the queue's size, and ours again once it is taken.
-    pub slot: usize,
-    /// How many octets the device says to have written.
-    pub length: u32,
-}
-
 /// A queue.
 #[derive(Debug)]
 pub struct SplitQueue {
@@ -157,15 +109,42 @@ pub struct SplitQueue {
 }
 
 impl SplitQueue {
-    /// Octets of a [`DmaRegion`] that one takes at most, alignment included.
-    pub const MEMORY: usize = size_of::<Memory>() + TABLE_ALIGNMENT;
+    const fn memory(&self) -> &Memory {
+        let [memory] = self.memory.entries();
+        memory
+    }
 
-    /// A queue that is not in use: [`SplitQueue::restart`] comes first.
-    ///
-    /// # Errors
-    ///
-    /// [`OutOfDmaMemory`] when `memory` has no room for it.
-    pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+    #[cold]
+    const fn breached(&mut self, breach: Breach) {
+        self.breach = Some(breach);
+    }
+
+    /// Writes a descriptor that is ours. It does not reach the device before it is in the available ring and
+    /// published, so that the stores may be relaxed.
+    #[inline]
+    fn describe(&self, slot: usize, piece: Piece, flags: u16, next: u16) {
+        let descriptor = &self.memory().descriptors[slot & MASK];
+        descriptor.address.store(piece.address, Ordering::Relaxed);
+        let fields = u64::from(piece.length) | u64::from(flags) << 32 | u64::from(next) << 48;
+        descriptor.fields.store(fields, Ordering::Relaxed);
+    }
+
+    /// Puts the chain that starts at `slot` into the available ring.
+    #[inline]
+    fn make_available(&mut self, slot: usize) {
+        let at = usize::from(self.given & self.mask) & MASK;
+        self.memory().available.ring[at].store(slot as u16, Ordering::Relaxed);
+        self.is_given[slot & MASK] = true;
+        self.given = self.given.wrapping_add(1);
+    }
+}
+
+impl Virtqueue for SplitQueue {
+    const MEMORY: usize = size_of::<Memory>() + TABLE_ALIGNMENT;
+
+    const FEATURES: Features = Features::empty();
+
+    fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
             memory: memory.table()?,
             mask: 0,
@@ -178,12 +157,8 @@ impl SplitQueue {
         })
     }
 
-    /// Starts afresh, empty, with the largest number of descriptors that is a power of two and no more
-    /// than `limit` and [`SLOTS`]. The device must have been reset: it owns nothing here.
-    pub fn restart(&mut self, limit: u16) {
-        let limit = limit.clamp(1, SLOTS as u16);
-        let size = 1 << limit.ilog2();
-        self.mask = size - 1;
+    fn restart(&mut self, limit: u16) {
+        self.mask = size_within(limit) - 1;
         (self.given, self.published, self.taken, self.seen) = (0, 0, 0, 0);
         self.is_given = [false; SLOTS];
         self.breach = None;
@@ -197,18 +172,11 @@ impl SplitQueue {
         memory.used.index.store(0, Ordering::Release);
     }
 
-    const fn memory(&self) -> &Memory {
-        let [memory] = self.memory.entries();
-        memory
+    fn size(&self) -> usize {
+        usize::from(self.mask) + 1
     }
 
-    /// How many descriptors there are.
-    pub const fn size(&self) -> usize {
-        self.mask as usize + 1
-    }
-
-    /// Where the queue lies.
-    pub const fn placement(&self) -> Placement {
+    fn placement(&self) -> Placement {
         let start = self.memory.physical();
         Placement {
             size: self.mask + 1,
@@ -218,20 +186,12 @@ impl SplitQueue {
         }
     }
 
-    /// What the device did that it must not do, since the last start.
-    pub const fn breach(&self) -> Option<Breach> {
+    fn breach(&self) -> Option<Breach> {
         self.breach
     }
 
-    #[cold]
-    const fn breached(&mut self, breach: Breach) {
-        self.breach = Some(breach);
-    }
-
-    /// Looks at memory: how many elements stand in the used ring that were not taken yet. 0 when the
-    /// queue is broken.
     #[inline]
-    pub fn look(&mut self) -> usize {
+    fn look(&mut self, budget: usize) -> usize {
         // Acquires: what the device wrote before the index is seen by every load that follows.
         self.seen = self.memory().used.index.load(Ordering::Acquire);
         let count = self.seen.wrapping_sub(self.taken);
@@ -239,16 +199,14 @@ impl SplitQueue {
             self.breached(Breach::IndexAhead);
         }
         match self.breach {
-            None => usize::from(count),
+            None => usize::from(count).min(budget),
             Some(_) => 0,
         }
     }
 
-    /// The oldest element that the last look saw and that was not taken yet. A queue that turns out
-    /// to be broken has none.
     #[inline]
-    pub fn returned(&mut self) -> Option<Returned> {
-        if self.seen == self.taken || self.breach.is_some() {
+    fn returned(&mut self) -> Option<Returned> {
+        if self.seen == self.taken && self.look(1) == 0 || self.breach.is_some() {
             return None;
         }
         let at = usize::from(self.taken & self.mask) & MASK;
@@ -265,58 +223,45 @@ impl SplitQueue {
         })
     }
 
-    /// Takes what [`SplitQueue::returned`] showed: its descriptors are ours.
     #[inline]
-    pub fn take(&mut self, returned: Returned) {
+    fn take(&mut self, returned: Returned) {
         self.is_given[returned.slot & MASK] = false;
         self.taken = self.taken.wrapping_add(1);
     }
 
-    /// Whether the chain that starts at `slot` is the device's.
     #[inline]
-    pub const fn is_given(&self, slot: usize) -> bool {
+    fn is_given(&self, slot: usize) -> bool {
         self.is_given[slot & MASK]
     }
 
-    /// The descriptor whose turn is next, where they are given in order.
     #[inline]
-    pub const fn next_slot(&self) -> usize {
-        (self.given & self.mask) as usize
+    fn next_slot(&self) -> usize {
+        usize::from(self.given & self.mask)
     }
 
-    /// How many chains the device has that it has not given back, as far as was looked.
-    pub const fn outstanding(&self) -> usize {
-        self.given.wrapping_sub(self.taken) as usize
+    fn outstanding(&self) -> usize {
+        usize::from(self.given.wrapping_sub(self.taken))
     }
 
-    /// Writes a descriptor that is ours. It does not reach the device before
-    /// [`SplitQueue::give`] and [`SplitQueue::publish`], so that the stores may be relaxed.
     #[inline]
-    pub fn describe(&self, slot: usize, address: u64, length: u32, flags: u16, next: u16) {
-        let descriptor = &self.memory().descriptors[slot & MASK];
-        descriptor.address.store(address, Ordering::Relaxed);
-        let fields = u64::from(length) | u64::from(flags) << 32 | u64::from(next) << 48;
-        descriptor.fields.store(fields, Ordering::Relaxed);
+    fn give(&mut self, slot: usize, piece: Piece, flags: u16) {
+        self.describe(slot, piece, flags, 0);
+        self.make_available(slot);
     }
 
-    /// Puts the chain that starts at `slot` into the available ring.
-    #[inline]
-    pub fn give(&mut self, slot: usize) {
-        let at = usize::from(self.given & self.mask) & MASK;
-        self.memory().available.ring[at].store(slot as u16, Ordering::Relaxed);
-        self.is_given[slot & MASK] = true;
-        self.given = self.given.wrapping_add(1);
+    fn give_pair(&mut self, slot: usize, first: Piece, second: Piece) {
+        self.describe(slot, first, NEXT, slot as u16 + 1);
+        self.describe(slot + 1, second, WRITE, 0);
+        self.make_available(slot);
     }
 
-    /// How much was given that the device was not told of.
     #[inline]
-    pub const fn unpublished(&self) -> usize {
-        self.given.wrapping_sub(self.published) as usize
+    fn unpublished(&self) -> usize {
+        usize::from(self.given.wrapping_sub(self.published))
     }
 
-    /// Lets the device see all that was given. Returns whether there was anything.
     #[inline]
-    pub fn publish(&mut self) -> bool {
+    fn publish(&mut self) -> bool {
         if self.published == self.given || self.breach.is_some() {
             return false;
         }
@@ -327,21 +272,16 @@ impl SplitQueue {
         true
     }
 
-    /// Whether the device wants to be told of what was published. A full fence must stand between
-    /// [`SplitQueue::publish`] and this, or a device that is about to sleep and we would miss each other
-    /// (virtio 1.2 §2.7.13.4.1).
     #[inline]
-    pub fn wants_notification(&self) -> bool {
+    fn wants_notification(&self) -> bool {
         self.memory().used.flags.load(Ordering::Relaxed) & NO_NOTIFY == 0
     }
 
-    /// How far the device has come, by its own word: a number that changes when it makes progress.
-    pub fn progress(&self) -> u16 {
+    fn progress(&self) -> u16 {
         self.memory().used.index.load(Ordering::Relaxed)
     }
 
-    /// Whether the device owes us anything of what it was told.
-    pub fn is_owed(&self) -> bool {
+    fn is_owed(&self) -> bool {
         self.progress() != self.published
     }
 }

@@ -50,6 +50,8 @@ pub struct Options<'line> {
     pub all_vlans: bool,
     /// Whether the memory of the cards' buffers is tested first.
     pub memory_test: bool,
+    /// Whether virtio devices are given packed queues where they offer them.
+    pub packed_queues: bool,
     /// The file, among those given with the kernel, whose lines are executed at the start.
     pub config_file: Option<&'line str>,
     /// Commands to be executed at the start, behind those of the file, with `;` between them.
@@ -74,7 +76,7 @@ impl fmt::Display for UnknownWord<'_> {
     }
 }
 
-const WORDS: &str = "pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file";
+const WORDS: &str = "pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.test, pollux.config or pollux.config-file";
 
 /// The words of a command line, in which quotes hold blanks together.
 pub struct Words<'line>(pub &'line str);
@@ -140,6 +142,9 @@ impl<'line> Options<'line> {
             ("vlan-filter", "hardware") => self.all_vlans = false,
             ("vlan-filter", "software") => self.all_vlans = true,
             ("vlan-filter", _) => return Err("pollux.vlan-filter=hardware or software"),
+            ("virtio-queues", "split") => self.packed_queues = false,
+            ("virtio-queues", "packed") => self.packed_queues = true,
+            ("virtio-queues", _) => return Err("pollux.virtio-queues=split or packed"),
             ("test", "") => self.test_mode = true,
             ("memory-test", "") => self.memory_test = true,
             ("config", "") => return Err("pollux.config=\"COMMAND; COMMAND\""),
@@ -165,7 +170,7 @@ mod tests {
     #[test]
     fn every_word_is_understood() {
         let (options, reports) = parse(
-            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.test pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.virtio-queues=packed pollux.test pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
         );
         assert_eq!(reports, [] as [String; 0]);
         assert_eq!(
@@ -179,6 +184,7 @@ mod tests {
                 test_mode: true,
                 all_vlans: true,
                 memory_test: true,
+                packed_queues: true,
                 config_file: Some("start"),
                 config: Some("trace on; status"),
             }
@@ -217,7 +223,7 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.test, pollux.config or pollux.config-file",
+                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.test, pollux.config or pollux.config-file",
             ]
         );
     }

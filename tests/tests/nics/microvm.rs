@@ -34,10 +34,30 @@ fn microvm() -> Boot {
     Boot::new().with(&["--machine", "microvm", "--nic", NIC])
 }
 
+/// With queues of the other format.
+const PACKED: Card = Card {
+    name: "virtio_mmio_packed",
+    model: "virtio-net (packed)",
+    boot: |_| {
+        let nic = [
+            "--machine",
+            "microvm",
+            "--nic",
+            "virtio-net-device,packed=on",
+        ];
+        Boot::new().with(&nic).word("pollux.virtio-queues=packed")
+    },
+    ..MODERN
+};
+
 pub(super) fn add_to(suite: &mut Suite) {
     suite.test_alone("virtio_mmio_serves", || serves(&MODERN));
     suite.test_alone("virtio_mmio_survives_its_faults", || survives(&MODERN));
     suite.test_alone("virtio_mmio_legacy_serves", || serves(&LEGACY));
+    suite.test_long("virtio_mmio_packed_serves", || serves(&PACKED));
+    suite.test_long("virtio_mmio_packed_survives_its_faults", || {
+        survives(&PACKED)
+    });
     suite.test_long("virtio_mmio_legacy_survives_its_faults", || {
         survives(&LEGACY)
     });

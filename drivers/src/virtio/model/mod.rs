@@ -9,28 +9,27 @@
 //! own judge (virtio 1.2 §2.7, §5.1).
 
 pub(super) mod mmio;
+mod queue;
 
 use core::cell::RefCell;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
-use std::collections::{BTreeSet, VecDeque};
+use core::sync::atomic::{AtomicU8, Ordering};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::vec::Vec;
 
 use super::mmio::MmioTransport;
 use super::transport::{Placement, Status, Transport};
 use crate::dma::test_memory::TestMemory;
+use queue::{Chain, NEXT, Piece, Queue, WRITE};
 
 /// The model's address.
 pub(super) const ADDRESS: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
 
 /// Features 5, 16 to 19, 32, 63, and some that nobody should take.
-pub(super) const OFFERED: u64 = 1 << 63 | 1 << 32 | 0xf << 16 | 1 << 15 | 1 << 29 | 1 << 5 | 0b11;
+const OFFERED: u64 = 1 << 63 | 1 << 32 | 0xf << 16 | 1 << 15 | 1 << 29 | 1 << 5 | 0b11;
 /// The same from before version 1.0.
 pub(super) const OFFERED_LEGACY: u64 = 0xf << 16 | 1 << 27 | 1 << 5;
-
-const NEXT: u64 = 1;
-const WRITE: u64 = 2;
 
 /// What became of a frame on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,20 +41,6 @@ pub(super) enum Outcome {
     Missed,
     /// The device does not receive at all.
     Deaf,
-}
-
-/// A queue as the device sees it.
-#[derive(Default)]
-struct Queue {
-    placement: Option<Placement>,
-    /// The index of the available ring up to which it was looked at.
-    observed: u16,
-    /// Chains seen there and not taken up yet, with their descriptors as the driver left them.
-    waiting: VecDeque<(u16, Vec<(u64, u64)>)>,
-    /// Heads of the chains that are the device's.
-    owned: BTreeSet<u16>,
-    /// The used ring's index.
-    used: u16,
 }
 
 /// The device.
@@ -70,7 +55,7 @@ pub(super) struct Model {
     pub(super) refuses_features: bool,
     pub(super) accepted: u64,
     pub(super) limits: [u16; 3],
-    queues: [Queue; 3],
+    queues: [Option<Queue>; 3],
     pub(super) is_legacy: bool,
     /// Its registers are those of virtio-mmio.
     pub(super) is_mmio: bool,
@@ -371,10 +356,11 @@ impl Model {
         let size = placement.size;
         assert!(size.is_power_of_two() && size <= self.limits[usize::from(queue)]);
         assert!(!self.is_legacy || self.is_mmio || size == self.limits[usize::from(queue)]);
-        assert!(placement.descriptors.is_multiple_of(16));
-        assert!(placement.driver.is_multiple_of(2));
-        assert!(placement.device.is_multiple_of(4));
-        self.queues[usize::from(queue)].placement = Some(placement);
+        let is_packed = self.accepted >> 34 & 1 == 1;
+        let memory = Rc::clone(&self.memory);
+        let placed = Queue::new(memory, placement, is_packed);
+        assert!(placed.wants_no_interrupts(), "nobody hears interrupts");
+        self.queues[usize::from(queue)] = Some(placed);
     }
 
     fn runs(&self) -> bool {
@@ -399,133 +385,57 @@ impl Model {
         }
     }
 
-    fn half(&self, address: u64) -> &AtomicU16 {
-        // SAFETY: `reach` checked that the octets are there; rings consist of atomics.
-        unsafe { self.memory.reach(address, 2).cast().as_ref() }
-    }
-
-    fn word(&self, address: u64) -> &AtomicU32 {
-        // SAFETY: as above.
-        unsafe { self.memory.reach(address, 4).cast().as_ref() }
-    }
-
-    fn wide(&self, address: u64) -> &AtomicU64 {
-        // SAFETY: as above.
-        unsafe { self.memory.reach(address, 8).cast().as_ref() }
-    }
-
-    fn placement(&self, queue: usize) -> Option<Placement> {
-        self.queues[queue].placement
-    }
-
     /// Whether the device asked not to be notified.
     fn asked_for_silence(&self, queue: u16) -> bool {
-        let placement = self.placement(usize::from(queue)).unwrap();
-        self.half(placement.device).load(Ordering::Relaxed) & 1 != 0
+        let queue = &self.queues[usize::from(queue)];
+        queue.as_ref().unwrap().asks_for_silence()
     }
 
     /// Asks to be notified, or not.
     pub(super) fn ask_for_silence(&self, queue: usize, silence: bool) {
-        let placement = self.placement(queue).unwrap();
-        let flags = self.half(placement.device);
-        flags.store(u16::from(silence), Ordering::Release);
+        self.queues[queue]
+            .as_ref()
+            .unwrap()
+            .ask_for_silence(silence);
     }
 
-    fn descriptor(&self, placement: Placement, index: u16) -> (u64, u64) {
-        assert!(index < placement.size, "descriptor {index} is outside");
-        let address = placement.descriptors + 16 * u64::from(index);
-        let load = |address| self.wide(address).load(Ordering::Acquire);
-        (load(address), load(address + 8))
-    }
-
-    /// The descriptors of the chain that starts at `head`.
-    fn chain(&self, placement: Placement, head: u16) -> Vec<(u64, u64)> {
-        let mut chain = std::vec![self.descriptor(placement, head)];
-        while let Some((_, fields)) = chain.last().filter(|(_, fields)| fields >> 32 & NEXT != 0) {
-            assert!(chain.len() < 8, "a chain goes in circles");
-            chain.push(self.descriptor(placement, (fields >> 48) as u16));
-        }
-        chain
-    }
-
-    /// Checks that the driver has changed nothing that it gave and that was not taken up yet.
+    /// Checks that the driver has changed nothing that is the device's.
     pub(super) fn verify(&self) {
-        for queue in &self.queues {
-            let Some(placement) = queue.placement.filter(|_| !self.lawless) else {
-                continue;
-            };
-            for (head, chain) in &queue.waiting {
-                let [first, ..] = chain[..] else {
-                    continue;
-                };
-                assert_eq!(
-                    self.descriptor(placement, *head),
-                    first,
-                    "a given descriptor changed"
-                );
-            }
+        if !self.lawless {
+            self.queues.iter().flatten().for_each(Queue::verify);
         }
     }
 
     /// Looks at what the driver has made available.
     pub(super) fn observe(&mut self) {
-        for index in 0..3 {
-            let Some(placement) = self.placement(index).filter(|_| !self.lawless) else {
-                continue;
-            };
-            let end = self.half(placement.driver + 2).load(Ordering::Acquire);
-            let fresh = end.wrapping_sub(self.queues[index].observed);
-            assert!(fresh <= placement.size, "the available ring overflowed");
-            for _ in 0..fresh {
-                let at = u64::from(self.queues[index].observed % placement.size);
-                let head = self
-                    .half(placement.driver + 4 + 2 * at)
-                    .load(Ordering::Relaxed);
-                let chain = self.chain(placement, head);
-                let queue = &mut self.queues[index];
-                assert!(
-                    queue.owned.insert(head),
-                    "descriptor {head} was given twice"
-                );
-                queue.waiting.push_back((head, chain));
-                queue.observed = queue.observed.wrapping_add(1);
-            }
+        for queue in self.queues.iter_mut().flatten() {
+            queue.observe(self.lawless);
         }
     }
 
-    fn take(&mut self, queue: usize) -> Option<(u16, Vec<(u64, u64)>)> {
-        self.observe();
-        self.queues[queue].waiting.pop_front()
+    fn take(&mut self, queue: usize) -> Option<Chain> {
+        self.queues[queue].as_mut()?.take(self.lawless)
     }
 
     /// Gives a chain back.
-    fn put_back(&mut self, queue: usize, head: u16, length: u32) {
-        self.queues[queue].owned.remove(&head);
-        self.put_anything_back(queue, u32::from(head), length);
+    fn put_back(&mut self, queue: usize, id: u16, length: u32) {
+        if let Some(queue) = &mut self.queues[queue] {
+            queue.put_back(id, length);
+        }
     }
 
-    /// Writes anything into the used ring.
+    /// Says that anything was used.
     pub(super) fn put_anything_back(&mut self, queue: usize, id: u32, length: u32) {
-        let Some(placement) = self.placement(queue) else {
-            return;
-        };
-        let used = self.queues[queue].used;
-        let element = placement.device + 4 + 8 * u64::from(used % placement.size);
-        self.word(element).store(id, Ordering::Relaxed);
-        self.word(element + 4).store(length, Ordering::Relaxed);
-        self.move_used(queue, 1);
+        if let Some(queue) = &mut self.queues[queue] {
+            queue.put_anything_back(id, length, 1);
+        }
     }
 
-    /// Moves the used ring's index, whatever stands in it.
+    /// Does anything to where it says what was used.
     pub(super) fn move_used(&mut self, queue: usize, by: u16) {
-        let Some(placement) = self.placement(queue) else {
-            return;
-        };
-        let used = &mut self.queues[queue].used;
-        *used = used.wrapping_add(by);
-        let used = *used;
-        self.half(placement.device + 2)
-            .store(used, Ordering::Release);
+        if let Some(queue) = &mut self.queues[queue] {
+            queue.move_used(by);
+        }
     }
 
     fn header(&self) -> usize {
@@ -546,20 +456,20 @@ impl Model {
 
     /// Fills the next buffer with `octets`, and says that it is `length` octets, header included.
     pub(super) fn deliver(&mut self, octets: &[u8], length: u32) -> Outcome {
-        let Some((head, chain)) = self.take(0) else {
+        let Some(chain) = self.take(0) else {
             return Outcome::Missed;
         };
-        let [(address, fields)] = chain[..] else {
-            panic!("a receive buffer in {} pieces", chain.len());
+        let header = self.header();
+        let [piece] = chain.pieces[..] else {
+            assert!(self.lawless, "a receive buffer in pieces: {chain:?}");
+            return Outcome::Missed;
         };
-        assert_eq!(
-            fields >> 32 & 3,
-            WRITE,
-            "a receive buffer that cannot be written"
-        );
-        let (header, room) = (self.header(), fields as u32 as usize);
-        assert_eq!(room, header + 2048);
-        let buffer = self.memory.reach(address, room);
+        let is_right = piece.flags & (NEXT | WRITE) == WRITE && piece.length == header + 2048;
+        if !is_right {
+            assert!(self.lawless, "no receive buffer: {piece:?}");
+            return Outcome::Missed;
+        }
+        let buffer = self.memory.reach(piece.address, piece.length);
         // SAFETY: `reach` checked that the octets are there; the driver does not look at a buffer that
         // it has given. A header of nonsense must do no harm.
         unsafe {
@@ -569,7 +479,7 @@ impl Model {
                 .add(header)
                 .copy_from_nonoverlapping(frame, octets.len().min(2048));
         }
-        self.put_back(0, head, length);
+        self.put_back(0, chain.id, length);
         Outcome::Delivered
     }
 
@@ -588,34 +498,45 @@ impl Model {
     pub(super) fn pump(&mut self) {
         let mut done = Vec::new();
         while self.runs() && self.transmit_credit > 0 {
-            let Some((head, chain)) = self.take(1) else {
+            let Some(chain) = self.take(1) else {
                 break;
             };
             self.transmit_credit -= 1;
-            self.send(&chain);
-            done.push(head);
+            self.send(&chain.pieces);
+            done.push(chain.id);
         }
         if self.backwards {
             done.reverse();
         }
-        for head in done {
-            self.put_back(1, head, 0);
+        for id in done {
+            self.put_back(1, id, 0);
         }
     }
 
-    fn send(&mut self, chain: &[(u64, u64)]) {
-        let &[(address, fields)] = chain else {
-            panic!("a frame in {} pieces", chain.len());
+    fn send(&mut self, pieces: &[Piece]) {
+        let &[
+            Piece {
+                address,
+                length,
+                flags,
+            },
+        ] = pieces
+        else {
+            assert!(self.lawless, "a frame in {} pieces", pieces.len());
+            return;
         };
-        assert_eq!(fields >> 32, 0, "a frame that can be written");
-        let (header, length) = (self.header(), fields as u32 as usize);
+        let header = self.header();
+        if flags & (NEXT | WRITE) != 0 || length < header {
+            assert!(self.lawless, "no frame: {pieces:?}");
+            return;
+        }
         let octets = self.memory.reach(address, length);
         // SAFETY: `reach` checked that they are there; the driver does not touch a buffer that it has
         // queued.
         let octets = unsafe { core::slice::from_raw_parts(octets.as_ptr(), length) };
         let (header, frame) = octets.split_at(header);
         assert!(
-            header.iter().all(|&octet| octet == 0),
+            self.lawless || header.iter().all(|&octet| octet == 0),
             "a header that asks for something"
         );
         self.sent.push(frame.to_vec());
@@ -624,29 +545,31 @@ impl Model {
     /// Carries out the commands that are queued.
     pub(super) fn obey(&mut self) {
         while self.runs() && !self.ignores_commands {
-            let Some((head, chain)) = self.take(2) else {
+            let Some(chain) = self.take(2) else {
                 break;
             };
-            let [(request, request_fields), (verdict, verdict_fields)] = chain[..] else {
-                panic!("a command in {} pieces", chain.len());
+            let [request, verdict] = chain.pieces[..] else {
+                assert!(self.lawless, "a command in pieces: {chain:?}");
+                continue;
             };
-            assert_eq!(
-                request_fields >> 32 & 3,
-                NEXT,
-                "a command that can be written"
-            );
-            assert_eq!(verdict_fields as u32, 1);
-            assert_eq!(verdict_fields >> 32 & 3, WRITE, "nowhere to answer");
-            let length = request_fields as u32 as usize;
-            let octets = self.memory.reach(request, length);
+            let is_right = request.flags & (NEXT | WRITE) == NEXT
+                && verdict.flags & (NEXT | WRITE) == WRITE
+                && verdict.length == 1;
+            if !is_right {
+                assert!(self.lawless, "no command: {chain:?}");
+                continue;
+            }
+            let length = request.length;
+            let octets = self.memory.reach(request.address, length);
             // SAFETY: `reach` checked that they are there, and the driver has given them.
             let octets = unsafe { core::slice::from_raw_parts(octets.as_ptr(), length) }.to_vec();
             let refusal = self.refuses_commands || !self.carry_out(&octets);
             self.commands += 1;
             // SAFETY: `reach` checks that the octet is there, and the driver has given it.
-            let answer: &AtomicU8 = unsafe { self.memory.reach(verdict, 1).cast().as_ref() };
+            let answer: &AtomicU8 =
+                unsafe { self.memory.reach(verdict.address, 1).cast().as_ref() };
             answer.store(u8::from(refusal), Ordering::Relaxed);
-            self.put_back(2, head, 1);
+            self.put_back(2, chain.id, 1);
         }
     }
 

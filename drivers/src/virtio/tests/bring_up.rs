@@ -2,9 +2,15 @@
 
 use super::*;
 
+in_either_format!(
+    a_link_says_its_speed,
+    a_reset_may_take_its_time,
+    small_queues_serve_as_large_ones_do,
+);
+
 #[test]
 fn it_comes_up_with_the_features_that_have_a_purpose() {
-    let bench = bench();
+    let bench = bench::<SplitQueue>();
     assert_eq!(bench.model().status, 0x0f);
     assert_eq!(
         bench.model().accepted,
@@ -16,16 +22,14 @@ fn it_comes_up_with_the_features_that_have_a_purpose() {
     assert_eq!(bench.device.link.speed_mbps, 0);
 }
 
-#[test]
-fn a_link_says_its_speed() {
-    let bench = bring_up(|model| model.speed = 25_000).unwrap();
+fn a_link_says_its_speed<Q: Virtqueue>() {
+    let bench = bring_up::<Q>(|model| model.speed = 25_000).unwrap();
     assert_eq!(bench.device.link.speed_mbps, 25_000);
     assert!(bench.device.link.full_duplex);
 }
 
-#[test]
-fn a_reset_may_take_its_time() {
-    let mut bench = bring_up(|model| model.reset_takes = 10).unwrap();
+fn a_reset_may_take_its_time<Q: Virtqueue>() {
+    let mut bench = bring_up::<Q>(|model| model.reset_takes = 10).unwrap();
     bench.assert_serves();
 }
 
@@ -46,7 +50,7 @@ fn what_cannot_be_driven_is_refused_by_its_reason() {
             VirtioError::InvalidMacAddress(MacAddress([1, 0, 0, 0, 0, 0]))),
     ];
     for (prepare, expected) in cases {
-        assert_eq!(bring_up(prepare).err(), Some(expected));
+        assert_eq!(bring_up::<SplitQueue>(prepare).err(), Some(expected));
     }
 }
 
@@ -55,14 +59,14 @@ fn a_device_that_could_not_be_driven_is_told_so() {
     let (model, memory) = untouched_device();
     model.0.borrow_mut().address = [0; 6];
     let quiet = Quiet::reset(model.clone(), |_| ()).unwrap();
-    assert!(quiet.start(&mut memory.region(), &vlans(&[])).is_err());
+    let started = quiet.start::<SplitQueue>(&mut memory.region(), &vlans(&[]));
+    assert!(started.is_err());
     assert_eq!(model.0.borrow().status & 0x80, 0x80);
 }
 
-#[test]
-fn small_queues_serve_as_large_ones_do() {
+fn small_queues_serve_as_large_ones_do<Q: Virtqueue>() {
     for limit in [2, 3, 4, 16, 100, 255] {
-        let mut bench = bring_up(|model| model.limits = [limit; 3]).unwrap();
+        let mut bench = bring_up::<Q>(|model| model.limits = [limit; 3]).unwrap();
         for _ in 0..2000 {
             bench.assert_serves();
         }
@@ -71,7 +75,7 @@ fn small_queues_serve_as_large_ones_do() {
 
 #[test]
 fn a_device_from_before_version_1_has_a_shorter_header() {
-    let mut bench = bring_up(|model| {
+    let mut bench = bring_up::<SplitQueue>(|model| {
         model.is_legacy = true;
         model.offered = OFFERED_LEGACY;
         model.limits = [256, 256, 64];
@@ -86,7 +90,7 @@ fn a_device_from_before_version_1_has_a_shorter_header() {
 
 #[test]
 fn a_legacy_device_with_queues_of_another_size_is_refused() {
-    let result = bring_up(|model| {
+    let result = bring_up::<SplitQueue>(|model| {
         model.is_legacy = true;
         model.offered = OFFERED_LEGACY;
         model.limits = [256, 1024, 64];

@@ -2,7 +2,17 @@
 
 use super::*;
 
-impl Bench {
+in_either_format!(
+    the_filter_is_set_before_the_device_stops_being_promiscuous,
+    changes_are_carried_out_one_by_one_whatever_they_are,
+    one_call_sends_a_bounded_number_of_commands,
+    a_vlan_that_is_to_pass_passes_while_many_others_are_told,
+    a_device_that_refuses_passes_everything_instead,
+    a_device_without_a_filter_is_left_as_it_is,
+    a_device_that_does_not_filter_vlans_still_filters_addresses,
+);
+
+impl<Q: Virtqueue> Bench<Q> {
     /// Enough housekeeping for the filter to be set.
     fn settle(&mut self) {
         for _ in 0..300 {
@@ -17,9 +27,8 @@ impl Bench {
     }
 }
 
-#[test]
-fn the_filter_is_set_before_the_device_stops_being_promiscuous() {
-    let mut bench = bring_up(|model| model.ignores_commands = true).unwrap();
+fn the_filter_is_set_before_the_device_stops_being_promiscuous<Q: Virtqueue>() {
+    let mut bench = bring_up::<Q>(|model| model.ignores_commands = true).unwrap();
     bench.settle();
     assert_eq!(bench.passed(), (true, Vec::new()));
     bench.model().ignores_commands = false;
@@ -37,9 +46,8 @@ fn the_filter_is_set_before_the_device_stops_being_promiscuous() {
     );
 }
 
-#[test]
-fn changes_are_carried_out_one_by_one_whatever_they_are() {
-    let mut bench = bench();
+fn changes_are_carried_out_one_by_one_whatever_they_are<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.settle();
     for vids in [&[][..], &[0, 1, 4095], &[42], &[1, 2, 3, 42, 4094]] {
         let before = bench.model().commands;
@@ -60,9 +68,8 @@ fn changes_are_carried_out_one_by_one_whatever_they_are() {
     assert_eq!(bench.passed(), (false, Vec::new()));
 }
 
-#[test]
-fn one_call_sends_a_bounded_number_of_commands() {
-    let mut bench = bring_up(|model| model.limits = [256; 3]).unwrap();
+fn one_call_sends_a_bounded_number_of_commands<Q: Virtqueue>() {
+    let mut bench = bring_up::<Q>(|model| model.limits = [256; 3]).unwrap();
     bench.settle();
     let before = bench.model().commands;
     bench.device.set_vlan_filter(&VlanSet::full());
@@ -71,9 +78,8 @@ fn one_call_sends_a_bounded_number_of_commands() {
     assert_eq!(bench.model().commands - before, 64);
 }
 
-#[test]
-fn a_vlan_that_is_to_pass_passes_while_many_others_are_told() {
-    let mut bench = bench();
+fn a_vlan_that_is_to_pass_passes_while_many_others_are_told<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.settle();
     assert!(!bench.passed().0);
     bench.device.set_vlan_filter(&VlanSet::full());
@@ -85,9 +91,8 @@ fn a_vlan_that_is_to_pass_passes_while_many_others_are_told() {
     assert_eq!(bench.passed(), (false, (0..4096).collect()));
 }
 
-#[test]
-fn a_device_that_refuses_passes_everything_instead() {
-    let mut bench = bench();
+fn a_device_that_refuses_passes_everything_instead<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.settle();
     bench.model().refuses_commands = true;
     bench.device.set_vlan_filter(&vlans(&[7]));
@@ -101,10 +106,9 @@ fn a_device_that_refuses_passes_everything_instead() {
     );
 }
 
-#[test]
-fn a_device_without_a_filter_is_left_as_it_is() {
-    let mut bench = bring_up(|model| {
-        model.offered = OFFERED & !(1 << 17);
+fn a_device_without_a_filter_is_left_as_it_is<Q: Virtqueue>() {
+    let mut bench = bring_up::<Q>(|model| {
+        model.offered &= !(1 << 17);
         model.limits = [256, 256, 0];
     })
     .unwrap();
@@ -116,9 +120,8 @@ fn a_device_without_a_filter_is_left_as_it_is() {
     bench.assert_serves();
 }
 
-#[test]
-fn a_device_that_does_not_filter_vlans_still_filters_addresses() {
-    let mut bench = bring_up(|model| model.offered = OFFERED & !(1 << 19)).unwrap();
+fn a_device_that_does_not_filter_vlans_still_filters_addresses<Q: Virtqueue>() {
+    let mut bench = bring_up::<Q>(|model| model.offered &= !(1 << 19)).unwrap();
     bench.settle();
     assert_eq!(bench.passed(), (false, Vec::new()));
     bench.assert_serves();

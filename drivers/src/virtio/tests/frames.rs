@@ -1,11 +1,21 @@
 //! Frames and their answers.
 
 use super::*;
+
+in_either_format!(
+    a_frame_is_answered_in_the_buffer_in_which_it_came,
+    short_answers_are_padded_with_zeros_and_long_ones_end_with_the_buffer,
+    lengths_that_cannot_be_are_damage,
+    when_nothing_goes_out_frames_are_still_taken_in,
+    frames_may_be_finished_in_any_order,
+    an_overrun_ends_when_buffers_come_back,
+    deferred_frames_come_up_later_in_order,
+    frames_of_our_own_go_out,
+);
 use crate::backlog::CAPACITY;
 
-#[test]
-fn a_frame_is_answered_in_the_buffer_in_which_it_came() {
-    let mut bench = bench();
+fn a_frame_is_answered_in_the_buffer_in_which_it_came<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     for round in 0..1000_u32 {
         let filler = round as u8;
         bench.model().receive(&frame(filler));
@@ -22,9 +32,8 @@ fn a_frame_is_answered_in_the_buffer_in_which_it_came() {
     }
 }
 
-#[test]
-fn short_answers_are_padded_with_zeros_and_long_ones_end_with_the_buffer() {
-    let mut bench = bench();
+fn short_answers_are_padded_with_zeros_and_long_ones_end_with_the_buffer<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     for (length, sent) in [
         (0, 60),
         (14, 60),
@@ -44,9 +53,8 @@ fn short_answers_are_padded_with_zeros_and_long_ones_end_with_the_buffer() {
     }
 }
 
-#[test]
-fn lengths_that_cannot_be_are_damage() {
-    let mut bench = bench();
+fn lengths_that_cannot_be_are_damage<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     for (length, expected) in [
         (0, Some(Damage::ImpossibleLength)),
         (11, Some(Damage::ImpossibleLength)),
@@ -67,9 +75,8 @@ fn lengths_that_cannot_be_are_damage() {
     }
 }
 
-#[test]
-fn when_nothing_goes_out_frames_are_still_taken_in() {
-    let mut bench = bench();
+fn when_nothing_goes_out_frames_are_still_taken_in<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.model().transmit_credit = 0;
     let (mut answered, mut refused) = (0, 0);
     for _ in 0..1000 {
@@ -92,9 +99,8 @@ fn when_nothing_goes_out_frames_are_still_taken_in() {
     bench.assert_serves();
 }
 
-#[test]
-fn frames_may_be_finished_in_any_order() {
-    let mut bench = bring_up(|model| model.backwards = true).unwrap();
+fn frames_may_be_finished_in_any_order<Q: Virtqueue>() {
+    let mut bench = bring_up::<Q>(|model| model.backwards = true).unwrap();
     for round in 0..100_u8 {
         for filler in 0..50 {
             bench.model().receive(&frame(round ^ filler));
@@ -106,9 +112,8 @@ fn frames_may_be_finished_in_any_order() {
     }
 }
 
-#[test]
-fn an_overrun_ends_when_buffers_come_back() {
-    let mut bench = bench();
+fn an_overrun_ends_when_buffers_come_back<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     let outcomes: Vec<_> = (0..300).map(|_| bench.model().receive(&frame(1))).collect();
     let delivered = outcomes
         .iter()
@@ -118,9 +123,8 @@ fn an_overrun_ends_when_buffers_come_back() {
     bench.assert_serves();
 }
 
-#[test]
-fn deferred_frames_come_up_later_in_order() {
-    let mut bench = bench();
+fn deferred_frames_come_up_later_in_order<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     for filler in 0..CAPACITY as u8 + 4 {
         bench.model().receive(&frame(filler));
     }
@@ -137,9 +141,8 @@ fn deferred_frames_come_up_later_in_order() {
     assert_eq!(bench.statistic("rx_dropped"), 4);
 }
 
-#[test]
-fn frames_of_our_own_go_out() {
-    let mut bench = bench();
+fn frames_of_our_own_go_out<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     for filler in 0..=255 {
         let queued = bench.device.transmit(|buffer| {
             buffer[..98].copy_from_slice(&frame(filler));

@@ -16,14 +16,30 @@ use std::vec::Vec;
 use pollux_net::device::{Damage, MINIMUM_FRAME, Received, Verdict};
 use proptest::prelude::*;
 
-use super::model::{ADDRESS, Handle, Model, OFFERED, OFFERED_LEGACY, Outcome, Way};
+use super::model::{ADDRESS, Handle, Model, OFFERED_LEGACY, Outcome, Way};
+use super::packed::PackedQueue;
+use super::queue::Virtqueue;
+use super::split::SplitQueue;
 use super::*;
 use crate::dma::test_memory::TestMemory;
 use crate::exchange::test_receiver::{Script, Usual};
 
+/// Has each of these run with either format of queues.
+macro_rules! in_either_format {
+    ($($name:ident),* $(,)?) => {
+        mod split {
+            $(#[test] fn $name() { super::$name::<crate::virtio::split::SplitQueue>(); })*
+        }
+        mod packed {
+            $(#[test] fn $name() { super::$name::<crate::virtio::packed::PackedQueue>(); })*
+        }
+    };
+}
+pub(crate) use in_either_format;
+
 /// A driver, its device, and the memory they share.
-struct Bench {
-    device: VirtioNet<Way>,
+struct Bench<Q> {
+    device: VirtioNet<Way, Q>,
     model: Handle,
     /// The physical addresses of all buffers there are, in rising order.
     buffers: Vec<u64>,
@@ -37,16 +53,24 @@ fn vlans(vids: &[u16]) -> VlanSet {
     set
 }
 
+/// Room for a device with queues of either format.
+const MEMORY: usize = {
+    let split = VirtioNet::<Way, SplitQueue>::MEMORY;
+    let packed = VirtioNet::<Way, PackedQueue>::MEMORY;
+    if split > packed { split } else { packed }
+};
+
 /// A device that nobody has touched yet, and the memory that it can reach.
 fn untouched_device() -> (Handle, Rc<TestMemory>) {
-    let memory = Rc::new(TestMemory::new(VirtioNet::<Way>::MEMORY));
+    let memory = Rc::new(TestMemory::new(MEMORY));
     let model = Model::new(Rc::clone(&memory));
     (Handle(Rc::new(RefCell::new(model))), memory)
 }
 
 /// Brings up a device on which `prepare` has left its traces.
-fn bring_up(prepare: impl FnOnce(&mut Model)) -> Result<Bench, VirtioError> {
+fn bring_up<Q: Virtqueue>(prepare: impl FnOnce(&mut Model)) -> Result<Bench<Q>, VirtioError> {
     let (model, memory) = untouched_device();
+    model.0.borrow_mut().offered |= Q::FEATURES.bits();
     prepare(&mut model.0.borrow_mut());
     let quiet = Quiet::reset(Way::to(model.clone()), |_| ())?;
     let device = quiet.start(&mut memory.region(), &vlans(&[42]))?;
@@ -59,7 +83,7 @@ fn bring_up(prepare: impl FnOnce(&mut Model)) -> Result<Bench, VirtioError> {
     })
 }
 
-fn bench() -> Bench {
+fn bench<Q: Virtqueue>() -> Bench<Q> {
     bring_up(|_| ()).unwrap()
 }
 
@@ -77,7 +101,7 @@ fn frame(filler: u8) -> Vec<u8> {
     frame_on(42, 98, filler)
 }
 
-impl Bench {
+impl<Q: Virtqueue> Bench<Q> {
     fn model(&self) -> RefMut<'_, Model> {
         self.model.0.borrow_mut()
     }
@@ -142,7 +166,7 @@ impl Bench {
     }
 }
 
-impl<T> VirtioNet<T> {
+impl<T, Q: Virtqueue> VirtioNet<T, Q> {
     fn sorted_buffers(&self) -> Vec<u64> {
         let rings = self.receive.buffers().chain(self.transmit.buffers());
         let mut buffers: Vec<_> = rings.chain(self.exchange.backlog().buffers()).collect();

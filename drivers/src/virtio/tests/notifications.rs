@@ -2,9 +2,14 @@
 
 use super::*;
 
-#[test]
-fn a_batch_of_answers_is_one_notification() {
-    let mut bench = bench();
+in_either_format!(
+    a_batch_of_answers_is_one_notification,
+    a_device_that_asks_for_silence_is_not_notified,
+    buffers_are_handed_back_many_at_a_time,
+);
+
+fn a_batch_of_answers_is_one_notification<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.take_notified();
     for filler in 0..10 {
         bench.model().receive(&frame(filler));
@@ -15,9 +20,8 @@ fn a_batch_of_answers_is_one_notification() {
     assert_eq!(bench.take_notified(), []);
 }
 
-#[test]
-fn a_device_that_asks_for_silence_is_not_notified() {
-    let mut bench = bench();
+fn a_device_that_asks_for_silence_is_not_notified<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.take_notified();
     bench.model().ask_for_silence(0, true);
     bench.model().ask_for_silence(1, true);
@@ -37,9 +41,8 @@ fn a_device_that_asks_for_silence_is_not_notified() {
     assert_eq!(bench.take_notified(), [TRANSMIT_QUEUE]);
 }
 
-#[test]
-fn buffers_are_handed_back_many_at_a_time() {
-    let mut bench = bench();
+fn buffers_are_handed_back_many_at_a_time<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.take_notified();
     for _ in 0..64 {
         bench.model().receive(&frame(1));

@@ -2,7 +2,20 @@
 
 use super::*;
 
-impl Bench {
+in_either_format!(
+    a_device_that_asks_for_a_reset_is_reset,
+    a_device_that_somebody_else_has_reset_is_brought_back,
+    a_device_that_vanishes_and_returns_is_brought_back,
+    a_transmitter_that_hangs_is_reset_after_two_seconds,
+    a_transmitter_that_is_slow_does_not_hang,
+    commands_that_are_never_carried_out_are_a_hang,
+    a_device_that_breaks_the_rules_is_reset,
+    a_frame_sent_twice_is_a_breach,
+    a_device_that_cannot_be_brought_back_is_tried_again,
+    a_link_that_flaps_is_followed,
+);
+
+impl<Q: Virtqueue> Bench<Q> {
     fn look(&mut self, times: usize) {
         for _ in 0..times {
             self.device.refresh_link();
@@ -22,9 +35,8 @@ impl Bench {
     }
 }
 
-#[test]
-fn a_device_that_asks_for_a_reset_is_reset() {
-    let mut bench = bench();
+fn a_device_that_asks_for_a_reset_is_reset<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     for resets in 1..5 {
         bench.model().reset_takes = resets as usize;
         bench.model().receive(&frame(1));
@@ -36,16 +48,14 @@ fn a_device_that_asks_for_a_reset_is_reset() {
     }
 }
 
-#[test]
-fn a_device_that_somebody_else_has_reset_is_brought_back() {
-    let mut bench = bench();
+fn a_device_that_somebody_else_has_reset_is_brought_back<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.model().reset();
     bench.assert_recovers(1);
 }
 
-#[test]
-fn a_device_that_vanishes_and_returns_is_brought_back() {
-    let mut bench = bench();
+fn a_device_that_vanishes_and_returns_is_brought_back<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.model().gone = true;
     bench.look(100);
     assert_eq!(bench.echo(), 0);
@@ -55,9 +65,8 @@ fn a_device_that_vanishes_and_returns_is_brought_back() {
     bench.assert_recovers(1);
 }
 
-#[test]
-fn a_transmitter_that_hangs_is_reset_after_two_seconds() {
-    let mut bench = bench();
+fn a_transmitter_that_hangs_is_reset_after_two_seconds<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.look(10);
     bench.model().transmit_credit = 0;
     bench.model().receive(&frame(1));
@@ -70,9 +79,8 @@ fn a_transmitter_that_hangs_is_reset_after_two_seconds() {
     bench.assert_recovers(1);
 }
 
-#[test]
-fn a_transmitter_that_is_slow_does_not_hang() {
-    let mut bench = bench();
+fn a_transmitter_that_is_slow_does_not_hang<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.model().transmit_credit = 0;
     for _ in 0..50 {
         for _ in 0..10 {
@@ -86,9 +94,8 @@ fn a_transmitter_that_is_slow_does_not_hang() {
     assert_eq!(bench.statistic("resets"), 0);
 }
 
-#[test]
-fn commands_that_are_never_carried_out_are_a_hang() {
-    let mut bench = bench();
+fn commands_that_are_never_carried_out_are_a_hang<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.model().ignores_commands = true;
     bench.device.set_vlan_filter(&vlans(&[42, 7]));
     bench.device.set_vlan_filter(&vlans(&[42]));
@@ -100,20 +107,23 @@ fn commands_that_are_never_carried_out_are_a_hang() {
     assert_eq!(bench.model().vlans, BTreeSet::from([42]));
 }
 
-#[test]
-fn a_device_that_breaks_the_rules_is_reset() {
+fn a_device_that_breaks_the_rules_is_reset<Q: Virtqueue>() {
     let breaches: [fn(&mut Model); 6] = [
-        |model| model.move_used(0, 257),
-        |model| model.move_used(0, 0x8000),
         |model| model.put_anything_back(0, 256, 100),
         |model| model.put_anything_back(0, u32::MAX, 100),
         |model| model.put_anything_back(1, 256, 0),
         |model| model.put_anything_back(2, 1, 1),
+        // Only split queues have an index that could run ahead.
+        |model| model.move_used(0, 257),
+        |model| model.move_used(0, 0x8000),
     ];
-    for breach in breaches {
-        let mut bench = bench();
+    let count = if Q::FEATURES.is_empty() { 6 } else { 4 };
+    for breach in breaches.into_iter().take(count) {
+        let mut bench = bench::<Q>();
         bench.look(10);
         bench.model().transmit_credit = 0;
+        bench.model().receive(&frame(1));
+        bench.echo();
         breach(&mut bench.model());
         // So many answers that what was sent before is asked for.
         for _ in 0..300 {
@@ -127,9 +137,8 @@ fn a_device_that_breaks_the_rules_is_reset() {
     }
 }
 
-#[test]
-fn a_frame_sent_twice_is_a_breach() {
-    let mut bench = bench();
+fn a_frame_sent_twice_is_a_breach<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.look(10);
     bench.model().transmit_credit = 0;
     for _ in 0..256 {
@@ -149,9 +158,8 @@ fn a_frame_sent_twice_is_a_breach() {
     bench.assert_recovers(1);
 }
 
-#[test]
-fn a_device_that_cannot_be_brought_back_is_tried_again() {
-    let mut bench = bench();
+fn a_device_that_cannot_be_brought_back_is_tried_again<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     bench.model().status |= 64;
     bench.model().refuses_features = true;
     bench.look(100);
@@ -161,9 +169,8 @@ fn a_device_that_cannot_be_brought_back_is_tried_again() {
     bench.assert_serves();
 }
 
-#[test]
-fn a_link_that_flaps_is_followed() {
-    let mut bench = bench();
+fn a_link_that_flaps_is_followed<Q: Virtqueue>() {
+    let mut bench = bench::<Q>();
     for up in [false, true, false, true] {
         bench.model().link_up = up;
         assert_eq!(bench.device.refresh_link().up, up);
