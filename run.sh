@@ -35,7 +35,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
 ./run.sh bench callgrind         count its instructions per frame
 ./run.sh bench instructions [--update]   count those of the whole appliance, in QEMU; compare with, or write, the table
-./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services filter), 30 s each
+./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services filter console), 30 s each
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
 ./run.sh help                this page
 
@@ -426,7 +426,7 @@ prepare_bench() {
 readonly coverage=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1)
-readonly fuzz_targets=(receive reassembly services filter)
+readonly fuzz_targets=(receive reassembly services filter console)
 
 fuzz() {
     local names=("${fuzz_targets[@]}") seconds=30 name

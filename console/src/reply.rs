@@ -249,7 +249,7 @@ impl Reply {
             Content::Trace => trace::line(row, json, view, out),
             Content::Reboot => said(row, reboot::REPLY, json, out),
             Content::Poweroff => said(row, poweroff::REPLY, json, out),
-            Content::Fault(fault) => fault::line(*fault, row, out),
+            Content::Fault(fault) => fault::line(*fault, row, json, out),
             Content::Choices(completions) => completions.line(row, out),
         }?;
         if progress == Progress::Line {

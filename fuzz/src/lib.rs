@@ -4,6 +4,7 @@
 //! by libFuzzer, which sees what parts of the code they reach; `blind` by mutation alone, where there is no C++
 //! compiler. Both begin with the [`seeds`].
 
+mod console;
 mod filter;
 mod frames;
 mod reader;
@@ -11,6 +12,7 @@ mod reassembly;
 mod receive;
 mod services;
 
+pub use console::console;
 pub use filter::filter;
 pub use reassembly::reassembly;
 pub use receive::receive;
@@ -20,11 +22,12 @@ pub use services::services;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All targets.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     ("receive", receive, receive::seeds),
     ("reassembly", reassembly, reassembly::seeds),
     ("services", services, services::seeds),
     ("filter", filter, filter::seeds),
+    ("console", console, console::seeds),
 ];
 
 /// The seeds of a target; `None` when there is no such target.

@@ -1,9 +1,10 @@
 //! `./run.sh console`: a terminal or a script at the console of an appliance that runs already.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Output, Stdio};
 
 use pollux_tests::appliance::{Appliance, Boot, run_sh};
+use pollux_tests::scratch::Scratch;
 use pollux_tests::suite::Suite;
 
 /// The longest that a session may take, with the time to build the program.
@@ -19,25 +20,11 @@ fn main() -> ExitCode {
     suite.run()
 }
 
-/// A folder that goes when the test is over.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("pollux-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("can be made");
-        Self(folder)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A place of a test's own, and how it is written.
+fn place(name: &str) -> (Scratch, String) {
+    let place = Scratch::new(name);
+    let path = place.0.display().to_string();
+    (place, path)
 }
 
 /// An appliance whose console is at `socket`.
@@ -76,8 +63,7 @@ fn printed(output: &Output) -> String {
 }
 
 fn a_script() {
-    let folder = Folder::new("attach-script");
-    let socket = folder.file("console.sock");
+    let (_socket, socket) = place("attach-script");
     let _appliance = with_socket(&socket);
     let shown = printed(&console(
         &[&socket, "--command", "ip -br addr show dev eth0.42"],
@@ -119,8 +105,7 @@ fn at_a_terminal(socket: &str, keys: &[&str]) -> String {
 }
 
 fn a_terminal() {
-    let folder = Folder::new("attach-terminal");
-    let socket = folder.file("console.sock");
+    let (_socket, socket) = place("attach-terminal");
     let _appliance = with_socket(&socket);
     // It was built before, so that keys are not typed ahead of it.
     printed(&console(&[&socket, "--command", "version"], ""));
@@ -159,9 +144,8 @@ fn a_serial_device() {
 }
 
 fn nobody() {
-    let folder = Folder::new("attach-nobody");
     for (place, complaint) in [
-        (folder.file("none"), "no appliance has its console at "),
+        (place("attach-none").1, "no appliance has its console at "),
         (
             run_sh().display().to_string(),
             "is neither a Unix socket nor a serial device",
@@ -180,7 +164,7 @@ fn nobody() {
             "{said}"
         );
     }
-    let left = folder.file("left");
+    let (_left, left) = place("attach-left");
     drop(std::os::unix::net::UnixListener::bind(Path::new(&left)).expect("is free"));
     let output = console(&[&left], "version\n");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -190,8 +174,7 @@ fn nobody() {
 }
 
 fn read_by_scapy() {
-    let folder = Folder::new("attach-pcap");
-    let (socket, file) = (folder.file("console.sock"), folder.file("frames.pcap"));
+    let ((_socket, socket), (_file, file)) = (place("attach-pcap"), place("frames.pcap"));
     let mut appliance = with_socket(&socket);
     printed(&console(&[&socket], "dump clear\ndump on\n"));
     appliance.peer.assert_pings(3);

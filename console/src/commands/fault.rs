@@ -39,6 +39,15 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
 }
 
 /// Writes line `row` of the reply.
-pub(crate) fn line(fault: Fault, row: usize, out: &mut dyn Write) -> Result<Progress, fmt::Error> {
-    single_line(row, format_args!("provoking fault '{}'", fault.name()), out)
+pub(crate) fn line(
+    fault: Fault,
+    row: usize,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<Progress, fmt::Error> {
+    let name = fault.name();
+    match json {
+        true => single_line(row, format_args!("{{\"fault\":\"{name}\"}}"), out),
+        false => single_line(row, format_args!("provoking fault '{name}'"), out),
+    }
 }

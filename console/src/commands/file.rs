@@ -62,6 +62,8 @@ const DEVICES: &str = "/sys/class/net/";
 const ATTRIBUTES: &[&str] = &["oob_port", "address", "mtu", "operstate", "ifindex"];
 /// Characters of a file's line that are shown on one of ours.
 const WIDTH: usize = 200;
+/// The same in JSON, where each may need another in front of it.
+const JSON_WIDTH: usize = 110;
 
 /// What is read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +179,8 @@ pub(crate) fn carry_out(access: &Access, cards: &mut Cards<'_>) -> Result<(), Re
             Ok(())
         }
         Kind::ShowAttribute { device, .. } => cards.find(device).map(|_| ()),
-        Kind::Say(_) | Kind::ShowVlans | Kind::ShowFile(_) => Ok(()),
+        Kind::ShowFile(name) => cards.file(name).map(|_| ()),
+        Kind::Say(_) | Kind::ShowVlans => Ok(()),
     }
 }
 
@@ -191,13 +194,10 @@ pub(crate) fn line(
     out: &mut dyn Write,
 ) -> Result<Progress, fmt::Error> {
     match &access.0 {
-        Kind::Say(said) if row == 0 => {
-            let said = clipped::<WIDTH>(said);
-            match json {
-                true => write!(out, "{{\"text\":{}}}", Quoted(said))?,
-                false => write!(out, "{said}")?,
-            }
-        }
+        Kind::Say(said) if row == 0 => match json {
+            true => write!(out, "{{\"text\":{}}}", Quoted(clipped::<JSON_WIDTH>(said)))?,
+            false => write!(out, "{}", clipped::<WIDTH>(said))?,
+        },
         Kind::ShowAttribute { device, attribute } if row == 0 => {
             let Some(found) = view.device_named(device) else {
                 return Ok(Progress::Done);
@@ -208,7 +208,7 @@ pub(crate) fn line(
                 false => out.write_str(&value)?,
             }
         }
-        Kind::ShowFile(name) => return file_line(name, offset, view, out),
+        Kind::ShowFile(name) => return file_line(name, row, offset, json, view, out),
         _ => return Ok(Progress::Done),
     }
     Ok(Progress::Line)
@@ -224,10 +224,12 @@ fn attribute_value(found: &DeviceView<'_>, attribute: &str) -> heapless::String<
     }
 }
 
-/// Writes a line of a file from `offset` on.
+/// Writes a line of a file from `offset` on; in JSON as a string of an array.
 fn file_line(
     name: &str,
+    row: usize,
     offset: &mut usize,
+    json: bool,
     view: &StatusView<'_>,
     out: &mut dyn Write,
 ) -> Result<Progress, fmt::Error> {
@@ -236,18 +238,28 @@ fn file_line(
         return Ok(Progress::Done);
     }
     let Some(file) = view.files.iter().find(|file| file.name == name) else {
-        write!(out, "{}", Refusal::NoSuchFile(clipped(name)))?;
-        *offset = usize::MAX;
-        return Ok(Progress::Line);
+        return Ok(Progress::Done);
     };
     let rest = file.octets.get(*offset..).unwrap_or(&[]);
     if rest.is_empty() {
+        *offset = usize::MAX;
+        if json {
+            out.write_str(if row == 0 { "[]" } else { "]" })?;
+            return Ok(Progress::Line);
+        }
         return Ok(Progress::Done);
     }
-    let end = rest.iter().take(WIDTH).position(|&octet| octet == b'\n');
-    let length = end.unwrap_or(rest.len().min(WIDTH));
+    let width = if json { JSON_WIDTH } else { WIDTH };
+    let end = rest.iter().take(width).position(|&octet| octet == b'\n');
+    let length = end.unwrap_or(rest.len().min(width));
     let line = rest.get(..length).unwrap_or(&[]);
     match core::str::from_utf8(line) {
+        _ if json => {
+            let lead = if row == 0 { "[" } else { "," };
+            let line = alloc::string::String::from_utf8_lossy(line);
+            let line = clipped::<JSON_WIDTH>(line.trim_end_matches('\r'));
+            write!(out, "{lead}{}", Quoted(line))?;
+        }
         Ok(line) => write!(out, "{}", clipped::<WIDTH>(line.trim_end_matches('\r')))?,
         Err(_) => {
             write!(
