@@ -62,6 +62,10 @@ pub struct BootView<'a> {
     pub method: &'a str,
     /// What the boot loader handed over as the command line; may be empty.
     pub command_line: &'a str,
+    /// How the run before this one ended, if that was by a fault or by the watchdog.
+    pub last_end: Option<&'a str>,
+    /// The hardware watchdog that is armed, and after how many seconds it restarts the machine.
+    pub watchdog: Option<(&'a str, u32)>,
 }
 
 /// The clock: the processor's time stamp counter.

@@ -6,7 +6,7 @@
 use crate::boot::Files;
 use crate::boot::options::Options;
 use crate::serial::{self, LINE};
-use crate::{Kernel, VERSION, fault, memory, power};
+use crate::{Kernel, VERSION, fault, last_words, memory, power, watchdog};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use heapless::{Deque, String};
@@ -480,6 +480,10 @@ pub fn with_view<T>(
         boot: BootView {
             method: kernel.boot_method,
             command_line: kernel.command_line,
+            last_end: last_words::last().or(kernel
+                .has_hung
+                .then_some("the watchdog restarted the machine")),
+            watchdog: watchdog::armed(),
         },
         clock: ClockView {
             rate: kernel.clock.rate(),

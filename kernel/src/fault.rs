@@ -10,7 +10,7 @@ use crate::clock;
 use crate::cpu::{self, Registers, stacks};
 use crate::memory::heap::FramePath;
 use crate::serial::Direct;
-use crate::{Kernel, power};
+use crate::{Kernel, power, watchdog};
 use core::fmt::{self, Write};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, Ordering};
@@ -98,6 +98,8 @@ fn end(report: impl FnOnce(&mut Direct) -> fmt::Result) -> ! {
     let exit_port = EXIT_PORT.load(Ordering::Relaxed);
     let after = AFTER.load(Ordering::Relaxed);
     if after == AfterFault::Halt as u8 {
+        // SAFETY: nothing runs from now on.
+        unsafe { watchdog::disarm() };
         cpu::halt();
     }
     if after == AfterFault::Exit as u8 {
@@ -109,6 +111,7 @@ fn end(report: impl FnOnce(&mut Direct) -> fmt::Result) -> ! {
 
 fn write_report(out: &mut Direct, report: impl FnOnce(&mut Direct) -> fmt::Result) -> fmt::Result {
     writeln!(out, "\n*** fault ***")?;
+    out.begin_record();
     report(out)?;
     if let Some(kernel) = watched() {
         for port in kernel.ports() {
@@ -128,6 +131,7 @@ fn write_report(out: &mut Direct, report: impl FnOnce(&mut Direct) -> fmt::Resul
             }
         }
     }
+    out.keep_record();
     match AFTER.load(Ordering::Relaxed) {
         after if after == AfterFault::Halt as u8 => writeln!(out, "*** halted ***"),
         after if after == AfterFault::Exit as u8 => writeln!(out, "*** exits ***"),
@@ -166,6 +170,9 @@ pub fn provoke(fault: Fault) {
             let _heap_is_off_limits = FramePath::enter();
             core::hint::black_box(alloc::boxed::Box::new(1));
         }
+        Fault::Hang => loop {
+            core::hint::spin_loop();
+        },
         Fault::Divide => {
             // SAFETY: the exception that it raises never returns.
             unsafe {

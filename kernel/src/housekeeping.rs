@@ -2,7 +2,7 @@
 //! trace, the state of the link, the card's own counters, what is sent without having been asked for.
 
 use crate::console::{self, Session};
-use crate::{Kernel, screen, serial};
+use crate::{Kernel, screen, serial, watchdog};
 use pollux_net::device::Device;
 use pollux_net::time::{Instant, Ticks};
 
@@ -88,6 +88,8 @@ pub struct Housekeeping {
     sender: usize,
     link: Rounds,
     statistics: Rounds,
+    /// When the watchdog is fed, if there is one: four times in its span.
+    watchdog: Option<Timer>,
     has_screen: bool,
     page: Timer,
     /// Whether the page is being written.
@@ -106,6 +108,8 @@ impl Housekeeping {
             sender: 0,
             link: Rounds::new(rate.ticks(LINK_INTERVAL), ports),
             statistics: Rounds::new(rate.ticks(STATISTICS_INTERVAL), ports),
+            watchdog: watchdog::armed()
+                .map(|(_, seconds)| Timer::new(rate.ticks(u64::from(seconds) * 1_000_000_000 / 4))),
             has_screen: screen::is_there(),
             page: Timer::new(rate.ticks(PAGE_INTERVAL)),
             writes_page: false,
@@ -170,9 +174,16 @@ impl Housekeeping {
         }
     }
 
-    /// Looks at one card's link and reads one counter of one card, when that is due: how long it takes does not
+    /// Feeds the watchdog, looks at one card's link and reads one counter of one card, when that is due: how long it takes does not
     /// depend on how many there are.
     fn device(&mut self, kernel: &mut Kernel, now: Instant) {
+        if self
+            .watchdog
+            .as_mut()
+            .is_some_and(|timer| timer.is_due(now))
+        {
+            watchdog::feed();
+        }
         let ports = &mut kernel.ports;
         let counted = self.statistics.turn(now, ports.len());
         if let Some(port) = counted.and_then(|index| ports.get_mut(index)) {

@@ -29,6 +29,7 @@ mod cpu;
 mod fault;
 mod firmware;
 mod housekeeping;
+mod last_words;
 mod memory;
 #[cfg(not(test))]
 mod memory_functions;
@@ -40,6 +41,7 @@ mod screen;
 mod serial;
 mod uart;
 mod virtio_mmio;
+mod watchdog;
 
 pub use poll::Turns;
 pub use ports::Port;
@@ -100,6 +102,8 @@ pub struct Kernel {
     dma_octets: u64,
     ports: Vec<Port>,
     turns: Turns,
+    /// Whether the watchdog ended the last run.
+    has_hung: bool,
     /// Whether the defaults wait for what is executed at the start.
     defaults_are_due: bool,
 }
@@ -215,6 +219,16 @@ impl Kernel {
         for port in &mut self.ports {
             port.interface.trace_mut().set_enabled(self.options.trace);
         }
+        if let Some(seconds) = self.options.watchdog {
+            match watchdog::arm(seconds) {
+                Ok(true) => {
+                    self.has_hung = true;
+                    log::warn!("last run: restarted by the watchdog");
+                }
+                Ok(false) => {}
+                Err(error) => log::error!("watchdog: {error}"),
+            }
+        }
         let kernel = Box::into_raw(Box::new(self));
         // SAFETY: the box is never freed, and the one reference to it is made from this pointer.
         unsafe {
@@ -269,6 +283,8 @@ fn set_up(boot: Boot) -> Kernel {
     if options.memory_test {
         memory.test_dma();
     }
+    // SAFETY: these pages are mapped, and handed out to nobody else.
+    unsafe { last_words::initialize(memory.kept.into_iter()) };
     if options.test_mode {
         memory::heap::fault_in_frame_path();
     }
@@ -300,6 +316,7 @@ fn set_up(boot: Boot) -> Kernel {
         dma_octets: memory.dma_octets,
         ports,
         turns: Turns::default(),
+        has_hung: false,
         defaults_are_due: false,
     }
 }

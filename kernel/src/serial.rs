@@ -4,6 +4,7 @@
 //! poll loop drains a few octets at a time when the wire is quiet. A machine without a UART works
 //! the same, with nothing to see.
 
+use crate::last_words::Recorder;
 use crate::uart::{At, Setting, Uart};
 use crate::{screen, uart};
 use core::fmt::{self, Write};
@@ -180,10 +181,11 @@ pub fn flush() {
     SERIAL.lock().flush();
 }
 
-/// The serial line and the screen as a fault uses them: no ring, no lock, no memory of its own.
+/// The serial line and the screen as a fault uses them, and what is kept of it over the restart: no ring, no lock.
 pub struct Direct {
     uart: Option<Uart>,
     screen: screen::Direct,
+    recorder: Recorder,
 }
 
 impl Direct {
@@ -196,7 +198,18 @@ impl Direct {
             uart: port().and_then(uart::at),
             // SAFETY: nothing runs from now on but what writes here.
             screen: unsafe { screen::Direct::take() },
+            recorder: Recorder::new(),
         }
+    }
+
+    /// Forgets what was written so far: it is not worth to be kept.
+    pub fn begin_record(&mut self) {
+        self.recorder = Recorder::new();
+    }
+
+    /// Keeps for the next start what was written since [`Self::begin_record`].
+    pub fn keep_record(&mut self) {
+        self.recorder.keep();
     }
 
     /// Shows on the screen what was written.
@@ -209,6 +222,7 @@ impl Write for Direct {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         /// A UART that takes nothing for this long never will.
         const ATTEMPTS: u32 = 1_000_000;
+        self.recorder.write_str(text)?;
         self.screen.write_str(text)?;
         let Some(uart) = &mut self.uart else {
             return Ok(());

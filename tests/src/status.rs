@@ -66,6 +66,12 @@ impl Status {
         self.sections.contains_key(section)
     }
 
+    /// Whether a section of the page has a row.
+    pub fn has_row(&self, section: &str, name: &str) -> bool {
+        let rows = self.sections.get(section);
+        rows.is_some_and(|rows| rows.contains_key(name))
+    }
+
     /// The counters of a port.
     ///
     /// # Panics

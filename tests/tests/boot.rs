@@ -4,13 +4,15 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use pollux_tests::appliance::{Appliance, Boot, START_LIMIT};
+use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT};
 use pollux_tests::peer::Peer;
 use pollux_tests::scratch::Scratch;
 use pollux_tests::suite::Suite;
 
 /// The longest that an appliance may take to end when it was told to.
 const END_LIMIT: Duration = Duration::from_secs(20);
+/// The longest that writing an image may take, the image maker's own build included.
+const IMAGE_LIMIT: Duration = Duration::from_secs(600);
 /// QEMU's exit status after `poweroff` under test.
 const POWERED_OFF: i32 = 33;
 /// QEMU's exit status after a fault under test.
@@ -70,18 +72,37 @@ fn fault_tests(suite: &mut Suite) {
             assert_eq!(appliance.wait_for_exit(END_LIMIT).code(), Some(FAULTED));
         });
     }
-    suite.test_alone("a_fault_can_restart_the_appliance", || {
-        let mut appliance = Boot::new()
-            .word("pollux.test")
-            .word("pollux.panic=restart")
-            .start();
-        let mark = appliance.console.mark();
-        provoke(&mut appliance, "divide", "divide error", " s ***");
-        appliance.console.wait_for(mark, "\nPollux ", START_LIMIT);
-        let found = appliance.peer.find(Instant::now() + START_LIMIT);
-        assert!(found.is_some(), "no ARP reply after the restart");
-        appliance.peer.assert_pings(10);
+    suite.test_alone("a_fault_restarts_the_appliance_which_then_says_why", || {
+        let boot = Boot::new().word("pollux.test");
+        let mut appliance = boot.word("pollux.panic=restart").start();
+        assert!(!appliance.status().has_row("system", "last_run_ended"));
+        restarts_and_says_why(&mut appliance);
+        // It is said once.
+        reboot_comes_back(&mut appliance);
+        assert!(!appliance.status().has_row("system", "last_run_ended"));
     });
+    for firmware in ["bios", "uefi"] {
+        suite.test_long(
+            &format!("a_stick_says_why_it_restarted_under_{firmware}"),
+            move || {
+                let image = Scratch::new("pollux.img");
+                let path = image.0.display().to_string();
+                let kernel = appliance::kernel().display().to_string();
+                let arguments = [
+                    "image",
+                    "--append",
+                    "pollux.test",
+                    "--kernel",
+                    &kernel,
+                    &path,
+                ];
+                appliance::run(&arguments, IMAGE_LIMIT);
+                restarts_and_says_why(
+                    &mut Boot::from_medium(&["--image", &path, "--firmware", firmware]).start(),
+                );
+            },
+        );
+    }
     suite.test_alone("a_fault_can_halt_the_appliance", || {
         let mut appliance = Boot::new()
             .word("pollux.test")
@@ -98,6 +119,22 @@ fn fault_tests(suite: &mut Suite) {
         assert_eq!(answer, None, "a halted appliance answers");
         assert!(appliance.is_running());
     });
+}
+
+/// Provokes a fault, after which the appliance starts again and tells what happened.
+fn restarts_and_says_why(appliance: &mut Appliance) {
+    let mark = appliance.console.mark();
+    provoke(appliance, "divide", "divide error", " s ***");
+    let said = "last run: exception 0: divide error, error code 0x0\n";
+    appliance.console.wait_for(mark, said, START_LIMIT);
+    appliance.console.wait_for(mark, "\nPollux ", START_LIMIT);
+    let found = appliance.peer.find(Instant::now() + START_LIMIT);
+    assert!(found.is_some(), "no ARP reply after the restart");
+    appliance.peer.assert_pings(10);
+    appliance.console.fresh_prompt();
+    let ended = appliance.status();
+    let ended = ended.value("system", "last_run_ended");
+    assert_eq!(ended, "exception 0: divide error, error code 0x0");
 }
 
 /// Provokes a fault and checks its report: what it was, where, the counters as they were, and in

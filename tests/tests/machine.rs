@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::new(Boot::new());
     screen_tests(&mut suite);
     serial_tests(&mut suite);
+    watchdog_tests(&mut suite);
     suite.run()
 }
 
@@ -188,4 +189,45 @@ fn serial_tests(suite: &mut Suite) {
             assert!(found.is_some(), "no ARP reply");
         },
     );
+}
+
+fn watchdog_tests(suite: &mut Suite) {
+    for (kind, arguments) in [
+        ("i6300esb", &["-device", "i6300esb"][..]),
+        (
+            "tco",
+            &["-machine", "q35", "-global", "ICH9-LPC.noreboot=false"],
+        ),
+    ] {
+        suite.test_alone(
+            &format!("the_watchdog_{kind}_ends_a_loop_that_hangs"),
+            move || {
+                let boot = Boot::new().word("pollux.test").word("pollux.watchdog=5");
+                let mut appliance = boot.qemu(arguments).start();
+                assert_eq!(
+                    appliance.status().value("system", "watchdog"),
+                    format!("{kind} 5 s")
+                );
+                let mark = appliance.console.mark();
+                // It is fed: thrice its span passes.
+                std::thread::sleep(Duration::from_secs(15));
+                appliance.peer.assert_pings(10);
+                appliance.console.type_bytes(b"fault hang\r");
+                let said = "last run: restarted by the watchdog";
+                let printed = appliance.console.wait_for(mark, said, START_LIMIT);
+                assert_eq!(printed.matches("provoking fault").count(), 1, "{printed}");
+                let found = appliance.peer.find(Instant::now() + START_LIMIT);
+                assert!(found.is_some(), "no ARP reply after the restart");
+                appliance.console.fresh_prompt();
+                let status = appliance.status();
+                let ended = status.value("system", "last_run_ended");
+                assert_eq!(ended, "the watchdog restarted the machine");
+            },
+        );
+    }
+    suite.test_alone("a_watchdog_that_is_not_there_is_named", || {
+        let appliance = Boot::new().word("pollux.watchdog=10").start();
+        let log = appliance.console.log();
+        assert!(log.contains("watchdog: none was found"), "{log}");
+    });
 }

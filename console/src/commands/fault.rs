@@ -9,7 +9,7 @@ use core::fmt::{self, Write};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "fault",
-    synopsis: "fault panic|page|stack|heap|divide|undefined",
+    synopsis: "fault panic|page|stack|heap|divide|undefined|hang",
     summary: "provoke a fault, to see how the appliance ends",
     words: Fault::WORDS,
     examples: &["fault page"],
@@ -27,6 +27,7 @@ choices! {
         Heap, "heap", "an allocation inside the poll loop";
         Divide, "divide", "a division by zero";
         Undefined, "undefined", "an undefined instruction";
+        Hang, "hang", "a loop that never ends, which a watchdog ends";
     }
 }
 

@@ -298,6 +298,17 @@ fn system(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, 
             }
             row_of(out, "command_line", clipped::<LONG_TEXT>(command_line))
         }
+        6 => match view.boot.last_end {
+            Some(end) => row_of(out, "last_run_ended", clipped::<LONG_TEXT>(end)),
+            None => Ok(Row::Empty),
+        },
+        7 => match view.boot.watchdog {
+            Some((name, seconds)) => {
+                let name = clipped::<NAME>(name);
+                row_of(out, "watchdog", format_args!("{name} {seconds} s"))
+            }
+            None => Ok(Row::Empty),
+        },
         _ => Ok(Row::Beyond),
     }
 }

@@ -158,11 +158,11 @@ fn a_wrong_word_is_named_with_what_was_expected() {
         ("trace maybe", "trace: 'maybe' is not one of on, off"),
         (
             "fault pagge",
-            "fault: 'pagge' is not one of panic, page, stack, heap, divide, undefined; did you mean 'page'?",
+            "fault: 'pagge' is not one of panic, page, stack, heap, divide, undefined, hang; did you mean 'page'?",
         ),
         (
             "fault p",
-            "fault: 'p' is not one of panic, page, stack, heap, divide, undefined; did you mean 'panic' or 'page'?",
+            "fault: 'p' is not one of panic, page, stack, heap, divide, undefined, hang; did you mean 'panic' or 'page'?",
         ),
     ] {
         assert_eq!(refused(TESTS, line), format!("{message}\n"), "{line}");
@@ -173,7 +173,7 @@ fn a_wrong_word_is_named_with_what_was_expected() {
 fn a_missing_word_is_asked_for() {
     assert_eq!(
         refused(TESTS, "fault # which?"),
-        "missing word after 'fault'; usage: fault panic|page|stack|heap|divide|undefined\n"
+        "missing word after 'fault'; usage: fault panic|page|stack|heap|divide|undefined|hang\n"
     );
 }
 
@@ -193,7 +193,7 @@ fn a_word_too_many_is_named_and_nothing_is_done() {
         ),
         (
             "fault page page",
-            "unexpected word 'page'; usage: fault panic|page|stack|heap|divide|undefined",
+            "unexpected word 'page'; usage: fault panic|page|stack|heap|divide|undefined|hang",
         ),
     ] {
         assert_eq!(refused(TESTS, line), format!("{message}\n"), "{line}");

@@ -54,6 +54,8 @@ impl Appliance {
                 boot: BootView {
                     method: "pvh",
                     command_line: "pollux.test=1",
+                    last_end: None,
+                    watchdog: None,
                 },
                 clock: ClockView {
                     rate: TickRate::from_hertz(2_893_202_000),

@@ -4,6 +4,7 @@
 //! passed over: the appliance always comes up far enough to be repaired.
 
 use crate::uart::Setting;
+use crate::watchdog;
 use core::fmt;
 
 /// What happens after a panic or an exception was reported.
@@ -37,6 +38,8 @@ pub struct Options<'line> {
     pub exit_port: Option<u16>,
     /// What happens after a fault.
     pub after_fault: AfterFault,
+    /// After how many seconds without being fed a hardware watchdog restarts the machine.
+    pub watchdog: Option<u32>,
     /// Where the console is.
     pub console: ConsoleAt,
     /// Where the serial line is.
@@ -76,7 +79,7 @@ impl fmt::Display for UnknownWord<'_> {
     }
 }
 
-const WORDS: &str = "pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.test, pollux.config or pollux.config-file";
+const WORDS: &str = "pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.watchdog, pollux.test, pollux.config or pollux.config-file";
 
 /// The words of a command line, in which quotes hold blanks together.
 pub struct Words<'line>(pub &'line str);
@@ -132,6 +135,11 @@ impl<'line> Options<'line> {
             ("serial", value) => {
                 self.serial = Setting::parse(value).ok_or(Setting::SYNTAX)?;
             }
+            ("watchdog", seconds) => {
+                let seconds = seconds.parse().ok();
+                let seconds = seconds.filter(|seconds| watchdog::SECONDS.contains(seconds));
+                self.watchdog = Some(seconds.ok_or("pollux.watchdog=SECONDS, from 5 to 600")?);
+            }
             ("console", "serial") => self.console = ConsoleAt::Serial,
             ("console", "screen") => self.console = ConsoleAt::Screen,
             ("console", "both") => self.console = ConsoleAt::Both,
@@ -170,7 +178,7 @@ mod tests {
     #[test]
     fn every_word_is_understood() {
         let (options, reports) = parse(
-            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.virtio-queues=packed pollux.test pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.virtio-queues=packed pollux.test pollux.watchdog=10 pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
         );
         assert_eq!(reports, [] as [String; 0]);
         assert_eq!(
@@ -178,6 +186,7 @@ mod tests {
             Options {
                 exit_port: Some(0xf4),
                 after_fault: AfterFault::Exit,
+                watchdog: Some(10),
                 console: ConsoleAt::Screen,
                 serial: Setting::parse("0x2f8,9600").expect("is right"),
                 trace: true,
@@ -223,7 +232,7 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.test, pollux.config or pollux.config-file",
+                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.watchdog, pollux.test, pollux.config or pollux.config-file",
             ]
         );
     }

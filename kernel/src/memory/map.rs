@@ -38,6 +38,16 @@ pub fn find_free(
         .min_by_key(|range| range.start)
 }
 
+/// Whether all of `range` is usable memory that nothing uses.
+pub fn is_free(regions: &[MemoryRegion], in_use: &[PhysicalRange], range: PhysicalRange) -> bool {
+    let holds = |region: &MemoryRegion| {
+        region.kind == MemoryRegionKind::Usable
+            && region.start <= range.start
+            && range.end <= region.end
+    };
+    regions.iter().any(holds) && first_overlap(regions, in_use, range).is_none()
+}
+
 /// The end of something in use that overlaps `range`.
 fn first_overlap(
     regions: &[MemoryRegion],
@@ -127,6 +137,27 @@ mod tests {
             })
         );
         assert_eq!(usable_octets(&regions), 15 * MIB);
+    }
+
+    #[test]
+    fn a_page_is_free_where_memory_is_usable_and_nothing_uses_it() {
+        let regions = [
+            region(MIB, 32 * MIB, MemoryRegionKind::Usable),
+            region(30 * MIB, 31 * MIB, MemoryRegionKind::UnknownBios(2)),
+        ];
+        let in_use = [PhysicalRange {
+            start: 4 * MIB,
+            end: 5 * MIB + 1,
+        }];
+        let is_free = |start| {
+            let end = start + 4096;
+            is_free(&regions, &in_use, PhysicalRange { start, end })
+        };
+        assert!(is_free(28 * MIB));
+        assert!(is_free(4 * MIB - 4096));
+        for taken in [0, 5 * MIB, 30 * MIB, 32 * MIB - 1, 64 * MIB] {
+            assert!(!is_free(taken), "{taken:#x}");
+        }
     }
 
     #[test]

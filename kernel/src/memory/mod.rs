@@ -20,6 +20,7 @@ mod paging;
 mod test;
 
 use crate::boot::{Boot, PhysicalRange, RANGES_IN_USE};
+use crate::last_words;
 use core::fmt;
 use core::ptr::NonNull;
 use heapless::Vec;
@@ -75,6 +76,8 @@ pub struct Memory {
     pub dma_octets: u64,
     /// The region that holds rings and frame buffers and no Rust object.
     pub dma: DmaRegion,
+    /// Pages for what is to outlive a restart, mapped to be read and written.
+    pub kept: Vec<NonNull<u8>, { last_words::PLACES.len() }>,
     dma_start: u64,
 }
 
@@ -178,10 +181,23 @@ pub unsafe fn initialize(
         let start = NonNull::new_unchecked(window(dma.start) as *mut u8);
         DmaRegion::new(start, dma.start, dma_octets as usize)
     };
+    let pages = last_words::PLACES.map(|start| PhysicalRange {
+        start,
+        end: start + last_words::PAGE,
+    });
+    let is_free = |page: &PhysicalRange| {
+        let is_apart = page.end <= arena.start || arena.end <= page.start;
+        is_apart && map::is_free(&boot.info.memory_regions, &in_use, *page)
+    };
+    let kept = pages.into_iter().filter(is_free).filter_map(|page| {
+        let mapped = show(page.start, last_words::PAGE, paging::Rights::Data).ok()?;
+        NonNull::new(mapped as *mut u8)
+    });
     Ok(Memory {
         usable,
         dma_octets,
         dma,
+        kept: kept.collect(),
         dma_start,
     })
 }
