@@ -35,6 +35,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
 ./run.sh bench callgrind         count its instructions per frame
 ./run.sh bench instructions [--update]   count those of the whole appliance, in QEMU; compare with, or write, the table
+./run.sh bench boot              boot the image on every machine of the matrix: rows of the table in docs/boot.md
 ./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services filter console), 30 s each
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
 ./run.sh help                this page
@@ -68,7 +69,8 @@ bench:
 
 image:
   --config FILE, --file PATH, --append "WORDS", --kernel ELF: as for boot, but put on the stick
-  --loader WHICH       grub (default), or network: a folder for a TFTP server (target/pollux-network)
+  --loader WHICH       grub (default); network: a folder for a TFTP server (target/pollux-network);
+                       bootloader: two images, FILE-bios.img and FILE-uefi.img, by the Rust crate of that name
 END
 }
 
@@ -298,22 +300,39 @@ image() {
         esac
         shift "$count"
     done
-    one_of --loader "$loader" grub network
+    one_of --loader "$loader" grub network bootloader
     check_files
     find_kernel
-    build_tool pollux-boot
     case $loader in
         grub) write_by_grub image "${output:-$target/pollux.img}" ;;
         network) write_by_grub network "${output:-$target/pollux-network}" ;;
+        bootloader) write_by_bootloader "${output:-$target/pollux.img}" ;;
     esac
 }
 
 write_by_grub() {
+    build_tool pollux-boot
     local tool=("$target/release/pollux-boot" "$1" --kernel "$kernel" --output "$2" --append "${words[*]}") file
     if [[ -n $config ]]; then tool+=(--config "$config"); fi
     # The start-up file has a place of its own.
     for file in "${files[@]}"; do [[ $file == "$config" ]] || tool+=(--file "$file"); done
     "${tool[@]}"
+}
+
+# That loader passes one blob and no command line: an archive, in which the command line is a file.
+write_by_bootloader() {
+    local base=${1%.img} tool content
+    tool=$("$root/boot/bootloader.sh") || exit 2
+    content=$(mktemp -d)
+    if [[ -n $config ]]; then words=("pollux.config-file=$(basename -- "$config")" "${words[@]}"); fi
+    printf '%s\n' "${words[*]}" >"$content/pollux.command-line"
+    files+=("$content/pollux.command-line")
+    pack_files "$content/files.tar"
+    local status=0
+    "$tool" --kernel "$kernel" --files "$content/files.tar" --bios "$base-bios.img" --uefi "$base-uefi.img" || status=$?
+    rm -rf "$content"
+    ((status == 0)) || exit "$status"
+    say "$base-bios.img and $base-uefi.img; write one of them to a stick, as ./run.sh image says of its own"
 }
 
 # Builds the host program PACKAGE, at $target/release/PACKAGE.
@@ -374,12 +393,16 @@ bench() {
             build_tool pollux-bench
             "$target/release/pollux-bench" callgrind
             ;;
+        boot)
+            (($# == 1)) || die "bench boot takes no arguments, not '$2'"
+            bench_boot
+            ;;
         instructions)
             [[ $# == 1 || ($# == 2 && $2 == --update) ]] || die "bench instructions: --update is its only option"
             prepare_bench
             "$target/release/pollux-bench" "$@"
             ;;
-        *) die "bench: '$1' is none of: --quick --nic --patience --pictures stack callgrind instructions" ;;
+        *) die "bench: '$1' is none of: --quick --nic --patience --pictures stack callgrind boot instructions" ;;
     esac
 }
 
@@ -409,6 +432,20 @@ bench_everybody() {
     "$target/release/pollux-bench" compare --accel "$accel" --udp-echo "$target/$triple/release/pollux-udp-echo" \
         --folder "$folder" "${options[@]}"
     [[ $pictures == no ]] || cp "$folder"/{latency,rate}-icmp-*.svg "$root/docs/pictures/"
+}
+
+# The tests of the matrix print a row each.
+bench_boot() {
+    local status=0
+    set_up build boot image test
+    mkdir -p "$target"
+    kernel=${POLLUX_KERNEL-}
+    find_kernel
+    POLLUX_KERNEL=$kernel in_root cargo test --quiet --package pollux-tests --test media -- --include-ignored boots_by_ \
+        >"$target/boot.log" 2>&1 || status=$?
+    printf '%s\n' "| loader | machine | medium | memory | processor | first reply, s |" "|---|---|---|---|---|---|"
+    sed -n 's/^[^|]*\(| .* |\)$/\1/p' "$target/boot.log"
+    ((status == 0)) || die "bench boot: not every machine came up; $target/boot.log says more"
 }
 
 prepare_bench() {
@@ -546,6 +583,7 @@ run_tests() {
 check_sources() {
     check "formatting" in_root cargo fmt --all --check || true
     check "formatting of the fuzz targets" in_root cargo fmt --manifest-path fuzz/Cargo.toml --check || true
+    check "formatting of the bootloader images' tool" in_root cargo fmt --manifest-path boot/bootloader/Cargo.toml --check || true
     if in_root cargo clippy --version &>/dev/null; then
         check "clippy" in_root cargo clippy --workspace --exclude pollux-kernel --exclude pollux-uppercase --exclude pollux-raw-echo --all-targets -- -D warnings || true
         # By itself, for Cargo would give its dependencies the features (std) that the others ask for.

@@ -14,6 +14,8 @@ use pollux_tests::suite::Suite;
 
 /// The longest that writing an image may take, the image maker's own build included.
 const IMAGE_LIMIT: Duration = Duration::from_secs(900);
+/// The longest that building the `bootloader` crate may take, its tools' download included.
+const BUILD_LIMIT: Duration = Duration::from_secs(3000);
 /// The longest that what was chosen in a menu may take to show.
 const SHOWN_LIMIT: Duration = Duration::from_secs(30);
 /// What every boot here must do at its start: VLAN 42 as the tests want it, and a device more.
@@ -50,8 +52,9 @@ fn main() -> ExitCode {
         assert_eq!(status.value("console", "trace"), "on");
     });
     network_tests(&mut suite);
+    suite.test_long("images_of_the_bootloader_crate_boot", bootloader_images);
     for machine in matrix() {
-        let name = format!("boots_{}", machine.name());
+        let name = format!("boots_by_{}", machine.name());
         if SLICE.contains(&(machine.loader, machine.machine, machine.medium)) {
             suite.test_alone(&name, move || boots(&machine));
         } else {
@@ -260,6 +263,49 @@ fn memory_test() {
         .wait_for(start, "kept all 6 patterns\n", SHOWN_LIMIT);
     appliance.console.wait_for_prompt(START_LIMIT);
     appliance.peer.assert_pings(10);
+}
+
+// ---- the `bootloader` crate -------------------------------------------------------------------------
+
+fn bootloader_images() {
+    let [base, config, notes] = ["crate", "crate.conf", "crate-notes"].map(Scratch::new);
+    config.write(START_UP_FILE);
+    notes.write("from a ramdisk\n");
+    let images = ["bios", "uefi"].map(|firmware| {
+        let path = format!("{}-{firmware}.img", base.path());
+        (firmware, Scratch(path.into()))
+    });
+    let kernel = appliance::kernel().display().to_string();
+    let content = [
+        "--config",
+        &config.path(),
+        "--file",
+        &notes.path(),
+        "--append",
+        "pollux.trace=on",
+    ];
+    let arguments = ["image", "--loader", "bootloader", "--kernel", &kernel];
+    let path = base.path();
+    let arguments = [&arguments[..], &content, &[path.as_str()]].concat();
+    appliance::run(&arguments, BUILD_LIMIT);
+    for (firmware, image) in &images {
+        let options = [
+            "--image",
+            &image.path(),
+            "--firmware",
+            firmware,
+            "--medium",
+            "sata",
+        ];
+        // It asks the BIOS for a picture, and does not go on without a graphics card.
+        let mut appliance = Boot::from_medium(&options).qemu(&["-vga", "std"]).start();
+        appliance.peer.assert_pings(100);
+        assert_obedient(&mut appliance);
+        assert_eq!(appliance.status().value("system", "boot"), "bootloader");
+        assert_eq!(appliance.status().value("console", "trace"), "on");
+        let files = appliance.console.command("ls");
+        assert!(files.contains("-crate-notes"), "{files}");
+    }
 }
 
 // ---- the network ----------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ use crate::screen::display::{Display, Pixels};
 const MEMORY_REGIONS: usize = 256;
 /// The stub of the PVH and Multiboot2 entries mapped the first octets of physical memory one to one, up to here.
 pub const MAPPED: u64 = 1 << 32;
+/// The file that is the command line where a loader passes none.
+const COMMAND_LINE: &str = "pollux.command-line";
 /// How many ranges in use are kept apart.
 pub const RANGES_IN_USE: usize = 32;
 
@@ -173,11 +175,17 @@ unsafe extern "C" fn start_bootloader(info: &'static mut BootInfo) -> ! {
             let octets = unsafe { core::slice::from_raw_parts(start as *const u8, length) };
             files.add_archive_or_file("ramdisk", octets);
         }
+        let command_line = files.find(COMMAND_LINE).map_or("", |file| {
+            core::str::from_utf8(file.octets).unwrap_or_else(|_| {
+                log::warn!("{COMMAND_LINE}: not text, and ignored");
+                ""
+            })
+        });
         let display = picture(info);
         Boot {
             info,
             display,
-            command_line: "",
+            command_line,
             files,
             // Its memory map says what it uses itself.
             in_use: Vec::new(),
