@@ -4,6 +4,7 @@
 //! command looks like is in its own file under [`crate::commands`]; here is only what all have in
 //! common: comments, what stands before a command out of habit, and nothing left over at the end.
 
+use crate::commands::base64::Heading;
 use crate::commands::bpftool::Bpftool;
 use crate::commands::config::Config;
 use crate::commands::dump::Dump;
@@ -57,7 +58,9 @@ pub enum Command {
     Solicit(Solicitation),
     /// The configuration as commands.
     Config(Config),
-    /// List the files that were given with the kernel.
+    /// Take a file that is typed.
+    Upload(Heading),
+    /// List the files that were given with the kernel, or typed.
     List,
     /// Tell the time since the start.
     Date,

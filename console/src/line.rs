@@ -160,6 +160,11 @@ impl LineEditor {
         None
     }
 
+    /// Forgets the line that was completed last: it is no command to be called back.
+    pub fn forget_last(&mut self) {
+        self.history.pop_back();
+    }
+
     /// Whether Tab was pressed since this was last asked.
     pub const fn take_tab(&mut self) -> bool {
         core::mem::replace(&mut self.tab, false)

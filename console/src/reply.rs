@@ -5,6 +5,7 @@
 //! except for figures that must agree with each other: those are taken together.
 
 use crate::command::{Command, Request};
+use crate::commands::base64::Uploaded;
 use crate::commands::config;
 use crate::commands::ethtool::{self, Ethtool};
 use crate::commands::fault::{self, Fault};
@@ -20,7 +21,7 @@ use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
 use crate::json::Quoted;
 use crate::listing::Cursor;
-use crate::text::clipped;
+use crate::text::{clipped, text};
 use crate::view::StatusView;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -82,6 +83,8 @@ enum Content {
     Reboot,
     Poweroff,
     Fault(Fault),
+    /// A sentence; none when it is empty.
+    Said(String),
     /// Words that can follow.
     Choices(Completions),
 }
@@ -95,6 +98,8 @@ impl Reply {
             Command::Ip(ip) => Content::Ip(ip, Cursor::default()),
             Command::Evl(evl) => Content::Evl(evl::Page::new(evl)),
             Command::Bpftool(bpftool) => Content::Bpftool(bpftool::Page::new(bpftool)),
+            // The kernel takes the lines that follow; when the last came, it has something to say.
+            Command::Upload(_) => Content::Said(String::new()),
             Command::File(access) if access.shows_vlans() => Content::Evl(evl::Page::of_vlans()),
             Command::File(access) => Content::File(access, 0),
             Command::Responder(responder) => Content::Responder(responder),
@@ -118,6 +123,16 @@ impl Reply {
         Self {
             content,
             json: request.json,
+            row: 0,
+        }
+    }
+
+    /// The reply to a file that was typed as a whole.
+    pub fn to_upload(uploaded: &Uploaded, json: bool) -> Self {
+        let (name, octets) = (clipped::<64>(&uploaded.name), uploaded.octets.len());
+        Self {
+            content: Content::Said(text!("{name}: {octets} octets")),
+            json,
             row: 0,
         }
     }
@@ -250,6 +265,8 @@ impl Reply {
             Content::Reboot => said(row, reboot::REPLY, json, out),
             Content::Poweroff => said(row, poweroff::REPLY, json, out),
             Content::Fault(fault) => fault::line(*fault, row, json, out),
+            Content::Said(sentence) if sentence.is_empty() => Ok(Progress::Done),
+            Content::Said(sentence) => said(row, sentence, json, out),
             Content::Choices(completions) => completions.line(row, out),
         }?;
         if progress == Progress::Line {

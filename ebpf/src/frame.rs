@@ -1,7 +1,7 @@
 //! The frame that a program looks at.
 
 /// Octets of an Ethernet header.
-const ETHERNET_HEADER: usize = 14;
+pub const ETHERNET_HEADER: usize = 14;
 /// The TPIDs of VLAN tags (IEEE 802.1Q §9.5).
 const TAG_PROTOCOLS: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
 

@@ -6,11 +6,11 @@
 
 use crate::context;
 use crate::encoding::atomic;
-use crate::frame::Frame;
+use crate::frame::{ETHERNET_HEADER, Frame};
 use crate::helper::Helper;
 use crate::instruction::{Instruction, Operation, Register};
 use crate::memory::{CONTEXT_ADDRESS, Caller, Memory, NEXT_FRAME, STACK_ADDRESS};
-use crate::op::{Copy, Op};
+use crate::op::{Copy, Op, Window, Windows};
 use crate::program::Program;
 use core::fmt;
 
@@ -114,7 +114,13 @@ pub fn run(
         stop: None,
     };
     let end = match machine.interpret() {
-        Ok(value) if machine.fuel >= 0 => Ok(End::Returned(value)),
+        Ok(value) if machine.fuel >= 0 => {
+            // It is no more than there was.
+            return Run {
+                end: Ok(End::Returned(value)),
+                cost: fuel.wrapping_sub(machine.fuel as u32),
+            };
+        }
         Ok(_) => Err(program.fault_at(0, FaultKind::OutOfFuel).0),
         Err(stopped) => machine.break_off(stopped),
     };
@@ -197,6 +203,7 @@ impl Machine<'_> {
     fn interpret(&mut self) -> Result<u64, Stopped> {
         let frame = self.frame.whole();
         let ops = &*self.program.lowered.ops;
+        let windows = &*self.program.lowered.windows;
         let mut at = 0_usize;
         macro_rules! stop {
             ($why:expr) => {
@@ -220,9 +227,24 @@ impl Machine<'_> {
         }
         macro_rules! load_frame {
             ($octets:literal, $type:ty, $offset:expr) => {
-                match at_offset::<$octets>(frame, usize::from($offset)) {
+                match near::<$octets>(frame, u32::from($offset)) {
                     Some(octets) => <$type>::from_be_bytes(*octets),
                     None => stop!(Why::Short),
+                }
+            };
+        }
+        // The packet's octets behind the Ethernet header; other places are rare.
+        macro_rules! load_at {
+            ($first:expr) => {
+                match near::<2>(
+                    frame.get(ETHERNET_HEADER..).unwrap_or_default(),
+                    $first as u32,
+                ) {
+                    Some(octets) => u16::from_be_bytes(*octets),
+                    None => match packet::<2>(self.frame, $first) {
+                        Some(octets) => u16::from_be_bytes(octets),
+                        None => stop!(Why::Short),
+                    },
                 }
             };
         }
@@ -343,6 +365,54 @@ impl Machine<'_> {
                 Op::LoadFrame32 { offset } => {
                     let value = load_frame!(4, u32, offset);
                     self.memory.registers.set(Register::R0, u64::from(value));
+                }
+                Op::LoadFrame8To {
+                    to,
+                    offset,
+                    shift,
+                    mask,
+                    add,
+                } => {
+                    let value = u64::from(load_frame!(1, u8, offset));
+                    let masked = value.wrapping_shl(u32::from(shift)) & i64::from(mask) as u64;
+                    let sum = masked.wrapping_add(i64::from(add) as u64);
+                    self.memory.registers.set(to, sum);
+                }
+                Op::LoadAt16 { register, offset } => {
+                    let first = self.memory.registers.get(register) as u32;
+                    let first = first.wrapping_add(offset as u32) as i32;
+                    let value = load_at!(first);
+                    self.memory.registers.set(Register::R0, u64::from(value));
+                }
+                Op::TestAt16 {
+                    register,
+                    offset,
+                    mask,
+                    value,
+                    equal,
+                    other,
+                    cost,
+                } => {
+                    let first = self.memory.registers.get(register) as u32;
+                    let first = first.wrapping_add(i32::from(offset) as u32) as i32;
+                    jump_if!(load_at!(first) & mask == value, equal, other, cost)
+                }
+                Op::TestAll {
+                    tests,
+                    equal,
+                    other,
+                    cost,
+                } => {
+                    let Some(Windows([first, second])) = windows.get(usize::from(tests)) else {
+                        stop!(Why::NoOperation)
+                    };
+                    if is_like(frame, first) && is_like(frame, second) {
+                        pay!(cost);
+                        at = usize::from(equal);
+                    } else {
+                        at = usize::from(other);
+                    }
+                    continue;
                 }
                 Op::Jump { to, cost } => jump_if!(true, to, to, cost),
                 Op::Compare {
@@ -539,6 +609,13 @@ impl Machine<'_> {
     }
 }
 
+/// Whether the frame has what a window wants.
+#[inline(always)]
+fn is_like(frame: &[u8], window: &Window) -> bool {
+    let octets = near::<8>(frame, u32::from(window.offset));
+    octets.is_some_and(|octets| u64::from_ne_bytes(*octets) & window.mask == window.value)
+}
+
 /// Aside, because it is rare.
 #[cold]
 #[inline(never)]
@@ -550,6 +627,13 @@ fn zero(octets: &mut [u8]) {
 #[inline(always)]
 fn at_offset<const N: usize>(octets: &[u8], offset: usize) -> Option<&[u8; N]> {
     octets.get(offset..)?.first_chunk()
+}
+
+/// The same; the end of such an offset never wraps, so that there is one comparison.
+#[inline(always)]
+fn near<const N: usize>(octets: &[u8], offset: u32) -> Option<&[u8; N]> {
+    let first = offset as usize;
+    octets.get(first..first.wrapping_add(N))?.first_chunk()
 }
 
 /// The same, to be written.

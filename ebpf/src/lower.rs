@@ -6,15 +6,16 @@
 //! compared is tested at once; a jump to where nothing but the end follows ends the run.
 
 use crate::flow::{self, Edge, Place};
+use crate::frame;
 use crate::instruction::{Instruction, Operation, Register};
 use crate::interpreter::holds;
-use crate::op::{Copy, Lowered, Op, Origin, Test, TryCopy};
+use crate::op::{Copy, Lowered, Op, Origin, Test, TryCopy, Window, Windows};
 use crate::verify::{self, State};
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// Octets before what a program sees at offset 0.
-pub const ETHERNET_HEADER: u64 = 14;
+pub const ETHERNET_HEADER: u64 = frame::ETHERNET_HEADER as u64;
 /// Where the EtherType stands in a frame, which the context has as `protocol`.
 const PROTOCOL: u16 = 12;
 /// Where `protocol` stands in the context.
@@ -105,6 +106,31 @@ enum Tested {
     Stack32,
     /// Two octets of the frame as a little-endian machine has them.
     Protocol,
+    /// Two octets of the frame at a place that a register says.
+    At16,
+}
+
+/// A shift to the left, a mask and a sum.
+struct Scale {
+    register: Register,
+    shift: u8,
+    mask: i32,
+    add: i32,
+    /// The last instruction of it.
+    last: usize,
+}
+
+impl Scale {
+    /// One that leaves the register as it is.
+    const fn of(register: Register, last: usize) -> Self {
+        Self {
+            register,
+            shift: 0,
+            mask: -1,
+            add: 0,
+            last,
+        }
+    }
 }
 
 impl Lowering<'_> {
@@ -139,6 +165,7 @@ impl Lowering<'_> {
         let last = self
             .lower_test(number, &instruction, &state)
             .or_else(|| self.lower_copy(number, &instruction, &state))
+            .or_else(|| self.lower_load_to(number, &instruction))
             .or_else(|| self.lower_scale(number));
         let last = last.unwrap_or_else(|| {
             self.lower_one(number, &instruction, &place, &state);
@@ -247,7 +274,7 @@ impl Lowering<'_> {
     fn lower_test(&mut self, number: usize, load: &Instruction, state: &State) -> Option<usize> {
         let (tested, offset) = tested(load, state)?;
         let register = match tested {
-            Tested::Frame8 | Tested::Frame16 | Tested::Frame32 => Register::R0,
+            Tested::Frame8 | Tested::Frame16 | Tested::Frame32 | Tested::At16 => Register::R0,
             _ => load.destination,
         };
         let mut last = self.next_alive(number)?;
@@ -287,6 +314,9 @@ impl Lowering<'_> {
             value = u32::from(low.swap_bytes());
             mask = u32::from((mask as u16).swap_bytes());
         }
+        if matches!(tested, Tested::At16) {
+            return self.lower_test_at(number, last, load, (mask, value), (equal, other));
+        }
         self.owe_through(number, last);
         let cost = self.cost(last);
         let test = Test {
@@ -299,13 +329,66 @@ impl Lowering<'_> {
         };
         let op = match tested {
             Tested::Frame8 => Op::TestFrame8(test),
-            Tested::Frame16 | Tested::Protocol => Op::TestFrame16(test),
+            Tested::Frame16 | Tested::Protocol | Tested::At16 => Op::TestFrame16(test),
             Tested::Frame32 => Op::TestFrame32(test),
             Tested::Stack8 => Op::TestStack8(test),
             Tested::Stack16 => Op::TestStack16(test),
             Tested::Stack32 => Op::TestStack32(test),
         };
         self.end(op, last);
+        Some(last)
+    }
+
+    fn lower_test_at(
+        &mut self,
+        number: usize,
+        last: usize,
+        load: &Instruction,
+        (mask, value): (u32, u32),
+        (equal, other): (Option<Edge>, Option<Edge>),
+    ) -> Option<usize> {
+        let offset = i16::try_from(load.immediate as i64).ok()?;
+        let value = u16::try_from(value).ok()?;
+        self.owe_through(number, last);
+        let cost = self.cost(last);
+        let op = Op::TestAt16 {
+            register: load.source,
+            offset,
+            mask: mask as u16,
+            value,
+            equal: self.place(equal),
+            other: self.place(other),
+            cost,
+        };
+        self.end(op, last);
+        Some(last)
+    }
+
+    /// Loading an octet of the frame for another register than R0, in which nobody wants it.
+    fn lower_load_to(&mut self, number: usize, load: &Instruction) -> Option<usize> {
+        let offset = frame_offset(load).filter(|_| load.operation == Operation::Packet8)?;
+        let last = self.next_alive(number)?;
+        let copy = *self.instructions.get(last)?;
+        let is_copy = copy.operation == Operation::Mov && copy.source == Register::R0;
+        if !is_copy || !self.is_dead_behind(Register::R0, last) {
+            return None;
+        }
+        let to = copy.destination;
+        let scaled = self.next_alive(last).and_then(|next| self.scale(next));
+        let scale = scaled.filter(|scale| scale.register == to);
+        let (last, scale) = match scale {
+            Some(scale) => (scale.last, scale),
+            None => (last, Scale::of(to, last)),
+        };
+        self.owe_through(number, last);
+        let op = Op::LoadFrame8To {
+            to,
+            offset,
+            shift: scale.shift,
+            mask: scale.mask,
+            add: scale.add,
+        };
+        self.push(op, last);
         Some(last)
     }
 
@@ -355,11 +438,11 @@ impl Lowering<'_> {
         Some(last)
     }
 
-    /// A shift to the left, a mask and a sum with numbers, one behind the other.
-    fn lower_scale(&mut self, number: usize) -> Option<usize> {
+    /// A shift to the left, a mask and a sum with numbers, one behind the other, from an instruction on.
+    fn scale(&self, number: usize) -> Option<Scale> {
         let register = self.instructions.get(number)?.destination;
-        let (mut shift, mut mask, mut add) = (0_u8, -1_i32, 0_i32);
-        let (mut last, mut candidate, mut stage) = (None, Some(number), 0);
+        let mut scale = Scale::of(register, number);
+        let (mut candidate, mut stage) = (Some(number), 0);
         while let Some(at) = candidate {
             let instruction = self.instructions.get(at)?;
             if instruction.destination != register || instruction.source != Register::Zero {
@@ -368,32 +451,36 @@ impl Lowering<'_> {
             let number = instruction.immediate as i64;
             match instruction.operation {
                 Operation::Lsh if stage < 1 => {
-                    shift = (number & 63) as u8;
+                    scale.shift = (number & 63) as u8;
                     stage = 1;
                 }
                 Operation::And if stage < 2 => {
-                    mask = number as i32;
+                    scale.mask = number as i32;
                     stage = 2;
                 }
                 Operation::Add if stage < 3 => {
-                    add = number as i32;
+                    scale.add = number as i32;
                     stage = 3;
                 }
                 _ => break,
             }
-            last = Some(at);
+            scale.last = at;
             candidate = self.next_alive(at);
         }
-        let last = last?;
-        self.owe_through(number, last);
+        (stage > 0).then_some(scale)
+    }
+
+    fn lower_scale(&mut self, number: usize) -> Option<usize> {
+        let scale = self.scale(number)?;
+        self.owe_through(number, scale.last);
         let op = Op::Scale {
-            register,
-            shift,
-            mask,
-            add,
+            register: scale.register,
+            shift: scale.shift,
+            mask: scale.mask,
+            add: scale.add,
         };
-        self.push(op, last);
-        Some(last)
+        self.push(op, scale.last);
+        Some(scale.last)
     }
 
     /// One instruction by itself.
@@ -494,6 +581,10 @@ impl Lowering<'_> {
                     test.equal = find(test.equal);
                     test.other = find(test.other);
                 }
+                Op::TestAt16 { equal, other, .. } | Op::TestAll { equal, other, .. } => {
+                    *equal = find(*equal);
+                    *other = find(*other);
+                }
                 Op::TryCopy(copy)
                 | Op::TryCopy2(copy)
                 | Op::TryCopy4(copy)
@@ -513,11 +604,97 @@ impl Lowering<'_> {
                 _ => {}
             }
         }
+        let windows = join_tests(&mut self.ops, &mut self.origins);
         Lowered {
             ops: self.ops.into(),
+            windows: windows.into(),
             origins: self.origins.into(),
         }
     }
+}
+
+/// Has tests of the frame that follow each other made at once. The first of them moves to the end of the
+/// operations, where it is found when they do not all hold.
+fn join_tests(ops: &mut Vec<Op>, origins: &mut Vec<Origin>) -> Vec<Windows> {
+    let mut all = Vec::new();
+    let mut first = 0;
+    while first < ops.len() {
+        let mut windows = [None; 2];
+        let (mut cost, mut count, mut at) = (0_u16, 0_usize, first);
+        let mut equal = 0;
+        while let Some((test, octets)) = ops.get(at).and_then(frame_test)
+            && add_test(&mut windows, &test, octets).is_some()
+        {
+            cost = cost.saturating_add(u16::from(test.cost));
+            count = count.saturating_add(1);
+            equal = test.equal;
+            at = at.saturating_add(1);
+            if usize::from(equal) != at {
+                break;
+            }
+        }
+        let (Ok(tests), Ok(other)) = (u16::try_from(all.len()), u16::try_from(ops.len())) else {
+            break;
+        };
+        if count > 1
+            && let (Some(op), Some(origin)) = (ops.get_mut(first), origins.get(first).copied())
+        {
+            let joined = Op::TestAll {
+                tests,
+                equal,
+                other,
+                cost,
+            };
+            let moved = core::mem::replace(op, joined);
+            ops.push(moved);
+            origins.push(origin);
+            all.push(Windows(windows.map(Option::unwrap_or_default)));
+        }
+        first = first.saturating_add(count.max(1));
+    }
+    all
+}
+
+/// A test of the frame, and of how many octets.
+fn frame_test(op: &Op) -> Option<(Test, u16)> {
+    match op {
+        Op::TestFrame8(test) => Some((*test, 1)),
+        Op::TestFrame16(test) => Some((*test, 2)),
+        Op::TestFrame32(test) => Some((*test, 4)),
+        _ => None,
+    }
+}
+
+/// Adds a test to the window in which its octets are, or to a new one; `None` when that cannot be.
+fn add_test(windows: &mut [Option<Window>; 2], test: &Test, octets: u16) -> Option<()> {
+    const OCTETS: u16 = 8;
+    let bits = u32::from(octets).saturating_mul(8);
+    let whole = u32::MAX.checked_shr(32_u32.saturating_sub(bits))?;
+    let (mask, value, offset) = (test.mask & whole, test.value, test.offset);
+    // What can never hold is left alone.
+    if value & !mask != 0 {
+        return None;
+    }
+    for window in windows {
+        let new = Window {
+            offset,
+            ..Window::default()
+        };
+        let window = window.get_or_insert(new);
+        let within = offset.checked_sub(window.offset);
+        let Some(within) = within.filter(|within| within.saturating_add(octets) <= OCTETS) else {
+            continue;
+        };
+        let behind = OCTETS.saturating_sub(within).saturating_sub(octets);
+        let place = |part: u32| (u64::from(part) << (u32::from(behind) << 3)).to_be();
+        if window.mask & place(mask) != 0 {
+            return None;
+        }
+        window.mask |= place(mask);
+        window.value |= place(value);
+        return Some(());
+    }
+    None
 }
 
 /// The operation for an instruction that does not jump, if there is one of its own for it.
@@ -553,7 +730,13 @@ fn straight(instruction: &Instruction, state: &State) -> Option<Op> {
             value,
         }),
         Operation::Packet8 => frame_offset(instruction).map(|offset| Op::LoadFrame8 { offset }),
-        Operation::Packet16 => frame_offset(instruction).map(|offset| Op::LoadFrame16 { offset }),
+        Operation::Packet16 if let Some(offset) = frame_offset(instruction) => {
+            Some(Op::LoadFrame16 { offset })
+        }
+        Operation::Packet16 => Some(Op::LoadAt16 {
+            register: from,
+            offset: value as i32,
+        }),
         Operation::Packet32 => frame_offset(instruction).map(|offset| Op::LoadFrame32 { offset }),
         _ => None,
     }
@@ -572,7 +755,8 @@ fn frame_offset(instruction: &Instruction) -> Option<u16> {
 fn tested(load: &Instruction, state: &State) -> Option<(Tested, u16)> {
     let tested = match load.operation {
         Operation::Packet8 => Tested::Frame8,
-        Operation::Packet16 => Tested::Frame16,
+        Operation::Packet16 if load.source == Register::Zero => Tested::Frame16,
+        Operation::Packet16 => return Some((Tested::At16, 0)),
         Operation::Packet32 => Tested::Frame32,
         Operation::LoadContext if load.immediate == CONTEXT_PROTOCOL && load.offset >= 2 => {
             return Some((Tested::Protocol, PROTOCOL));

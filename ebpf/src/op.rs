@@ -116,6 +116,36 @@ pub enum Op {
     LoadFrame32 {
         offset: u16,
     },
+    /// Loads an octet of the frame, shifts it to the left, masks and adds.
+    LoadFrame8To {
+        to: Register,
+        shift: u8,
+        offset: u16,
+        mask: i32,
+        add: i32,
+    },
+    /// Loads from `register + offset` behind the Ethernet header, into R0.
+    LoadAt16 {
+        register: Register,
+        offset: i32,
+    },
+    /// Loads so, masks and compares; a run ends where the frame does.
+    TestAt16 {
+        register: Register,
+        offset: i16,
+        mask: u16,
+        value: u16,
+        equal: Place,
+        other: Place,
+        cost: u8,
+    },
+    /// Several tests of the frame at once. When one of them fails, they are made one after the other.
+    TestAll {
+        tests: u16,
+        equal: Place,
+        other: Place,
+        cost: u16,
+    },
     Copy(Copy),
     TryCopy(TryCopy),
     /// Copies so many octets.
@@ -166,6 +196,18 @@ pub enum Op {
 
 const _: () = assert!(size_of::<Op>() == 16);
 
+/// Tests of the frame that are made at once: all have to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Windows(pub [Window; 2]);
+
+/// Eight octets of the frame, of which those under `mask` are compared, as the machine has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    pub mask: u64,
+    pub value: u64,
+    pub offset: u16,
+}
+
 /// From where an operation comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
@@ -179,6 +221,8 @@ pub struct Origin {
 #[derive(Debug)]
 pub struct Lowered {
     pub ops: alloc::boxed::Box<[Op]>,
+    /// What [`Op::TestAll`] tests.
+    pub windows: alloc::boxed::Box<[Windows]>,
     /// One for each of `ops`.
     pub origins: alloc::boxed::Box<[Origin]>,
 }

@@ -12,11 +12,15 @@ use std::sync::OnceLock;
 
 /// Compiles one of the programs with these options beside the usual ones.
 fn compile_with(name: &str, options: &[&str]) -> Vec<u8> {
-    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
+    // Those that users are shown, and those that only tests need.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["../examples/filters", "tests/programs"].map(|path| folder.join(path));
+    let source = folders.map(|folder| folder.join(name).with_extension("c"));
+    let source = source.iter().find(|source| source.exists());
     let output = Command::new("clang")
         .args(["-O2", "-target", "bpf", "-c", "-o", "-"])
         .args(options)
-        .arg(programs.join(name).with_extension("c"))
+        .arg(source.expect("there is such a program"))
         .output()
         .expect("clang, which ./run.sh setup installs");
     let complaints = String::from_utf8_lossy(&output.stderr);
@@ -88,6 +92,32 @@ fn a_program_picks_a_udp_port_of_a_vlan() {
         assert_eq!(decide(&mut filter, short).verdict, Verdict::Skip);
         assert_eq!(filter.statistics().faults, 0);
     }
+    for options in [&["-mcpu=v1"][..], &["-mcpu=v3", "-g"], &["-O1"]] {
+        let mut filter =
+            Filter::load(&compile_with("packet_port", options), 1).expect("a good one");
+        assert_eq!(verdict(&mut filter, Some(42), 42_042), Verdict::Accept);
+        assert_eq!(verdict(&mut filter, Some(42), 42_043), Verdict::Skip);
+        assert_eq!(verdict(&mut filter, Some(43), 42_042), Verdict::Skip);
+        assert_eq!(verdict(&mut filter, None, 42_042), Verdict::Skip);
+        assert_eq!(filter.statistics().short, 0);
+        // It wants to see more than is there.
+        for length in [18, 19, 27, 38, 39, 40, 41] {
+            let short = &datagram(Some(42), 42_042)[..length];
+            assert_eq!(
+                decide(&mut filter, short).verdict,
+                Verdict::Drop,
+                "{length}"
+            );
+        }
+        let mut tcp = datagram(Some(42), 42_042);
+        tcp[18 + 9] = 6;
+        assert_eq!(decide(&mut filter, &tcp).verdict, Verdict::Skip);
+        // With options.
+        let mut long = datagram(Some(42), 42_042);
+        long[18] = 0x46;
+        long.splice(38..38, [0; 4]);
+        assert_eq!(decide(&mut filter, &long).verdict, Verdict::Accept);
+    }
 }
 
 #[test]
@@ -141,7 +171,7 @@ fn a_program_that_reads_beyond_the_packet_drops_it_and_does_not_wear_out() {
 
 #[test]
 fn a_program_counts_in_its_maps() {
-    let mut filter = load("maps");
+    let mut filter = load("count");
     for _ in 0..3 {
         assert_eq!(verdict(&mut filter, Some(42), 1), Verdict::Drop);
     }
@@ -208,7 +238,7 @@ fn what_is_not_supported_is_refused_by_its_name() {
         let message = refused(name);
         assert!(message.contains(part), "{name}: {message}");
     }
-    let without = Filter::load(&compile_with("maps", &[]), 1).err();
+    let without = Filter::load(&compile_with("count", &[]), 1).err();
     let message = without.expect("a refusal").to_string();
     assert!(message.contains("clang -g"), "{message}");
 }
@@ -241,7 +271,7 @@ fn other_files_are_refused() {
 fn compile_once() -> &'static [Vec<u8>] {
     static OBJECTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     OBJECTS.get_or_init(|| {
-        ["maps", "variables", "legacy_maps", "udp_port"]
+        ["count", "variables", "legacy_maps", "udp_port"]
             .map(compile)
             .into()
     })

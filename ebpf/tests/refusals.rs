@@ -429,6 +429,37 @@ fn what_others_stumble_over_is_refused_or_carried_out() {
     );
     assert_eq!(value(&[mov(0, -12), slot(0x37, 0, 0, 1, 4)]), -3_i64 as u64);
     assert_eq!(value(&[mov(0, -13), slot(0x97, 0, 0, 1, 4)]), -1_i64 as u64);
+    // A register that nobody wrote.
+    let program = [mov_register(0, 2), exit()];
+    assert_eq!(refusal(&program).1, Refusal::Uninitialized(2));
+    // Newer instructions: a swap, a long jump, a load with its sign, an atomic sum.
+    assert_eq!(value(&[mov(0, 0x1234), slot(0xd7, 0, 0, 0, 16)]), 0x3412);
+    assert_eq!(value(&[mov(0, 5), slot(0x06, 0, 0, 0, 1), mov(0, 6)]), 5);
+    let stored = slot(0x72, 10, 0, -8, 0x80);
+    assert_eq!(
+        value(&[stored, slot(0x91, 0, 10, -8, 0)]),
+        0xffff_ffff_ffff_ff80
+    );
+    let sum = [
+        slot(0x7a, 10, 0, -8, 5),
+        mov(1, 4),
+        slot(0xdb, 10, 1, -8, 0),
+        slot(0x79, 0, 10, -8, 0),
+    ];
+    assert_eq!(value(&sum), 9);
+    // A call by what is in a register, and one of what is not there.
+    assert!(matches!(second(slot(0x8d, 0, 0, 0, 1)), Refusal::Call(_)));
+    assert_eq!(
+        second(slot(0x85, 0, 0, 0, 4711)),
+        Refusal::UnknownHelper(4711)
+    );
+    // By zero, by too much, and outside the stack.
+    for (opcode, expected) in [(0x37, 0), (0x97, 7), (0x34, 0), (0x94, 7)] {
+        assert_eq!(value(&[mov(0, 7), slot(opcode, 0, 0, 0, 0)]), expected);
+    }
+    assert_eq!(value(&[mov(0, 1), slot(0x67, 0, 0, 0, 65)]), 2);
+    let outside = slot(0x7a, 10, 0, 0, 0);
+    assert!(matches!(second(outside), Refusal::StackOutOfBounds { .. }));
     // Eight octets of which the last seven are somebody else's.
     let at_7 = [
         slot(0x18, 1, 2, 0, 0),

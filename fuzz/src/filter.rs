@@ -73,21 +73,21 @@ fn run(mut filter: Filter, rest: &[u8]) {
 
 /// The programs of the tests, as clang makes them if it is there, and some instructions.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ebpf/tests/programs");
-    let names = [
-        "accept",
-        "udp_port",
-        "qinq",
-        "loop",
-        "maps",
-        "legacy_maps",
-        "variables",
-        "seven",
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let paths = [
+        "examples/filters/accept",
+        "examples/filters/udp_port",
+        "examples/filters/packet_port",
+        "examples/filters/qinq",
+        "examples/filters/loop",
+        "examples/filters/count",
+        "ebpf/tests/programs/legacy_maps",
+        "ebpf/tests/programs/variables",
     ];
-    let mut seeds: Vec<Vec<u8>> = names
+    let mut seeds: Vec<Vec<u8>> = paths
         .iter()
-        .filter_map(|name| {
-            let source = folder.join(name).with_extension("c");
+        .filter_map(|path| {
+            let source = folder.join(path).with_extension("c");
             let output = Command::new("clang")
                 .args(["-O2", "-g", "-target", "bpf", "-c", "-o", "-"])
                 .arg(source)

@@ -12,6 +12,7 @@ use core::fmt::{self, Write};
 use heapless::{Deque, String};
 use pollux_console::cards::Cards;
 use pollux_console::command::{Command, Grammar, Request};
+use pollux_console::commands::base64::{Upload, Uploaded};
 use pollux_console::commands::fault::Fault;
 use pollux_console::commands::ping::PingLine;
 use pollux_console::error::{ParseError, Refusal};
@@ -41,6 +42,8 @@ pub struct Session {
     /// What is executed at the start: the start-up file, then the commands on the boot command line.
     scripts: [Option<Script>; 2],
     reply: Option<Reply>,
+    /// The file that is being typed, and whether a program does it.
+    upload: Option<(Upload, bool)>,
     /// The configuration that was kept last, or the one after the start, as commands.
     saved: Vec<alloc::string::String>,
     /// Whether a trace line may be printed next. Every other turn is for what was typed, lest a flood of
@@ -69,6 +72,7 @@ impl Session {
             typed: Deque::new(),
             scripts: scripts(kernel),
             reply: Some(Reply::banner()),
+            upload: None,
             saved: Vec::new(),
             trace_has_turn: false,
             then: None,
@@ -113,6 +117,12 @@ impl Session {
         } else if self.trace_has_turn && print_trace(kernel) {
         } else if let Some((script, line)) = self.next_of_a_script() {
             serial::line(format_args!("{PROMPT}{line}"));
+            if let Some((upload, _)) = &mut self.upload {
+                if upload.take(line) {
+                    self.finish_upload(kernel);
+                }
+                return;
+            }
             let parsed = self.grammar.parse(line);
             self.execute(kernel, now, parsed, Some((script, line)));
         } else if kernel.defaults_are_due {
@@ -250,9 +260,28 @@ impl Session {
         let Some(octet) = self.typed.pop_front() else {
             return true;
         };
+        if octet == CTRL_C && self.upload.take().is_some() {
+            serial::with(|serial| serial.end_prompt("\r\n"));
+            serial::line(format_args!("^C: the file is not kept"));
+        }
         let mut echo = Echo::default();
         let grammar = self.grammar;
         let line = self.editor.feed(octet, &mut echo);
+        if let (Some(line), Some((upload, _))) = (line, &mut self.upload) {
+            let is_over = match line {
+                Ok(line) => upload.take(line),
+                Err(error) => {
+                    upload.take_wrong(error);
+                    false
+                }
+            };
+            self.editor.forget_last();
+            serial::with(|serial| serial.end_prompt(&echo.0));
+            if is_over {
+                self.finish_upload(kernel);
+            }
+            return true;
+        }
         let parsed = line.map(|line| match line {
             Ok(line) => grammar.parse(line),
             Err(error) => Err(error.into()),
@@ -267,6 +296,19 @@ impl Session {
         serial::with(|serial| serial.end_prompt(&echo.0));
         self.execute(kernel, now, parsed, None);
         true
+    }
+
+    /// Keeps the file of which the last line was typed.
+    fn finish_upload(&mut self, kernel: &mut Kernel) {
+        let Some((upload, json)) = self.upload.take() else {
+            return;
+        };
+        let kept = upload.finish().and_then(|file| {
+            let reply = Reply::to_upload(&file, json);
+            file.keep(&mut kernel.uploaded)?;
+            Ok(reply)
+        });
+        self.reply = Some(kept.unwrap_or_else(|refusal| Reply::not_done(refusal, json)));
     }
 
     /// Types what can only follow, or begins to list what can. Returns whether it lists.
@@ -306,7 +348,7 @@ impl Session {
             }
         };
         let interfaces = kernel.ports.iter_mut().map(|port| &mut port.interface);
-        let files = file_views(&kernel.files);
+        let files = file_views(&kernel.files, &kernel.uploaded);
         let done = Cards::new(interfaces, &files, now).carry_out(&request.command);
         if let Err(refusal) = done {
             match place {
@@ -320,6 +362,11 @@ impl Session {
             port.configure(|_| ());
         }
         match request.command {
+            Command::Upload(ref heading) => {
+                self.upload = Some((Upload::new(heading.clone()), request.json));
+                // There is nothing to reply yet that Ctrl-C could end.
+                return;
+            }
             Command::Reboot => self.then = Some(Last::Reboot),
             Command::Poweroff => self.then = Some(Last::Poweroff),
             Command::Fault(fault) => self.then = Some(Last::Fault(fault)),
@@ -437,13 +484,13 @@ fn take_trace(kernel: &mut Kernel) -> Option<pollux_net::trace::TraceRecord> {
         .find_map(|port| port.interface.trace_mut().take())
 }
 
-/// The files that were given with the kernel.
-fn file_views(files: &Files) -> Vec<FileView<'_>> {
+/// The files that were typed, and those that were given with the kernel.
+fn file_views<'a>(files: &'a Files, uploaded: &'a [Uploaded]) -> Vec<FileView<'a>> {
     let views = files.iter().map(|file| FileView {
         name: file.name(),
         octets: file.octets,
     });
-    views.collect()
+    uploaded.iter().map(Uploaded::view).chain(views).collect()
 }
 
 /// Shows `work` the state of the appliance.
@@ -453,7 +500,7 @@ pub fn with_view<T>(
     saved: &[alloc::string::String],
     work: impl FnOnce(&StatusView<'_>) -> T,
 ) -> T {
-    let files = file_views(&kernel.files);
+    let files = file_views(&kernel.files, &kernel.uploaded);
     let statistics: Vec<_> = kernel
         .ports
         .iter()

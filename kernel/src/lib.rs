@@ -97,6 +97,8 @@ pub struct Kernel {
     command_line: &'static str,
     options: Options<'static>,
     files: Files,
+    /// The files that were typed at the console.
+    uploaded: alloc::vec::Vec<pollux_console::commands::base64::Uploaded>,
     clock: Clock,
     usable_memory: u64,
     dma_octets: u64,
@@ -311,6 +313,7 @@ fn set_up(boot: Boot) -> Kernel {
         command_line: boot.command_line,
         options,
         files: boot.files,
+        uploaded: alloc::vec::Vec::new(),
         clock,
         usable_memory: memory.usable,
         dma_octets: memory.dma_octets,

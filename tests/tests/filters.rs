@@ -8,8 +8,18 @@ use pollux_tests::appliance::{Appliance, Boot, root};
 use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, Peer, VLAN};
 use pollux_tests::suite::Suite;
 
-/// The programs, of those in `ebpf/tests/programs`.
-const PROGRAMS: [&str; 4] = ["drop", "accept", "udp_port", "unknown_helper"];
+/// The programs: those that users are shown, and one that is refused.
+const PROGRAMS: [&str; 9] = [
+    "examples/filters/accept",
+    "examples/filters/beyond",
+    "examples/filters/count",
+    "examples/filters/drop",
+    "examples/filters/loop",
+    "examples/filters/qinq",
+    "examples/filters/seven",
+    "examples/filters/udp_port",
+    "ebpf/tests/programs/unknown_helper",
+];
 
 fn main() -> ExitCode {
     let objects: Vec<PathBuf> = PROGRAMS.iter().map(|program| compile(program)).collect();
@@ -25,6 +35,17 @@ fn main() -> ExitCode {
     );
     suite.test("a_filter_takes_untagged_frames_into_real_time", untagged);
     suite.test("a_bad_filter_leaves_the_old_one_in_place", refused);
+    suite.test("a_filter_looks_through_two_tags", two_tags);
+    suite.test("a_verdict_that_is_none_counts_as_skip", seven);
+    suite.test("a_filter_that_loops_is_taken_out", loops);
+    suite.test("the_verdict_at_a_fault_is_configured", on_fault);
+    suite.test("a_filter_that_reads_beyond_the_frame_drops_it", beyond);
+    suite.test("a_filter_counts_and_is_tuned_at_the_console", counts);
+    suite.test("a_filter_is_pasted_at_the_console", pasted);
+    suite.test(
+        "a_paste_that_is_wrong_or_given_up_leaves_nothing",
+        not_pasted,
+    );
     suite.run()
 }
 
@@ -32,8 +53,9 @@ fn main() -> ExitCode {
 fn compile(program: &str) -> PathBuf {
     let folder = root().join("target/filters");
     std::fs::create_dir_all(&folder).expect("a folder for object files");
-    let object = folder.join(program).with_extension("o");
-    let source = root().join("ebpf/tests/programs").join(program);
+    let source = root().join(program);
+    let object = folder.join(source.file_name().expect("a name"));
+    let object = object.with_extension("o");
     let status = Command::new("clang")
         .args(["-O2", "-g", "-target", "bpf", "-c", "-o"])
         .arg(&object)
@@ -127,4 +149,171 @@ fn refused(appliance: &mut Appliance) {
     assert!(shown.starts_with("drop_all "), "{shown}");
     quietly(appliance, "evl net -F -i eth0");
     appliance.peer.assert_pings(3);
+}
+
+/// What `status` says of the filter.
+fn filter_of(appliance: &mut Appliance) -> String {
+    appliance.status().value("port eth0", "filter").to_owned()
+}
+
+fn two_tags(appliance: &mut Appliance) {
+    quietly(appliance, "evl net -Fqinq.o -i eth0");
+    let vlan = |id| VlanId::try_new(id).expect("a VLAN");
+    for (outer, inner) in [(7, 100), (100, 7), (7, 7)] {
+        let mut frame = Vec::new();
+        PacketBuilder::ethernet2(PEER_MAC, APPLIANCE_MAC)
+            .double_vlan(vlan(outer), vlan(inner))
+            .ipv4(PEER.octets(), APPLIANCE.octets(), 64)
+            .udp(40_000, 7)
+            .write(&mut frame, b"two tags")
+            .expect("fits");
+        appliance.peer.send(&frame);
+    }
+    // Behind them, and with one tag that is another.
+    appliance.peer.assert_pings(2);
+    let shown = filter_of(appliance);
+    assert!(shown.starts_with("qinq "), "{shown}");
+    assert!(shown.contains(" 0 drop 2 accept 0 skip "), "{shown}");
+    quietly(appliance, "evl net -F -i eth0");
+}
+
+fn seven(appliance: &mut Appliance) {
+    quietly(appliance, "evl net -Fseven.o -i eth0");
+    // In-band, and answered there.
+    appliance.peer.assert_pings(3);
+    let shown = appliance.console.command("bpftool prog show");
+    assert!(
+        shown.contains("  skip 3  vlan 0  unknown 3 (last 7)"),
+        "{shown}"
+    );
+    quietly(appliance, "evl net -F -i eth0");
+}
+
+fn loops(appliance: &mut Appliance) {
+    const FAULTS: usize = 100;
+    quietly(appliance, "evl net -Floop.o -i eth0");
+    let mark = appliance.console.mark();
+    // The VLAN rule applies at each fault, and when the program is gone.
+    appliance.peer.assert_pings(FAULTS as u64 + 3);
+    let said = appliance
+        .console
+        .wait_for(mark, "the VLAN rule applies", ANSWER_LIMIT);
+    assert!(
+        said.contains("eBPF program taken out after 100 faults, the last at instruction "),
+        "{said}"
+    );
+    assert!(said.contains("out of fuel"), "{said}");
+    assert_eq!(appliance.console.command("bpftool prog show"), "");
+}
+
+fn on_fault(appliance: &mut Appliance) {
+    quietly(appliance, "evl net -Floop.o -i eth0");
+    quietly(
+        appliance,
+        "bpftool prog set id 1 on-fault drop fault-limit 3",
+    );
+    let before = appliance.counters();
+    let mark = appliance.console.mark();
+    for _ in 0..3 {
+        appliance.peer.send(&Peer::request(b"at fault"));
+    }
+    appliance
+        .console
+        .wait_for(mark, "taken out after 3 faults", ANSWER_LIMIT);
+    appliance.peer.assert_pings(3);
+    let moved = appliance.counters().since(&before);
+    assert_eq!(moved.get("filtered"), 3, "{moved}");
+}
+
+fn beyond(appliance: &mut Appliance) {
+    quietly(appliance, "evl net -Fbeyond.o -i eth0");
+    let before = appliance.counters();
+    appliance.peer.send(&Peer::request(b"too short"));
+    let shown = appliance.console.command("bpftool prog show");
+    let moved = appliance.counters().since(&before);
+    quietly(appliance, "evl net -F -i eth0");
+    assert_eq!(moved.get("filtered"), 1, "{moved}");
+    assert!(
+        shown.contains("drop 1  accept 0  skip 0  vlan 0  unknown 0  short 1\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("\tfaults 0  "), "{shown}");
+}
+
+fn counts(appliance: &mut Appliance) {
+    quietly(appliance, "evl net -Fcount.o -i eth0");
+    // A limit of 1,500 octets in the array, none of which was there before.
+    quietly(
+        appliance,
+        "bpftool map update name limits key 0 0 0 0 value hex dc 5 0 0 0 0 0 0 0 0 0 0",
+    );
+    appliance.peer.assert_pings(5);
+    assert_eq!(
+        appliance.console.command("bpftool map dump name per_vlan"),
+        "key: 2a 00  value: 05 00 00 00 00 00 00 00\nFound 1 element\n"
+    );
+    quietly(
+        appliance,
+        "bpftool map update name limits key 0 0 0 0 value 20 0 0 0 0 0 0 0 0 0 0 0",
+    );
+    let before = appliance.counters();
+    appliance
+        .peer
+        .send(&Peer::request(b"longer than twenty octets"));
+    let counted = "bpftool map lookup name per_vlan key 42 0";
+    assert_eq!(
+        appliance.console.command(counted),
+        "key: 2a 00  value: 06 00 00 00 00 00 00 00\n"
+    );
+    let moved = appliance.counters().since(&before);
+    assert_eq!(moved.get("filtered"), 1, "{moved}");
+    quietly(appliance, "evl net -F -i eth0");
+}
+
+/// A file as the program `base64` prints it.
+fn base64_of(file: &str) -> String {
+    let object = root().join("target/filters").join(file);
+    let output = Command::new("base64").arg(object).output();
+    let output = output.expect("base64 is there");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn pasted(appliance: &mut Appliance) {
+    let text = base64_of("drop.o");
+    let mark = appliance.console.mark();
+    let paste = format!("base64 -d > pasted.o <<END\n{text}END\n");
+    appliance.console.type_bytes(paste.as_bytes());
+    let size = std::fs::metadata(root().join("target/filters/drop.o"));
+    let size = size.expect("it was compiled").len();
+    let said = format!("pasted.o: {size} octets\n");
+    appliance.console.wait_for(mark, &said, ANSWER_LIMIT);
+    let listed = appliance.console.command("ls");
+    assert!(listed.contains(&format!("{size} pasted.o\n")), "{listed}");
+    quietly(appliance, "evl net -Fpasted.o -i eth0");
+    let shown = filter_of(appliance);
+    assert!(shown.starts_with("drop_all a04f5eef06a7f555 "), "{shown}");
+    quietly(appliance, "evl net -F -i eth0");
+}
+
+fn not_pasted(appliance: &mut Appliance) {
+    let mark = appliance.console.mark();
+    appliance
+        .console
+        .type_bytes(b"base64 -d > bad.o <<END\nAAAA\nAA?A\nstatus\nEND\n");
+    let said = appliance
+        .console
+        .wait_for(mark, "; nothing is kept\n", ANSWER_LIMIT);
+    assert!(
+        said.contains("bad.o: line 2: no base64: Invalid symbol 63, offset 2; nothing"),
+        "{said}"
+    );
+    let mark = appliance.console.mark();
+    appliance
+        .console
+        .type_bytes(b"base64 -d > bad.o <<END\nAAAA\n\x03");
+    appliance
+        .console
+        .wait_for(mark, "^C: the file is not kept\n", ANSWER_LIMIT);
+    let listed = appliance.console.command("ls");
+    assert!(!listed.contains("bad.o"), "{listed}");
 }

@@ -34,7 +34,7 @@ pub(crate) const DATE: Specification = Specification {
 pub(crate) const LIST: Specification = Specification {
     name: "ls",
     synopsis: "ls",
-    summary: "list the files that came with the kernel",
+    summary: "list the files that came with the kernel or were pasted",
     words: &[],
     examples: &["ls"],
     complete: |_| Completion::NOTHING,

@@ -6,6 +6,7 @@
 
 pub(crate) mod about;
 mod arguments;
+pub mod base64;
 pub mod bpftool;
 pub mod config;
 pub mod dump;
@@ -33,7 +34,7 @@ use crate::text::clipped;
 use crate::words::Words;
 
 /// Every command, in the order of `help`.
-pub(crate) static COMMANDS: [&Specification; 23] = [
+pub(crate) static COMMANDS: [&Specification; 24] = [
     &help::SPECIFICATION,
     &status::SPECIFICATION,
     &ip::SPECIFICATION,
@@ -51,6 +52,7 @@ pub(crate) static COMMANDS: [&Specification; 23] = [
     &config::SPECIFICATION,
     &file::ECHO,
     &file::CAT,
+    &base64::SPECIFICATION,
     &about::LIST,
     &about::DATE,
     &about::VERSION,

@@ -232,7 +232,8 @@ fn help_lists_the_commands() {
   config              the configuration as commands: show it, keep it, compare it
   echo                write to one of EVL's pseudo-files, or say something
   cat                 show a pseudo-file, or a file that came with the kernel
-  ls                  list the files that came with the kernel
+  base64              take a file that is typed or pasted, such as an eBPF filter
+  ls                  list the files that came with the kernel or were pasted
   date                the time since the start; there is no clock of the day
   version             the version of the appliance, and how it was started
   reboot              restart the machine

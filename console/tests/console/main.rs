@@ -1,5 +1,6 @@
 //! The console as a terminal sees it: what is typed, and every line that comes back.
 
+mod base64;
 mod bpftool;
 mod commands;
 mod completion;

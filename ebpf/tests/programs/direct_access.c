@@ -1,4 +1,4 @@
-#include "filter.h"
+#include "../../../examples/filters/filter.h"
 
 SEC("socket") int direct(struct __sk_buff *skb)
 {

@@ -1,5 +1,5 @@
 /* A map as older programs define it. */
-#include "filter.h"
+#include "../../../examples/filters/filter.h"
 
 struct bpf_map_def {
 	u32 type, key_size, value_size, max_entries, map_flags;

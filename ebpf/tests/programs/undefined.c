@@ -1,4 +1,4 @@
-#include "filter.h"
+#include "../../../examples/filters/filter.h"
 
 extern u32 elsewhere;
 

@@ -1,4 +1,4 @@
-#include "filter.h"
+#include "../../../examples/filters/filter.h"
 
 static long (*bpf_tail_call)(void *skb, void *map, u32 index) = (void *)12;
 

@@ -1,5 +1,5 @@
 /* Variables, constants and functions. */
-#include "filter.h"
+#include "../../../examples/filters/filter.h"
 
 const volatile u16 port = 7;
 volatile u64 seen;

@@ -1,3 +1,4 @@
+/* No frame gets through. */
 #include "filter.h"
 
 SEC("socket/drop") int drop_all(struct __sk_buff *skb)

@@ -1,3 +1,4 @@
+/* Does not end: it runs out of fuel. */
 #include "filter.h"
 
 SEC("socket") int loop(struct __sk_buff *skb)

@@ -1,6 +1,10 @@
 /* The usual filter: real-time is UDP to one port in one VLAN. */
 #include "filter.h"
 
+#ifndef PORT
+#define PORT 42042
+#endif
+
 SEC("socket") int udp_port(struct __sk_buff *skb)
 {
 	struct vlan_hdr vlan;
@@ -15,7 +19,7 @@ SEC("socket") int udp_port(struct __sk_buff *skb)
 		return EVL_RX_SKIP;
 	if (bpf_skb_load_bytes(skb, 4 + (ip.version_ihl & 15) * 4 + 2, &port, sizeof(port)))
 		return EVL_RX_SKIP;
-	return port == htons(42042) ? EVL_RX_ACCEPT : EVL_RX_SKIP;
+	return port == htons(PORT) ? EVL_RX_ACCEPT : EVL_RX_SKIP;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -1,3 +1,4 @@
+/* Every frame is real-time. */
 #include "filter.h"
 
 SEC("socket") int accept_all(struct __sk_buff *skb)

@@ -37,4 +37,7 @@ struct udphdr {
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
+/* Packet instructions: from network order; they end the program, and drop the frame, where it is too short. */
+u64 load_byte(const void *skb, u64 offset) asm("llvm.bpf.load.byte");
+u64 load_half(const void *skb, u64 offset) asm("llvm.bpf.load.half");
 static long (*bpf_skb_load_bytes)(const void *skb, u32 offset, void *to, u32 len) = (void *)26;
