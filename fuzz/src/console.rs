@@ -96,6 +96,8 @@ impl Appliance {
             boot: BootView {
                 method: "pvh",
                 command_line: "",
+                last_end: None,
+                watchdog: None,
             },
             clock: ClockView {
                 rate: RATE,
