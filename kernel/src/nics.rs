@@ -80,6 +80,10 @@ impl Device for Nic {
         with_card!(self, card => card.mac_address())
     }
 
+    fn maximum_mtu(&self) -> u16 {
+        with_card!(self, card => card.maximum_mtu())
+    }
+
     #[inline]
     fn ready(&mut self, budget: usize) -> usize {
         with_card!(self, card => card.ready(budget))

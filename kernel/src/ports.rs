@@ -7,7 +7,7 @@ use core::fmt::Write;
 use heapless::String;
 use pollux_drivers::dma::DmaRegion;
 use pollux_net::device::{Device, Link};
-use pollux_net::interface::{Interface, NAME_LENGTH};
+use pollux_net::interface::{DEFAULT_MTU, Interface, NAME_LENGTH};
 use pollux_net::time::Instant;
 use pollux_net::vlan::VlanSet;
 
@@ -111,9 +111,15 @@ pub fn bring_up(found: Found, dma: &mut DmaRegion, clock: &Clock) -> Vec<Port> {
         let ifindex = FIRST_IFINDEX + ports.len() as u32;
         let mac = device.mac_address();
         log::info!("{name}: {} at {place}, {mac}", device.model());
+        let mut interface = Interface::new(&name, mac, ifindex, clock.rate());
+        let mtu = device.maximum_mtu();
+        if mtu < DEFAULT_MTU {
+            log::info!("{name}: it takes datagrams of up to {mtu} octets");
+        }
+        interface.limit_mtu(mtu);
         ports.push(Port {
             device,
-            interface: Interface::new(&name, mac, ifindex, clock.rate()),
+            interface,
             link: Link::default(),
             passes_all_vlans: false,
         });

@@ -5,6 +5,7 @@
 //! them up one by one and queues the answers, [`Device::ring_doorbells`] tells the hardware, once. No
 //! call waits, allocates or copies a frame.
 
+use crate::interface::DEFAULT_MTU;
 use crate::vlan::VlanSet;
 use crate::wire::ethernet::MacAddress;
 
@@ -152,6 +153,11 @@ pub trait Device {
 
     /// The station address.
     fn mac_address(&self) -> MacAddress;
+
+    /// The largest datagram that it sends in one piece: what is behind a frame's header and VLAN tag.
+    fn maximum_mtu(&self) -> u16 {
+        DEFAULT_MTU
+    }
 
     /// How many received frames may be processed now, at most `budget`: 0 when none stands in memory. Where
     /// to count them takes a look at each, one look at the first will do. Looks at descriptors only, never

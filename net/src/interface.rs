@@ -45,6 +45,8 @@ pub struct Interface {
     pub(crate) ifindex: u32,
     pub(crate) rate: TickRate,
     pub(crate) vlans: Vlans,
+    /// The largest datagram that the card sends in one piece.
+    maximum_mtu: u16,
     pub(crate) filter: FilterSlot,
     pub(crate) screen: SourceScreen,
     pub(crate) claims: Claims,
@@ -79,6 +81,7 @@ impl Interface {
             ifindex,
             rate,
             vlans: Vlans::new(VlanDevice::of_card(name)),
+            maximum_mtu: DEFAULT_MTU,
             filter: FilterSlot::new(),
             screen: SourceScreen::new(),
             claims: Claims::new(),

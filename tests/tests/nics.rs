@@ -154,6 +154,7 @@ fn main() -> ExitCode {
             appliance.counters().assert_complete();
         });
     }
+    suite.test_alone("no_datagram_is_longer_than_the_host_takes", host_mtu);
     suite.test_alone("cards_of_any_mix_are_named_by_their_places", mixed);
     suite.test_alone("a_ninth_card_is_as_good_as_the_first", nine);
     suite.run()
@@ -342,6 +343,16 @@ fn survives(card: &Card) {
     assert!(found.is_some(), "no ARP reply after the reset");
     appliance.console.fresh_prompt();
     assert_returns(&mut appliance);
+}
+
+fn host_mtu() {
+    let mut appliance = on("virtio-net-pci,host_mtu=1400").start();
+    let shown = appliance.console.command("ip link show");
+    assert_eq!(shown.matches(" mtu 1400 ").count(), 2, "{shown}");
+    let refused = appliance
+        .console
+        .command("ip link set dev eth0.42 mtu 1401");
+    assert!(refused.contains("not in 68..1400"), "{refused}");
 }
 
 fn mixed() {

@@ -7,6 +7,7 @@
 use core::sync::atomic::{Ordering, fence};
 
 use pollux_net::device::Link;
+use pollux_net::interface::DEFAULT_MTU;
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
@@ -31,6 +32,7 @@ const GENERATION_POLLS: u32 = 10;
 mod config {
     pub const MAC: u32 = 0;
     pub const STATUS: u32 = 6;
+    pub const MTU: u32 = 10;
     pub const SPEED: u32 = 12;
     pub const DUPLEX: u32 = 16;
 }
@@ -98,6 +100,7 @@ impl<T: Transport> Quiet<T> {
             features: Features::empty(),
             control: Control::new(memory)?,
             mac_address: MacAddress([0; 6]),
+            maximum_mtu: DEFAULT_MTU,
             recovery: Recovery::default(),
         };
         device.control.want(vlans);
@@ -142,6 +145,9 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
             }
         }
         self.mac_address = self.read_mac_address()?;
+        if self.features.contains(Features::MTU) {
+            self.maximum_mtu = self.transport.read_config_u16(config::MTU);
+        }
         self.attach_queues(is_legacy)?;
         // Only now may the queues be used (virtio 1.2 §3.1.1).
         status |= Status::DRIVER_OK;

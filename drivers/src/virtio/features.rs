@@ -12,6 +12,8 @@ bitflags! {
     /// Features (virtio 1.2 §5.1.3, §6).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Features: u64 {
+        /// The device says how long datagrams may be: none is sent that is longer.
+        const MTU = 1 << 3;
         /// The device has an address: we do not make one up.
         const MAC = 1 << 5;
         /// The device says whether its link is up.

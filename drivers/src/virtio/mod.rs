@@ -68,6 +68,8 @@ pub struct VirtioNet<T, Q> {
     features: Features,
     control: Control<Q>,
     mac_address: MacAddress,
+    /// The largest datagram that the device takes, as it said last.
+    maximum_mtu: u16,
     recovery: Recovery,
 }
 
@@ -104,6 +106,10 @@ impl<T: Transport, Q: Virtqueue> Device for VirtioNet<T, Q> {
 
     fn mac_address(&self) -> MacAddress {
         self.mac_address
+    }
+
+    fn maximum_mtu(&self) -> u16 {
+        self.maximum_mtu
     }
 
     #[inline]

@@ -27,7 +27,12 @@ pub enum ConfigurationError {
     /// A device with this VLAN identifier exists.
     VidInUse(u16),
     /// Maximum transmission units of devices are 68 to 1500 octets.
-    MtuOutOfRange(u16),
+    MtuOutOfRange {
+        /// What it was to be.
+        mtu: u16,
+        /// The largest that it can be.
+        maximum: u16,
+    },
     /// The card's own device has no out-of-band port: only VLANs are served in real time.
     NoOobPort,
     /// A device name is 1 to 15 octets long.
@@ -58,8 +63,8 @@ impl fmt::Display for ConfigurationError {
         match self {
             Self::VidOutOfRange(vid) => write!(f, "VLAN identifier {vid} is not in 1..4094"),
             Self::VidInUse(vid) => write!(f, "a device for VLAN {vid} exists already"),
-            Self::MtuOutOfRange(mtu) => {
-                write!(f, "an MTU of {mtu} octets is not in {MINIMUM_MTU}..{DEFAULT_MTU}")
+            Self::MtuOutOfRange { mtu, maximum } => {
+                write!(f, "an MTU of {mtu} octets is not in {MINIMUM_MTU}..{maximum}")
             }
             Self::NoOobPort => f.write_str(
                 "frames without a VLAN are always in-band: only a VLAN device can have an out-of-band port",
@@ -102,7 +107,9 @@ impl Interface {
         if self.device_named(name).is_some() {
             return Err(ConfigurationError::NameInUse);
         }
-        self.vlans.push(VlanDevice::new(vid, own_name));
+        let mut device = VlanDevice::new(vid, own_name);
+        device.set_mtu(self.maximum_mtu);
+        self.vlans.push(device);
         Ok(())
     }
 
@@ -190,10 +197,20 @@ impl Interface {
     ///
     /// [`ConfigurationError`] when there is no such device, or it cannot be that.
     pub fn set_mtu(&mut self, vid: u16, mtu: u16) -> Result<(), ConfigurationError> {
-        if !(MINIMUM_MTU..=DEFAULT_MTU).contains(&mtu) {
-            return Err(ConfigurationError::MtuOutOfRange(mtu));
+        let maximum = self.maximum_mtu;
+        if !(MINIMUM_MTU..=maximum).contains(&mtu) {
+            return Err(ConfigurationError::MtuOutOfRange { mtu, maximum });
         }
         self.change(vid, |device| device.set_mtu(mtu))
+    }
+
+    /// Has no device send datagrams of more than `mtu` octets in one piece, whatever is configured, since the
+    /// card takes no longer ones. Less than [`MINIMUM_MTU`] counts as that, more than [`DEFAULT_MTU`] as that.
+    /// To be called before there are VLAN devices.
+    pub fn limit_mtu(&mut self, mtu: u16) {
+        self.maximum_mtu = mtu.clamp(MINIMUM_MTU, DEFAULT_MTU);
+        // The card's own device is there always.
+        let _ = self.set_mtu(0, self.maximum_mtu);
     }
 
     fn change(
@@ -389,6 +406,23 @@ mod tests {
             .expect("is free");
         card.add_vlan_device("eth0.43", 43).expect("is free");
         card
+    }
+
+    #[test]
+    fn nothing_is_sent_that_is_longer_than_the_card_takes() {
+        let mut card = card();
+        card.limit_mtu(1400);
+        card.add_vlan_device("eth0.7", 7).unwrap();
+        for vid in [0, 7] {
+            assert_eq!(card.device(vid).map(VlanDevice::mtu), Some(1400));
+            card.set_mtu(vid, 1400).unwrap();
+            let refused = card.set_mtu(vid, 1401).unwrap_err().to_string();
+            assert_eq!(refused, "an MTU of 1401 octets is not in 68..1400");
+        }
+        card.limit_mtu(3);
+        assert_eq!(card.device(0).map(VlanDevice::mtu), Some(68));
+        card.limit_mtu(u16::MAX);
+        assert_eq!(card.device(0).map(VlanDevice::mtu), Some(1500));
     }
 
     #[test]

@@ -152,6 +152,7 @@ impl Transport for Handle {
     fn read_config_u16(&self, offset: u32) -> u16 {
         match offset {
             6 => u16::from(self.0.borrow().link_up),
+            10 => 1400,
             _ => u16::MAX,
         }
     }

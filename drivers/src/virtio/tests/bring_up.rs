@@ -9,6 +9,14 @@ in_either_format!(
 );
 
 #[test]
+fn a_device_may_say_how_long_datagrams_are() {
+    assert_eq!(bench::<SplitQueue>().device.maximum_mtu(), 1500);
+    let bench = bring_up::<SplitQueue>(|model| model.offered |= 1 << 3).unwrap();
+    assert_eq!(bench.model().accepted >> 3 & 1, 1);
+    assert_eq!(bench.device.maximum_mtu(), 1400);
+}
+
+#[test]
 fn it_comes_up_with_the_features_that_have_a_purpose() {
     let bench = bench::<SplitQueue>();
     assert_eq!(bench.model().status, 0x0f);
