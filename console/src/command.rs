@@ -66,6 +66,8 @@ pub enum Command {
     Date,
     /// Tell the version.
     Version,
+    /// Describe the machine.
+    Report,
     /// Turn the trace on or off, or only tell (`None`).
     Trace(Option<Switch>),
     /// Restart the machine, after the reply is printed.

@@ -16,7 +16,9 @@ use crate::commands::ip::{self, Ip};
 use crate::commands::latency::{self, Latency};
 use crate::commands::ping;
 use crate::commands::solicit::{self, Solicitation};
-use crate::commands::{about, bpftool, dump, evl, poweroff, reboot, show, status, top, trace};
+use crate::commands::{
+    about, bpftool, dump, evl, poweroff, reboot, report, show, status, top, trace,
+};
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
 use crate::json::Quoted;
@@ -79,6 +81,7 @@ enum Content {
     List(Cursor),
     Date,
     Version,
+    Report(Cursor),
     Trace,
     Reboot,
     Poweroff,
@@ -115,6 +118,7 @@ impl Reply {
             Command::List => Content::List(Cursor::default()),
             Command::Date => Content::Date,
             Command::Version => Content::Version,
+            Command::Report => Content::Report(Cursor::default()),
             Command::Trace(_) => Content::Trace,
             Command::Reboot => Content::Reboot,
             Command::Poweroff => Content::Poweroff,
@@ -260,6 +264,7 @@ impl Reply {
             Content::Config(page) => page.next_line(json, view, out),
             Content::List(cursor) => about::list(cursor, json, view, out),
             Content::Date => about::date(row, json, view, out),
+            Content::Report(cursor) => report::line(cursor, json, view, out),
             Content::Version => about::version(row, json, view, out),
             Content::Trace => trace::line(row, json, view, out),
             Content::Reboot => said(row, reboot::REPLY, json, out),

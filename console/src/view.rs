@@ -29,6 +29,8 @@ pub struct StatusView<'a> {
     pub poll: PollView,
     /// Its serial console.
     pub console: ConsoleView,
+    /// The machine in words, a line for each thing.
+    pub machine: &'a [String],
     /// The files that were given with the kernel.
     pub files: &'a [FileView<'a>],
     /// The configuration that was saved last, a command a line.

@@ -553,6 +553,7 @@ pub fn with_view<T>(
         console: ConsoleView {
             dropped_lines: serial::with(|serial| serial.dropped_lines()),
         },
+        machine: &kernel.machine,
         files: &files,
         saved,
     })

@@ -30,6 +30,7 @@ mod fault;
 mod firmware;
 mod housekeeping;
 mod last_words;
+mod machine;
 mod memory;
 #[cfg(not(test))]
 mod memory_functions;
@@ -47,6 +48,7 @@ pub use poll::Turns;
 pub use ports::Port;
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use boot::options::{ConsoleAt, Options};
 use boot::{Boot, Files};
@@ -106,6 +108,8 @@ pub struct Kernel {
     turns: Turns,
     /// Whether the watchdog ended the last run.
     has_hung: bool,
+    /// The machine in words.
+    machine: Vec<String>,
     /// Whether the defaults wait for what is executed at the start.
     defaults_are_due: bool,
 }
@@ -308,6 +312,7 @@ fn set_up(boot: Boot) -> Kernel {
     if ports.is_empty() {
         log::warn!("no network card: nothing to serve");
     }
+    let machine = machine::describe(&boot);
     Kernel {
         boot_method: boot.method,
         command_line: boot.command_line,
@@ -320,6 +325,7 @@ fn set_up(boot: Boot) -> Kernel {
         ports,
         turns: Turns::default(),
         has_hung: false,
+        machine,
         defaults_are_due: false,
     }
 }

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     screen_tests(&mut suite);
     serial_tests(&mut suite);
     watchdog_tests(&mut suite);
+    suite.test_alone("the_machine_describes_itself", the_machine_describes_itself);
     suite.run()
 }
 
@@ -230,4 +231,31 @@ fn watchdog_tests(suite: &mut Suite) {
         let log = appliance.console.log();
         assert!(log.contains("watchdog: none was found"), "{log}");
     });
+}
+
+/// One command prints what a report of a fault needs: here a machine with a card that nobody drives.
+fn the_machine_describes_itself() {
+    let mut appliance = Boot::new().without_usable_card("pcnet").start();
+    let report = appliance.console.command("report");
+    for line in [
+        "version 0.1.0",
+        "pci 0000:00:00.0 8086:1237 class 0600",
+        "pci 0000:00:02.0 1022:2000 class 0200",
+        "serial 0x3f8",
+    ] {
+        assert!(
+            report.lines().any(|said| said == line),
+            "`{line}` is missing in\n{report}"
+        );
+    }
+    for kind in [
+        "processor ",
+        "memory 0x000000100000 to ",
+        "acpi root pointer at 0x",
+    ] {
+        assert!(
+            report.lines().any(|said| said.starts_with(kind)),
+            "{report}"
+        );
+    }
 }

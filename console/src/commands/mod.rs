@@ -21,6 +21,7 @@ pub mod latency;
 pub mod ping;
 pub(crate) mod poweroff;
 pub(crate) mod reboot;
+pub(crate) mod report;
 pub(crate) mod show;
 pub mod solicit;
 pub(crate) mod status;
@@ -56,6 +57,7 @@ pub(crate) static COMMANDS: [&Specification; 24] = [
     &about::LIST,
     &about::DATE,
     &about::VERSION,
+    &report::SPECIFICATION,
     &reboot::SPECIFICATION,
     &poweroff::SPECIFICATION,
     &fault::SPECIFICATION,

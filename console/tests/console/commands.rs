@@ -236,6 +236,7 @@ fn help_lists_the_commands() {
   ls                  list the files that came with the kernel or were pasted
   date                the time since the start; there is no clock of the day
   version             the version of the appliance, and how it was started
+  report              processor, memory map and PCI devices, to report a mistake
   reboot              restart the machine
   poweroff            switch the machine off
 "
