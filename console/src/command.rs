@@ -21,9 +21,23 @@ use crate::commands::solicit::Solicitation;
 use crate::commands::trace::Switch;
 use crate::commands::{COMMANDS, Specification};
 use crate::error::{Mistake, ParseError};
-use crate::suggest::nearest;
+use crate::suggest::{Near, nearest};
 use crate::text::clipped;
 use crate::words::Words;
+
+/// What fingers type that know other systems, and what does it here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("ifconfig", "ip addr"),
+    ("arp", "ip neigh"),
+    ("route", "ip route"),
+    ("netstat", "show drops"),
+    ("tcpdump", "dump"),
+    ("tshark", "dump"),
+    ("uptime", "date"),
+    ("man", "help"),
+    ("halt", "poweroff"),
+    ("shutdown", "poweroff"),
+];
 
 /// What the appliance is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +163,9 @@ impl Grammar {
 
     fn read(self, name: &str, words: &mut Words<'_>) -> Result<Command, Mistake> {
         let specification = self.find(name)?;
-        if words.help {
+        // iproute2 takes it for an object.
+        let asks_for_help = name == "ip" && words.peek() == Some("help");
+        if words.help || asks_for_help {
             return Ok(Command::Help(Topic::Command(specification)));
         }
         let command = (specification.parse)(self, words)?;
@@ -172,7 +188,10 @@ impl Grammar {
             .find(|command| command.name == base)
             .ok_or_else(|| Mistake::UnknownCommand {
                 word: clipped(name),
-                near: nearest(base, self.commands().map(|command| command.name)),
+                near: match ELSEWHERE.iter().find(|(known, _)| *known == base) {
+                    Some((_, here)) => Near::from_iter([clipped(here)]),
+                    None => nearest(base, self.commands().map(|command| command.name)),
+                },
             })
     }
 }

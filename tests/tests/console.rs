@@ -414,10 +414,11 @@ fn help_lists_the_commands(appliance: &mut Appliance) {
 fn status_shows_the_defaults(appliance: &mut Appliance) {
     let status = appliance.status();
     assert_eq!(status.value("port eth0", "mac"), "52:54:00:12:34:56");
-    assert_eq!(
-        status.value("port eth0", "link"),
-        "up 1000 Mbit/s full duplex"
-    );
+    let link = status.value("port eth0", "link");
+    // A virtio card may not know how fast it is.
+    let is_virtio = std::env::var("POLLUX_NIC").is_ok_and(|nic| nic.starts_with("virtio"));
+    let is_right = link == "up 1000 Mbit/s full duplex" || (is_virtio && link.starts_with("up"));
+    assert!(is_right, "{link}");
     assert_eq!(status.value("port eth0", "vlan_filter"), "42");
     assert_eq!(status.value("device eth0.42", "address"), "10.10.10.11/24");
     assert_eq!(status.value("console", "trace"), "off");

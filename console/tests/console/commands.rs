@@ -366,3 +366,85 @@ fn reply_to(grammar: Grammar, line: &str) {
     let text = Appliance::new().printed(reply);
     assert!(!text.is_empty());
 }
+
+#[test]
+fn what_other_systems_call_it_is_understood_and_named() {
+    for (line, message) in [
+        (
+            "ifconfig -a",
+            "unknown command 'ifconfig'; did you mean 'ip addr'?",
+        ),
+        ("arp -an", "unknown command 'arp'; did you mean 'ip neigh'?"),
+        (
+            "route -n",
+            "unknown command 'route'; did you mean 'ip route'?",
+        ),
+        (
+            "tcpdump -i eth0",
+            "unknown command 'tcpdump'; did you mean 'dump'?",
+        ),
+    ] {
+        assert_eq!(refused(USERS, line), format!("{message}\n"), "{line}");
+    }
+    let mut appliance = Appliance::new();
+    assert_eq!(appliance.typed("ip help"), appliance.typed("help ip"));
+}
+
+/// What `help` lists, each with all that belongs to it, whoever adds one.
+#[test]
+fn every_command_has_help_an_example_an_error_json_and_completion() {
+    let mut appliance = Appliance::new();
+    for command in TESTS.commands() {
+        let name = command.name;
+        assert!(
+            !command.summary.is_empty() && !command.synopsis.is_empty(),
+            "{name}"
+        );
+        let help = appliance.typed(&format!("{name} -h"));
+        assert_eq!(help, appliance.typed(&format!("help {name}")));
+        assert!(!command.examples.is_empty(), "{name}: no example");
+        for example in command.examples {
+            assert!(
+                help.contains(example),
+                "{name} -h does not show {example:?}"
+            );
+            assert!(TESTS.parse(example).is_ok(), "{example:?} is refused");
+        }
+        for (word, meaning) in command.words {
+            assert!(
+                help.contains(meaning),
+                "{name} -h does not explain {word:?}"
+            );
+        }
+        // It goes on until Ctrl-C; what it says in JSON is tried by itself.
+        if name != "top" {
+            for example in command.examples {
+                let said = appliance.typed(&format!("{example} -j"));
+                if !said.is_empty() && !example.starts_with("oob-net-icmp") {
+                    crate::json::assert_json(&said);
+                }
+            }
+        }
+        // Nothing but `echo` takes any word.
+        if name != "echo" {
+            let line = format!("{name} --no-such-word --nor-this");
+            let error = TESTS.parse(&line).expect_err("is wrong").to_string();
+            let is_named = error.contains("'--no-such-word'") || error.contains("'--nor-this'");
+            let is_asked_for = error.contains(name) && error.contains("followed by");
+            assert!(is_named || is_asked_for, "{line}: {error}");
+            let json = appliance.typed(&format!("{line} -j"));
+            assert!(json.starts_with("{\"error\":"), "{json}");
+        }
+        let found = appliance.with_view(|view| TESTS.complete(name, view));
+        assert!(found.count > 0, "{name} is not completed");
+        let behind = appliance.with_view(|view| TESTS.complete(&format!("{name} "), view));
+        let has_words = command
+            .words
+            .iter()
+            .any(|(word, _)| word.starts_with(char::is_lowercase));
+        assert!(
+            behind.count > 0 || !has_words,
+            "{name}: nothing is offered behind it"
+        );
+    }
+}

@@ -51,7 +51,7 @@ fn behind_list<'a>(
 }
 
 #[track_caller]
-fn assert_json(text: &str) {
+pub fn assert_json(text: &str) {
     let rest = behind_value(text).map(str::trim);
     assert_eq!(rest, Some(""), "not one JSON value:\n{text}");
 }
