@@ -252,7 +252,7 @@ impl Reply {
             Content::Evl(page) => page.next_line(json, view, out),
             Content::Bpftool(page) => page.next_line(json, view, out),
             Content::File(access, offset) => file::line(access, row, offset, json, view, out),
-            Content::Responder(responder) => icmp::line(responder, row, out),
+            Content::Responder(responder) => icmp::line(responder, row, json, out),
             Content::Drops(page) => page.next_line(json, view, out),
             Content::Dump(page) => page.next_line(json, view, out),
             Content::Latency(page) => page.next_line(json, view, out),

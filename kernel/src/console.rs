@@ -13,6 +13,7 @@ use heapless::{Deque, String};
 use pollux_console::cards::Cards;
 use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::base64::{Upload, Uploaded};
+use pollux_console::commands::config::Config;
 use pollux_console::commands::fault::Fault;
 use pollux_console::commands::ping::PingLine;
 use pollux_console::error::{ParseError, Refusal};
@@ -46,6 +47,8 @@ pub struct Session {
     upload: Option<(Upload, bool)>,
     /// The configuration that was kept last, or the one after the start, as commands.
     saved: Vec<alloc::string::String>,
+    /// What takes down the configuration after the start, so that what changed since can be told.
+    baseline: Option<Reply>,
     /// Whether a trace line may be printed next. Every other turn is for what was typed, lest a flood of
     /// trace lines keeps anybody from turning them off.
     trace_has_turn: bool,
@@ -74,6 +77,10 @@ impl Session {
             reply: Some(Reply::banner()),
             upload: None,
             saved: Vec::new(),
+            baseline: Some(Reply::to(Request {
+                command: Command::Config(Config::Save),
+                json: false,
+            })),
             trace_has_turn: false,
             then: None,
         }
@@ -127,8 +134,28 @@ impl Session {
             self.execute(kernel, now, parsed, Some((script, line)));
         } else if kernel.defaults_are_due {
             kernel.configure_defaults();
+        } else if self.baseline.is_some() {
+            self.take_baseline(kernel, now);
         } else {
             self.edit(kernel, now);
+        }
+    }
+
+    /// Takes down some of the configuration, a few lines at a time, without printing them.
+    fn take_baseline(&mut self, kernel: &Kernel, now: Instant) {
+        const LINES: usize = 16;
+        for _ in 0..LINES {
+            let Some(baseline) = &mut self.baseline else {
+                return;
+            };
+            let mut line = String::<LINE>::new();
+            let progress = with_view(kernel, now, &self.saved, |view| {
+                baseline.next_line(view, &mut line)
+            });
+            if progress != Ok(Progress::Line) {
+                self.saved = baseline.take_kept().unwrap_or_default();
+                self.baseline = None;
+            }
         }
     }
 

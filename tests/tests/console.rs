@@ -378,6 +378,15 @@ ip addr add 10.10.43.11/24 dev eth0.43
 evl net -N43
 "
     );
+    // What the start made is what changes are told against.
+    assert_eq!(appliance.console.command("config diff"), "");
+    appliance
+        .console
+        .command("ip addr add 10.10.43.12/24 dev eth0.43");
+    assert_eq!(
+        appliance.console.command("config diff"),
+        "+ip addr add 10.10.43.12/24 dev eth0.43\n"
+    );
     let listed = appliance.console.command("ls");
     assert!(listed.contains(name), "{listed}");
     let shown = appliance.console.command(&format!("cat {name}"));

@@ -27,7 +27,7 @@ pub(crate) const SPECIFICATION: Specification = Specification {
         ("save", "print it and keep it until the machine restarts"),
         (
             "diff",
-            "what changed since it was kept; all of it when nothing was",
+            "what changed since it was kept, or since the start-up commands",
         ),
     ],
     examples: &["config show", "config diff"],

@@ -6,6 +6,7 @@ use super::{Completion, Specification};
 use crate::cards::Cards;
 use crate::command::{Command, Grammar};
 use crate::error::{Mistake, Refusal, Word};
+use crate::json::Quoted;
 use crate::reply::Progress;
 use crate::text::clipped;
 use crate::words::Words;
@@ -77,11 +78,15 @@ pub(crate) fn carry_out(responder: &Responder, cards: &mut Cards<'_>) -> Result<
 pub(crate) fn line(
     responder: &Responder,
     row: usize,
+    json: bool,
     out: &mut dyn Write,
 ) -> Result<Progress, fmt::Error> {
     if row > 0 {
         return Ok(Progress::Waiting);
     }
-    write!(out, "listening to interface {}", responder.device)?;
+    match json {
+        true => write!(out, "{{\"listening\":{}}}", Quoted(&responder.device))?,
+        false => write!(out, "listening to interface {}", responder.device)?,
+    }
     Ok(Progress::Line)
 }
