@@ -8,11 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fmt, fs, io};
 
 use pollux_issuer::frame::MacAddress;
-use pollux_tests::appliance::{Appliance, Boot, START_LIMIT};
+use pollux_tests::appliance::{Appliance, Boot, START_LIMIT, root};
 use serde::{Deserialize, Serialize};
 
 use crate::frames::{LENGTHS, PEER, PEER_MAC, VLAN, arp_request, icmp_echo, stamp, udp_echo};
@@ -40,6 +41,8 @@ pub struct Kind {
     /// Its name in the table.
     pub name: String,
     frame: Vec<u8>,
+    /// The eBPF filter that decides about it, one of `examples/filters`.
+    filter: Option<&'static str>,
 }
 
 /// All kinds of frames that are counted.
@@ -47,6 +50,7 @@ pub fn kinds() -> Vec<Kind> {
     let kind = |name: &str, frame| Kind {
         name: name.to_owned(),
         frame,
+        filter: None,
     };
     let mut kinds = vec![
         kind("arp", arp_request(PEER, PEER_MAC)),
@@ -59,7 +63,32 @@ pub fn kinds() -> Vec<Kind> {
         ));
         kinds.push(kind(&format!("udp-echo-{length}"), udp_echo(length)));
     }
+    for filter in ["accept", "packet_port", "udp_port"] {
+        kinds.push(Kind {
+            filter: Some(filter),
+            ..kind(
+                &format!("udp-echo-102-by-{}", filter.replace('_', "-")),
+                udp_echo(102),
+            )
+        });
+    }
     kinds
+}
+
+/// Compiles one of `examples/filters` for the port of the echo service.
+fn compile(filter: &str) -> PathBuf {
+    let folder = root().join("target/bench/filters");
+    fs::create_dir_all(&folder).expect("a folder for object files");
+    let object = folder.join(filter).with_extension("o");
+    let source = root().join("examples/filters").join(filter);
+    let status = Command::new("clang")
+        .args(["-O2", "-g", "-target", "bpf", "-DPORT=7", "-c", "-o"])
+        .arg(&object)
+        .arg(source.with_extension("c"))
+        .status();
+    let status = status.expect("clang, which ./run.sh setup installs");
+    assert!(status.success(), "{filter}: clang failed");
+    object
 }
 
 /// Instructions for one frame.
@@ -77,11 +106,19 @@ pub struct Count {
 ///
 /// The appliance did not come up, or did not answer.
 pub fn count(card: &str, kind: &Kind) -> Count {
-    let mut appliance = Boot::new()
-        .with(&["--nic", card])
+    let mut boot = Boot::new().with(&["--nic", card]);
+    if let Some(filter) = kind.filter {
+        let object = compile(filter);
+        boot = boot.with(&["--file", &object.display().to_string()]);
+    }
+    let mut appliance = boot
         .qemu(&["-icount", "shift=3", "-object", COLLECTOR])
         .spawn();
     appliance.console.wait_for_prompt(START_LIMIT);
+    if let Some(filter) = kind.filter {
+        let command = format!("evl net -F{filter}.o -i eth0");
+        assert_eq!(appliance.console.command(&command), "");
+    }
     await_first_answer(&mut appliance, kind);
     for _ in 0..ROUNDS {
         ask(&mut appliance, kind, 1);

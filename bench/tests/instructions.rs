@@ -5,7 +5,12 @@ use pollux_bench::CARDS;
 use pollux_bench::instructions::{self, Change, Table};
 
 /// A frame of every way through the stack; `./run.sh bench instructions` counts all kinds.
-const SLICE: [&str; 3] = ["arp", "icmp-echo-102", "udp-echo-102"];
+const SLICE: [&str; 4] = [
+    "arp",
+    "icmp-echo-102",
+    "udp-echo-102",
+    "udp-echo-102-by-packet-port",
+];
 
 #[test]
 fn no_frame_needs_more_instructions_than_the_table_says() {
