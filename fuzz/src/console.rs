@@ -118,6 +118,7 @@ impl Appliance {
                 longest_turn_ticks: 28_932,
             },
             console: ConsoleView { dropped_lines: 0 },
+            machine: &[],
             files: &FILES,
             saved: &self.saved,
         })
