@@ -34,10 +34,12 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh bench [--quick]         measure it in QEMU beside Linux, DPDK and a native process: table, page and raw data
 ./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
 ./run.sh bench callgrind         count its instructions per frame
+./run.sh bench cards             measure it on every card, machine and option: the table in docs/nics.md
 ./run.sh bench instructions [--update]   count those of the whole appliance, in QEMU; compare with, or write, the table
 ./run.sh bench boot              boot the image on every machine of the matrix: rows of the table in docs/boot.md
 ./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services filter console), 30 s each
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
+./run.sh test --cards            what of it is about frames, on every network card, machine and option (an hour; part of --all)
 ./run.sh help                this page
 
 boot:
@@ -387,6 +389,11 @@ bench() {
             set_up build
             in_root cargo bench --quiet --package pollux-bench --bench stack -- "${@:2}"
             ;;
+        cards)
+            (($# == 1)) || die "bench cards takes no arguments, not '$2'"
+            prepare_bench
+            "$target/release/pollux-bench" cards
+            ;;
         callgrind)
             (($# == 1)) || die "bench callgrind takes no arguments, not '$2'"
             set_up build callgrind
@@ -402,7 +409,7 @@ bench() {
             prepare_bench
             "$target/release/pollux-bench" "$@"
             ;;
-        *) die "bench: '$1' is none of: --quick --nic --patience --pictures stack callgrind boot instructions" ;;
+        *) die "bench: '$1' is none of: --quick --nic --patience --pictures stack callgrind cards boot instructions" ;;
     esac
 }
 
@@ -537,12 +544,13 @@ stamp_suite() {
 
 # Runs every step even when an earlier one failed, and closes with the count over all of them.
 run_tests() {
-    local all=no filter='' arguments=()
+    local all=no only_cards=no filter='' arguments=()
     while (($#)); do
         case $1 in
             --all) all=yes ;;
+            --cards) only_cards=yes ;;
             -h | --help) usage && return ;;
-            -*) die "test: unknown option '$1'; --all is the only one" ;;
+            -*) die "test: unknown option '$1'; one of: --all --cards" ;;
             *)
                 [[ -z $filter ]] || die "test: one FILTER only, not '$filter' and '$1'"
                 filter=$1
@@ -557,24 +565,48 @@ run_tests() {
     if [[ -n $filter ]]; then arguments+=("$filter"); fi
     if [[ $all == yes ]]; then arguments+=(--include-ignored); fi
 
+    if [[ $only_cards == yes ]]; then
+        test_kernel test_cards
+        conclude
+        return
+    fi
     if [[ -z $filter ]]; then check_sources; fi
     cargo_tests "unit and property tests" --workspace --exclude pollux-tests --exclude pollux-bench -- "${arguments[@]}"
     if [[ -z $filter ]]; then fuzz_tests; fi
     if [[ -z $filter ]]; then check "Linux machine of the end-to-end tests" "$root/tests/linux/make-guest.sh" || true; fi
     if [[ -z $filter || $filter == *stamp* ]]; then check "stamp-suite, another's STAMP sender" stamp_suite || true; fi
     check "host tools" in_root cargo build --release --package pollux-issuer --package pollux-attach --package pollux-boot || true
-    if check "kernel" build_kernel pollux-kernel --bin pollux; then
-        POLLUX_KERNEL=$(kernel_path --bin pollux)
-        export POLLUX_KERNEL
-        cargo_tests "end-to-end tests" --package pollux-tests --package pollux-bench -- "${arguments[@]}"
-    else
-        verdict "end-to-end tests" "FAILED: there is no kernel to boot"
-        failed=$((failed + 1))
-    fi
+    test_kernel cargo_tests "end-to-end tests" --package pollux-tests --package pollux-bench -- "${arguments[@]}"
+    if [[ $all == yes && -z $filter ]]; then test_kernel test_cards; fi
     if [[ -n $filter && $tests == 0 ]]; then
         verdict "'$filter'" "FAILED: no test has this in its name"
         failed=$((failed + 1))
     fi
+    conclude
+}
+
+# Builds the kernel and runs COMMAND with it.
+test_kernel() {
+    if check "kernel" build_kernel pollux-kernel --bin pollux; then
+        POLLUX_KERNEL=$(kernel_path --bin pollux)
+        export POLLUX_KERNEL
+        "$@"
+    else
+        verdict "end-to-end tests" "FAILED: there is no kernel to boot"
+        failed=$((failed + 1))
+    fi
+}
+
+# The suites about frames, on every card, machine and option there is: two minutes each.
+test_cards() {
+    local machine nic suites=(responder hostile planes services filters)
+    check "list of cards" build_tool pollux-bench || return 0
+    while read -r machine nic; do
+        POLLUX_MACHINE=$machine POLLUX_NIC=$nic cargo_tests "$machine $nic" --package pollux-tests "${suites[@]/#/--test=}"
+    done < <("$target/release/pollux-bench" list-cards)
+}
+
+conclude() {
     rm -f "$log.step"
     printf '\n%d passed, %d failed\n' "$passed" "$failed" | tee -a "$log"
     ((failed == 0))

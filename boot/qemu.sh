@@ -158,8 +158,10 @@ add_network() {
         qemu+=(-device "$nic,netdev=n0")
         return
     fi
-    # No option ROM: nobody boots from the network here, and it costs start-up time.
-    qemu+=(-device "$nic,netdev=n0,romfile=")
+    # No option ROM unless one is named: nobody boots from the network here, and it costs start-up time.
+    local rom=,romfile=
+    [[ $nic != *,romfile=* ]] || rom=''
+    qemu+=(-device "$nic,netdev=n0$rom")
 }
 
 add_kernel() {

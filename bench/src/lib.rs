@@ -8,6 +8,7 @@
 //! - [`cases`] is what the two are compared by: `benches/stack.rs` times it, [`callgrind`] counts its
 //!   instructions.
 //! - [`instructions`] counts those of the whole image in the machine, and compares them with a table.
+//! - [`cards`] measures every card, machine and option there is.
 //! - [`comparison`] measures the appliance, Linux, DPDK and a native process side by side: [`contenders`]
 //!   are these, [`load`] asks them, [`quiet`] repeats what was disturbed, [`answerer`] is the
 //!   native one; [`report`] and [`drawing`] show it.
@@ -16,6 +17,7 @@
 
 pub mod answerer;
 pub mod callgrind;
+pub mod cards;
 pub mod cases;
 pub mod comparison;
 pub mod contenders;

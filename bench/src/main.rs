@@ -15,12 +15,17 @@ use lexopt::prelude::*;
 use pollux_bench::CARDS;
 use pollux_bench::answerer;
 use pollux_bench::callgrind::{self, carry_out};
+use pollux_bench::cards;
 use pollux_bench::cases;
 use pollux_bench::comparison::{self, Plan};
 use pollux_bench::contenders::Host;
 use pollux_bench::instructions::{self, Change, Table};
 use pollux_bench::report::{self, Circumstances};
 use pollux_tests::appliance;
+use pollux_tests::matrix::ROWS;
+
+/// How often each card is measured.
+const CARD_ROUNDS: usize = 3;
 
 fn main() -> ExitCode {
     match run() {
@@ -41,12 +46,21 @@ fn run() -> Result<bool, Box<dyn Error>> {
         "compare" => compare(parser)?,
         "instructions" => return instructions(parser),
         "callgrind" => callgrind()?,
+        "cards" => cards::print(CARD_ROUNDS),
+        // Which there are, a machine and a card a line, for `./run.sh test --cards`.
+        "list-cards" => list_cards(),
         // These two are started by this program itself.
         "counted" => carry_out(&parser.value()?.string()?)?,
         "answer" => answerer::run(parser.value()?.parse()?, parser.value()?.parse()?)?,
         _ => return Err(format!("unknown command '{command}'").into()),
     }
     Ok(true)
+}
+
+fn list_cards() {
+    for row in ROWS {
+        println!("{} {}", row.machine, row.nic);
+    }
 }
 
 /// Measures everybody side by side, and leaves table, page, pictures and raw data in a folder.

@@ -15,6 +15,7 @@
 //! - [`pokes`]: registers changed behind the appliance's back.
 //! - [`linux`]: a real Linux machine in the peer's place.
 //! - [`scratch`]: files of a test's own.
+//! - [`matrix`]: every card on every machine.
 //! - [`suite`]: tests that share one boot.
 
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ pub mod appliance;
 pub mod console;
 pub mod forge;
 pub mod linux;
+pub mod matrix;
 pub mod monitor;
 pub mod peer;
 pub mod pokes;
