@@ -4,7 +4,7 @@
 //! nothing. None of this touches a card: the kernel sets each card's own filter afterwards.
 
 use crate::command::Command;
-use crate::commands::{bpftool, dump, evl, file, icmp, ip, latency, ping, solicit, trace};
+use crate::commands::{bpftool, dump, ethtool, evl, file, icmp, ip, latency, ping, solicit, trace};
 use crate::error::{Refusal, Word};
 use crate::suggest::nearest;
 use crate::text::clipped;
@@ -60,7 +60,7 @@ impl<'a> Cards<'a> {
             Command::Solicit(solicitation) => solicit::carry_out(solicitation, self),
             Command::Dump(dump) => dump::carry_out(dump, self),
             Command::Latency(latency) => latency::carry_out(*latency, self),
-            Command::Ethtool(ethtool) => self.card_called(&ethtool.card).map(|_| ()),
+            Command::Ethtool(ethtool) => ethtool::carry_out(ethtool, self),
             Command::Trace(Some(switch)) => {
                 trace::carry_out(*switch, self);
                 Ok(())

@@ -223,6 +223,8 @@ pub enum Refusal {
         /// Why.
         error: PingError,
     },
+    /// The card knows no pauses.
+    NoFlowControl(Word),
     /// It has no out-of-band port.
     NoOobPort(Word),
     /// As many neighbors are being asked for as can be.
@@ -250,6 +252,7 @@ impl Refusal {
             | Self::NameTaken(word)
             | Self::NoSuchFile(word)
             | Self::NoOobPort(word)
+            | Self::NoFlowControl(word)
             | Self::Filter { subject: word, .. }
             | Self::Configuration { subject: word, .. }
             | Self::Route { subject: word, .. }
@@ -277,6 +280,9 @@ impl fmt::Display for Refusal {
             ),
             Self::NotAVlanDevice { word, reason } => {
                 write!(f, "{word}: not a VLAN device: {reason}")
+            }
+            Self::NoFlowControl(word) => {
+                write!(f, "{word}: this card has no flow control; it is always off")
             }
             Self::NameTaken(word) => write!(f, "{word}: another device has this name"),
             Self::Configuration { subject, error } => write!(f, "{subject}: {error}"),

@@ -23,7 +23,9 @@ use pollux_drivers::virtio::registers::Window;
 use pollux_drivers::virtio::split::SplitQueue;
 use pollux_drivers::virtio::transport::{Status, Transport};
 use pollux_drivers::virtio::{self, Attachment, VirtioError, VirtioNet};
-use pollux_net::device::{BUFFER_SIZE, Device, Link, Receiver, Statistic, TransmitError};
+use pollux_net::device::{
+    BUFFER_SIZE, Device, FlowControl, Link, Receiver, Statistic, TransmitError,
+};
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
@@ -136,6 +138,14 @@ impl Device for Nic {
         let virtio = virtio.into_iter().flatten();
         let packed = packed.into_iter().flatten();
         intel.chain(advanced).chain(virtio).chain(packed)
+    }
+
+    fn has_flow_control(&self) -> bool {
+        with_card!(self, card => card.has_flow_control())
+    }
+
+    fn set_flow_control(&mut self, flow_control: FlowControl) {
+        with_card!(self, card => card.set_flow_control(flow_control));
     }
 
     fn set_vlan_filter(&mut self, set: &VlanSet) {

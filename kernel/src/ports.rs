@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use heapless::String;
 use pollux_drivers::dma::DmaRegion;
-use pollux_net::device::{Device, Link};
+use pollux_net::device::{Device, FlowControl, Link};
 use pollux_net::interface::{DEFAULT_MTU, Interface, NAME_LENGTH};
 use pollux_net::time::Instant;
 use pollux_net::vlan::VlanSet;
@@ -82,9 +82,12 @@ impl Port {
         self.device.set_vlan_filter(&VlanSet::full());
     }
 
-    /// Configures the stack's side of it, and then the card's filter from it.
+    /// Configures the stack's side of it, and then the card from it.
     pub fn configure<T>(&mut self, configure: impl FnOnce(&mut Interface) -> T) -> T {
         let result = configure(&mut self.interface);
+        if let Some(flow_control) = self.interface.flow_control() {
+            self.device.set_flow_control(flow_control);
+        }
         if !self.passes_all_vlans {
             self.device
                 .set_vlan_filter(&self.interface.accepted_vlans());
@@ -117,6 +120,9 @@ pub fn bring_up(found: Found, dma: &mut DmaRegion, clock: &Clock) -> Vec<Port> {
             log::info!("{name}: it takes datagrams of up to {mtu} octets");
         }
         interface.limit_mtu(mtu);
+        if device.has_flow_control() {
+            interface.set_flow_control(FlowControl::default());
+        }
         ports.push(Port {
             device,
             interface,

@@ -136,6 +136,16 @@ pub struct Link {
     pub full_duplex: bool,
 }
 
+/// Pauses that stations on one link may ask of each other (IEEE 802.3 annex 31B). Off, unless told otherwise: a pause
+/// delays answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowControl {
+    /// Whether the device stops sending when it is asked to.
+    pub receive: bool,
+    /// Whether it asks others to stop when its buffers fill up.
+    pub transmit: bool,
+}
+
 /// One of the device's own statistics: its name as `ethtool -S` would print it, and its sum since
 /// the driver came up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +210,15 @@ pub trait Device {
 
     /// What [`Device::refresh_statistics`] has added up so far.
     fn statistics(&self) -> impl Iterator<Item = Statistic> + '_;
+
+    /// Whether the device knows pauses at all.
+    fn has_flow_control(&self) -> bool {
+        false
+    }
+
+    /// Sets what the device does about pauses, from now on and after each reset. One that does not know them
+    /// ignores it.
+    fn set_flow_control(&mut self, _: FlowControl) {}
 
     /// Makes the device discard frames of VLANs outside `set`, to save work. The stack decides by
     /// its own set in any case.

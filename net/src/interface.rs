@@ -13,6 +13,7 @@ mod vlans;
 
 use crate::capture::Capture;
 use crate::counters::Counters;
+use crate::device::FlowControl;
 use crate::ethernet::EthernetServices;
 use crate::filter::FilterSlot;
 use crate::histogram::Histogram;
@@ -67,6 +68,8 @@ pub struct Interface {
     /// What is to be looked at next for something to send.
     pub(crate) turn: Turn,
     residence: Histogram,
+    /// Nothing where the card does not know pauses.
+    flow_control: Option<FlowControl>,
 }
 
 impl Interface {
@@ -100,7 +103,18 @@ impl Interface {
             events: Events::new(),
             turn: Turn::default(),
             residence: Histogram::new(),
+            flow_control: None,
         }
+    }
+
+    /// What the card is to do about pauses; nothing where it does not know them.
+    pub const fn flow_control(&self) -> Option<FlowControl> {
+        self.flow_control
+    }
+
+    /// Sets what the card is to do about pauses. The first time says that it knows them.
+    pub const fn set_flow_control(&mut self, flow_control: FlowControl) {
+        self.flow_control = Some(flow_control);
     }
 
     /// The filter list.

@@ -2,6 +2,7 @@
 //! was kept.
 
 use super::arguments::Reader;
+use super::ethtool::on;
 use super::evl::{filter, vlans_line};
 use super::{Completion, Specification};
 use crate::command::{Command, Grammar};
@@ -14,6 +15,7 @@ use crate::words::Words;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use pollux_net::device::FlowControl;
 use pollux_net::interface::{DEFAULT_MTU, OobPool};
 use pollux_net::neighbor::State;
 use pollux_net::route::Via;
@@ -136,7 +138,14 @@ fn device_line(found: &DeviceView<'_>, row: usize) -> Option<String> {
     let (name, vid) = (device.name(), device.vid());
     let is_card = vid == 0;
     let line = match row {
-        0 if is_card => String::new(),
+        0 if is_card => match found.port.interface.flow_control() {
+            Some(pauses) if pauses != FlowControl::default() => text!(
+                "ethtool -A {name} rx {} tx {}",
+                on(pauses.receive),
+                on(pauses.transmit)
+            ),
+            _ => String::new(),
+        },
         0 => text!(
             "ip link add link {} name {name} type vlan id {vid}",
             found.port.name

@@ -2,14 +2,16 @@
 
 use super::arguments::Reader;
 use super::{Completion, Specification};
+use crate::cards::Cards;
 use crate::command::{Command, Grammar};
-use crate::error::{Mistake, Word};
+use crate::error::{Mistake, Refusal, Word};
 use crate::json::Quoted;
 use crate::reply::Progress;
 use crate::text::clipped;
 use crate::view::{PortView, StatusView};
 use crate::words::Words;
 use core::fmt::{self, Write};
+use pollux_net::device::FlowControl;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "ethtool",
@@ -20,7 +22,7 @@ pub(crate) const SPECIFICATION: Specification = Specification {
         ("-i", "the driver"),
         ("-k", "what the card does on its own"),
         ("-a", "flow control"),
-        ("-A CARD rx off tx off", "turn flow control off, as it is"),
+        ("-A CARD rx off tx off", "turn flow control off, or on"),
     ],
     examples: &["ethtool eth0", "ethtool -S eth0"],
     complete: |_| Completion::with_interfaces(&["-S", "-i", "-k", "-a", "-A"]),
@@ -42,7 +44,14 @@ enum Topic {
     Driver,
     Features,
     Pause,
-    SetPause,
+    SetPause(Pauses),
+}
+
+/// What of flow control is to change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pauses {
+    receive: Option<bool>,
+    transmit: Option<bool>,
 }
 
 fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
@@ -53,7 +62,7 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
         Some("-i" | "--driver") => Topic::Driver,
         Some("-k" | "--show-features") => Topic::Features,
         Some("-a" | "--show-pause") => Topic::Pause,
-        Some("-A" | "--pause") => Topic::SetPause,
+        Some("-A" | "--pause") => Topic::SetPause(Pauses::default()),
         Some(option) if option.starts_with('-') => {
             words.next();
             return Err(READER.none_of(option, EXPECTED));
@@ -68,21 +77,56 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
         synopsis: SPECIFICATION.synopsis,
     })?;
     let card = clipped(card);
-    if topic == Topic::SetPause {
-        while let Some(word) = words.next() {
-            if !matches!(word, "rx" | "tx" | "autoneg") {
-                return Err(READER.none_of(word, &["rx", "tx", "autoneg"]));
+    let topic = match topic {
+        Topic::SetPause(_) => Topic::SetPause(parse_pauses(READER, words)?),
+        topic => topic,
+    };
+    Ok(Command::Ethtool(Ethtool { card, topic }))
+}
+
+fn parse_pauses(reader: Reader, words: &mut Words<'_>) -> Result<Pauses, Mistake> {
+    let mut pauses = Pauses::default();
+    while let Some(word) = words.next() {
+        if !matches!(word, "rx" | "tx" | "autoneg") {
+            return Err(reader.none_of(word, &["rx", "tx", "autoneg"]));
+        }
+        let given = reader.value(words, "-A", "'on' or 'off'")?;
+        let on = match given {
+            "on" => true,
+            "off" => false,
+            other => return Err(reader.none_of(other, &["on", "off"])),
+        };
+        match word {
+            "rx" => pauses.receive = Some(on),
+            "tx" => pauses.transmit = Some(on),
+            _ if on => {
+                let reason = "what is set here is done, whatever the link's other end can do";
+                return Err(reader.not_supported(given, reason));
             }
-            match READER.value(words, "-A", "'off'")? {
-                "off" => {}
-                other => {
-                    let reason = "flow control is always off: a pause would delay answers";
-                    return Err(READER.not_supported(other, reason));
-                }
-            }
+            _ => {}
         }
     }
-    Ok(Command::Ethtool(Ethtool { card, topic }))
+    Ok(pauses)
+}
+
+/// Finds the card, and changes its flow control where that is asked for.
+pub(crate) fn carry_out(ethtool: &Ethtool, cards: &mut Cards<'_>) -> Result<(), Refusal> {
+    let card = cards.card_called(&ethtool.card)?;
+    let Topic::SetPause(pauses) = ethtool.topic else {
+        return Ok(());
+    };
+    let interface = cards.interface(card)?;
+    let Some(mut flow_control) = interface.flow_control() else {
+        // What is off already may be switched off.
+        return match (pauses.receive, pauses.transmit) {
+            (Some(true), _) | (_, Some(true)) => Err(Refusal::NoFlowControl(ethtool.card.clone())),
+            _ => Ok(()),
+        };
+    };
+    flow_control.receive = pauses.receive.unwrap_or(flow_control.receive);
+    flow_control.transmit = pauses.transmit.unwrap_or(flow_control.transmit);
+    interface.set_flow_control(flow_control);
+    Ok(())
 }
 
 /// Writes line `row` of the reply.
@@ -97,7 +141,7 @@ pub(crate) fn line(
     let Some(port) = ports.find(|port| port.name == ethtool.card.as_str()) else {
         return Ok(Progress::Done);
     };
-    if ethtool.topic == Topic::SetPause {
+    if matches!(ethtool.topic, Topic::SetPause(_)) {
         return Ok(Progress::Done);
     }
     if json {
@@ -128,6 +172,7 @@ pub(crate) fn line(
         return Ok(Progress::Line);
     }
     let link = port.link;
+    let pauses = port.interface.flow_control().unwrap_or_default();
     match (ethtool.topic, row) {
         (Topic::Settings, 0) if link.up && link.speed_mbps > 0 => {
             write!(out, "\tSpeed: {}Mb/s", link.speed_mbps)?;
@@ -138,10 +183,10 @@ pub(crate) fn line(
         (Topic::Driver, 0) => write!(out, "version: {}", clipped::<40>(view.version))?,
         (Topic::Driver, 1) => write!(out, "model: {}", clipped::<40>(port.model))?,
         (Topic::Pause, 0) => write!(out, "Autonegotiate:\toff")?,
-        (Topic::Pause, 1) => write!(out, "RX:\t\toff")?,
-        (Topic::Pause, 2) => write!(out, "TX:\t\toff")?,
+        (Topic::Pause, 1) => write!(out, "RX:\t\t{}", on(pauses.receive))?,
+        (Topic::Pause, 2) => write!(out, "TX:\t\t{}", on(pauses.transmit))?,
         (Topic::Features, row) => match FEATURES.get(row) {
-            Some((name, on)) => write!(out, "{name}: {} [fixed]", if *on { "on" } else { "off" })?,
+            Some((name, is)) => write!(out, "{name}: {} [fixed]", on(*is))?,
             None => return Ok(Progress::Done),
         },
         _ => return Ok(Progress::Done),
@@ -160,6 +205,11 @@ const FEATURES: &[(&str, bool)] = &[
     ("tx-vlan-offload", false),
     ("rx-vlan-filter", true),
 ];
+
+/// As `ethtool` has it.
+pub(crate) const fn on(is: bool) -> &'static str {
+    if is { "on" } else { "off" }
+}
 
 const fn yes(is: bool) -> &'static str {
     if is { "yes" } else { "no" }
@@ -223,10 +273,14 @@ fn json_line(
             }
             out.write_str("}]")?;
         }
-        _ => write!(
-            out,
-            "[{{\"ifname\":{name},\"autonegotiate\":false,\"rx\":false,\"tx\":false}}]"
-        )?,
+        _ => {
+            let FlowControl { receive, transmit } =
+                port.interface.flow_control().unwrap_or_default();
+            write!(
+                out,
+                "[{{\"ifname\":{name},\"autonegotiate\":false,\"rx\":{receive},\"tx\":{transmit}}}]"
+            )?;
+        }
     }
     Ok(Progress::Line)
 }

@@ -4,7 +4,7 @@ use crate::support::Appliance;
 use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::ping::PingLine;
 use pollux_console::reply::{Progress, Reply};
-use pollux_net::device::Statistic;
+use pollux_net::device::{FlowControl, Statistic};
 use pollux_net::ping::{PingReply, Verdict};
 use pollux_net::time::Ticks;
 
@@ -72,6 +72,47 @@ eth0: 2000 answers
 }
 
 #[test]
+fn flow_control_is_switched_on_and_off_a_direction_at_a_time() {
+    let mut appliance = Appliance::new();
+    let off = FlowControl::default();
+    appliance.interface.set_flow_control(off);
+    for (line, receive, transmit) in [
+        ("ethtool -A eth0 rx on", true, false),
+        ("ethtool -A eth0 tx on autoneg off", true, true),
+        ("ethtool -A eth0", true, true),
+        ("ethtool -A eth0 rx off tx on", false, true),
+        ("ethtool -A eth0 rx on tx off", true, false),
+        ("ethtool -A eth0 rx off tx off", false, false),
+    ] {
+        assert_eq!(appliance.typed(line), "");
+        let expected = FlowControl { receive, transmit };
+        assert_eq!(appliance.interface.flow_control(), Some(expected), "{line}");
+        let word = |is| if is { "on" } else { "off" };
+        let (rx, tx) = (word(receive), word(transmit));
+        assert_eq!(
+            appliance.typed("ethtool -a eth0"),
+            format!("Pause parameters for eth0:\nAutonegotiate:\toff\nRX:\t\t{rx}\nTX:\t\t{tx}\n")
+        );
+        assert_eq!(
+            appliance.typed("ethtool -j -a eth0"),
+            format!(
+                "[{{\"ifname\":\"eth0\",\"autonegotiate\":false,\"rx\":{receive},\"tx\":{transmit}}}]\n"
+            )
+        );
+    }
+    // Nothing is half done.
+    assert!(!appliance.typed("config show").contains("ethtool"));
+    appliance.typed("ethtool -A eth0 rx on tx maybe");
+    assert_eq!(appliance.interface.flow_control(), Some(off));
+    appliance.typed("ethtool -A eth0 tx on");
+    let shown = appliance.typed("config show");
+    assert!(
+        shown.starts_with("ethtool -A eth0 rx off tx on\n"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_card_is_shown_as_ethtool_does() {
     let mut appliance = Appliance::new();
     appliance.statistics = vec![Statistic {
@@ -98,7 +139,15 @@ fn a_card_is_shown_as_ethtool_does() {
         ("ethtool -A eth0 rx off tx off", ""),
         (
             "ethtool -A eth0 rx on",
-            "ethtool: 'on' is not supported: flow control is always off: a pause would delay answers\n",
+            "eth0: this card has no flow control; it is always off\n",
+        ),
+        (
+            "ethtool -A eth0 rx maybe",
+            "ethtool: 'maybe' is not one of on, off\n",
+        ),
+        (
+            "ethtool -A eth0 autoneg on",
+            "ethtool: 'on' is not supported: what is set here is done, whatever the link's other end can do\n",
         ),
         (
             "ethtool eth1",

@@ -6,7 +6,7 @@
 //! none trusted to come out of the reset with its default: some models of the card (QEMU's among
 //! them) keep everything.
 
-use pollux_net::device::Link;
+use pollux_net::device::{FlowControl, Link};
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::{EtherType, MacAddress};
 
@@ -52,6 +52,18 @@ const ADVANCED_RECEIVE_THRESHOLDS: u32 = 1 << 16 | 8 << 8 | 8;
 const ADVANCED_TRANSMIT_THRESHOLDS: u32 = 1 << 8 | 8;
 /// 0 is not allowed there (82540EM SDM §13.4.41); no descriptor asks for the delay anyway.
 const SHORTEST_TRANSMIT_DELAY: u32 = 1;
+
+/// Frames that ask for a pause: to whom they go and what they are (IEEE 802.3 §31.4.1; 82540EM SDM §13.4.8 to §13.4.10).
+const PAUSE_ADDRESS_LOW: u32 = 0x00c2_8001;
+const PAUSE_ADDRESS_HIGH: u32 = 0x0100;
+const PAUSE_TYPE: u32 = 0x8808;
+/// For how long they ask, in units of 512 bits: the longest there is, as Intel's own driver does, for a frame ends it.
+const PAUSE_TIME: u32 = 0xffff;
+/// With how many octets waiting in the card it asks for a pause, and with how many it ends it. Every card of the family
+/// has 20 KiB or more for frames received; what is under way when it asks must fit in what is left.
+const PAUSE_BEGIN: u32 = 16 << 10;
+const PAUSE_END: u32 = 12 << 10;
+const END_PAUSE_BY_FRAME: u32 = 1 << 31;
 
 /// What receives: no promiscuous mode, no bad frames, no frames of more than 1,522 octets, VLANs by
 /// the table, and not by their drop eligible bit. Buffers of 2,048 octets are the value 0.
@@ -127,6 +139,7 @@ impl<R: RegisterAccess> Quiet<R> {
             vlans: vlans.clone(),
             recovery: Recovery::default(),
             negotiation: Negotiation::default(),
+            flow_control: FlowControl::default(),
         };
         device.attach()?;
         Ok(device)
@@ -144,6 +157,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         let (card, registers) = (self.card, &mut self.registers);
         set_link_up(card, registers);
         disable_what_is_not_used(card, registers);
+        write_flow_control(registers, self.flow_control);
         set_filters(card, registers, self.mac_address, &self.vlans);
         set_rings(card, registers, &self.receive, &self.transmit);
         refuse_gone(registers)?;
@@ -309,6 +323,31 @@ fn read_eeprom<R: RegisterAccess>(
     Err(E1000Error::EepromTimeout { word })
 }
 
+/// Has the card obey pauses and ask for them, or not, whatever the link's other end can do: what was negotiated about
+/// them is not asked of the PHY.
+pub(super) fn write_flow_control<R: RegisterAccess>(
+    registers: &mut Registers<R>,
+    flow_control: FlowControl,
+) {
+    let FlowControl { receive, transmit } = flow_control;
+    let when = |is: bool, value: u32| if is { value } else { 0 };
+    for (register, value) in [
+        (FCAL, when(receive || transmit, PAUSE_ADDRESS_LOW)),
+        (FCAH, when(receive || transmit, PAUSE_ADDRESS_HIGH)),
+        (FCT, when(receive || transmit, PAUSE_TYPE)),
+        (FCTTV, when(transmit, PAUSE_TIME)),
+        (FCRTL, when(transmit, PAUSE_END | END_PAUSE_BY_FRAME)),
+        (FCRTH, when(transmit, PAUSE_BEGIN)),
+    ] {
+        registers.write(register, value);
+    }
+    let mut control = registers.read(CTRL);
+    control.set(Control::RFCE, receive);
+    control.set(Control::TFCE, transmit);
+    registers.write(CTRL, control);
+    registers.flush();
+}
+
 /// Lets MAC and PHY agree on speed and duplex by themselves. No flow control, no VLAN tags taken
 /// out; of what was set before, only what the board's wiring needs is kept.
 fn set_link_up<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
@@ -326,9 +365,9 @@ fn set_link_up<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
     registers.write(CTRL, wiring | Control::SLU | speed);
 }
 
-/// Flow control, interrupts and their delays, throttles, checksums, waking up.
+/// Interrupts and their delays, throttles, checksums, waking up.
 fn disable_what_is_not_used<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
-    for register in [FCAL, FCAH, FCT, FCTTV, FCRTL, FCRTH, RXCSUM, WUC, WUFC] {
+    for register in [RXCSUM, WUC, WUFC] {
         registers.write(register, 0);
     }
     if card.is_advanced() {

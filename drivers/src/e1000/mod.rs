@@ -25,7 +25,9 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 
-use pollux_net::device::{BUFFER_SIZE, Device, Link, Receiver, Statistic, TransmitError};
+use pollux_net::device::{
+    BUFFER_SIZE, Device, FlowControl, Link, Receiver, Statistic, TransmitError,
+};
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
@@ -63,6 +65,7 @@ pub struct E1000<R, F = Legacy> {
     statistics: Statistics,
     recovery: Recovery,
     negotiation: Negotiation,
+    flow_control: FlowControl,
 }
 
 impl<R, F> E1000<R, F> {
@@ -176,6 +179,20 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
             .iter()
             .chain(self.exchange.statistics())
             .chain(recovery)
+    }
+
+    fn has_flow_control(&self) -> bool {
+        true
+    }
+
+    fn set_flow_control(&mut self, flow_control: FlowControl) {
+        if flow_control == self.flow_control {
+            return;
+        }
+        self.flow_control = flow_control;
+        if self.runs {
+            bring_up::write_flow_control(&mut self.registers, flow_control);
+        }
     }
 
     /// Writes only what has changed. Neither direction stops meanwhile. A card that is away gets it all

@@ -67,6 +67,8 @@ pub(super) struct Model {
     /// Every frame that went out, in order.
     pub(super) sent: Vec<Vec<u8>>,
     pub(super) link_up: bool,
+    /// Somebody asked it to pause.
+    pub(super) paused: bool,
     /// Registers read as all ones.
     pub(super) gone: bool,
     /// A reset changes no register, as on QEMU's model.
@@ -138,6 +140,7 @@ impl Model {
             accesses: Vec::new(),
             sent: Vec::new(),
             link_up: true,
+            paused: false,
             gone: false,
             reset_keeps_registers: false,
             stuck_in_reset: false,
@@ -238,7 +241,8 @@ impl Model {
         let left_alone = self.peek(CTRL.offset()) & 1 << 2 != 0;
         let reaches_memory = u32::from(self.express && !left_alone) << 19;
         // 1,000 Mbit/s, full duplex.
-        0x8000_0081 | u32::from(self.link_up) << 1 | reaches_memory
+        let paused = u32::from(self.paused) << 4;
+        0x8000_0081 | u32::from(self.link_up) << 1 | paused | reaches_memory
     }
 
     fn queue_control(&mut self, offset: u32, value: u32, queue: usize) -> u32 {

@@ -12,7 +12,7 @@ use core::fmt;
 use pollux_net::device::{Link, Statistic};
 
 use super::bring_up::{calm, is_reset, queues_are_enabled, request_reset, stop};
-use super::registers::{RCTL, ReceiveControl, STATUS, TCTL, TDH, TransmitControl};
+use super::registers::{RCTL, ReceiveControl, STATUS, Status, TCTL, TDH, TransmitControl};
 use super::{E1000, Format};
 use crate::registers::RegisterAccess;
 use crate::supervision::{Faults, Progress};
@@ -80,7 +80,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
             Phase::Gone if status.is_gone() => {}
             _ if status.is_gone() => self.lose(),
             Phase::Gone => self.stop_for(Fault::CameBack),
-            Phase::Runs => match self.find_fault() {
+            Phase::Runs => match self.find_fault(status) {
                 Some(fault) => self.stop_for(fault),
                 None => self.set_link(status.link()),
             },
@@ -106,14 +106,15 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         }
     }
 
-    fn find_fault(&mut self) -> Option<Fault> {
+    fn find_fault(&mut self, status: Status) -> Option<Fault> {
         let receives = self.registers.read(RCTL).contains(ReceiveControl::EN);
         let sends = self.registers.read(TCTL).contains(TransmitControl::EN);
         if !receives || !sends || !queues_are_enabled(self.card, &self.registers) {
             return Some(Fault::Stopped);
         }
-        // The head is read only when it matters.
-        let has_work = self.link.up && self.transmit.is_owed();
+        // The head is read only when it matters. Who was asked to pause does not hang.
+        let may_send = self.link.up && !status.contains(Status::TXOFF);
+        let has_work = may_send && self.transmit.is_owed();
         let head = if has_work {
             self.registers.read(TDH)
         } else {

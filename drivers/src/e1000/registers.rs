@@ -224,6 +224,8 @@ bitflags! {
         const FD = 1 << 0;
         /// Link up.
         const LU = 1 << 1;
+        /// It was asked for a pause, and sends nothing until that ends.
+        const TXOFF = 1 << 4;
         /// On PCI Express: the card may reach memory, or still does.
         const GIO_MASTER_ENABLE = 1 << 19;
         /// 100 Mbit/s, unless the next bit says otherwise; 10 Mbit/s where neither is set.

@@ -7,6 +7,7 @@ mod damage;
 mod deferred;
 mod doorbells;
 mod filters;
+mod flow_control;
 mod link;
 mod negotiation;
 mod overload;
