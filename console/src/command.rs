@@ -58,6 +58,8 @@ pub enum Command {
     Responder(Responder),
     /// Show why frames were not answered.
     Drops,
+    /// What the poll loop did.
+    Turns,
     /// Show, keep or forget the frames that passed last.
     Dump(Dump),
     /// Show or forget the residence times.

@@ -39,7 +39,12 @@ pub fn line(view: &StatusView<'_>, row: usize, out: &mut dyn Write) -> Result<bo
             view.memory.heap_size_bytes.div_ceil(1024),
             view.clock.rate.hertz() / 1_000_000,
             clipped::<TEXT>(view.clock.source),
-            Span(Ticks(view.poll.longest_turn_ticks), view.clock.rate)
+            Span(
+                view.poll
+                    .longest()
+                    .map_or(Ticks(0), |(_, kind)| kind.longest),
+                view.clock.rate
+            )
         )?,
         HEAD if view.ports.is_empty() => write!(out, "no network card that can be used")?,
         row => {

@@ -17,7 +17,7 @@ use crate::commands::latency::{self, Latency};
 use crate::commands::ping;
 use crate::commands::solicit::{self, Solicitation};
 use crate::commands::{
-    about, bpftool, dump, evl, poweroff, reboot, report, show, status, top, trace,
+    about, bpftool, dump, evl, poweroff, reboot, report, show, status, top, trace, turns,
 };
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
@@ -70,6 +70,7 @@ enum Content {
     File(Access, usize),
     Responder(Responder),
     Drops(Box<show::Page>),
+    Turns(Cursor),
     Dump(dump::Page),
     Latency(Box<latency::Page>),
     Top(top::Page),
@@ -107,6 +108,7 @@ impl Reply {
             Command::File(access) => Content::File(access, 0),
             Command::Responder(responder) => Content::Responder(responder),
             Command::Drops => Content::Drops(Box::default()),
+            Command::Turns => Content::Turns(Cursor::default()),
             Command::Dump(dump) => Content::Dump(dump::Page::new(dump)),
             Command::Latency(Latency::Show) => Content::Latency(Box::default()),
             Command::Latency(Latency::Reset) => Content::LatencyForgotten,
@@ -254,6 +256,7 @@ impl Reply {
             Content::File(access, offset) => file::line(access, row, offset, json, view, out),
             Content::Responder(responder) => icmp::line(responder, row, json, out),
             Content::Drops(page) => page.next_line(json, view, out),
+            Content::Turns(cursor) => turns::next_line(cursor, json, view, out),
             Content::Dump(page) => page.next_line(json, view, out),
             Content::Latency(page) => page.next_line(json, view, out),
             Content::Top(page) => page.next_line(json, view, out),

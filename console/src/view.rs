@@ -7,6 +7,7 @@ use alloc::string::String;
 use pollux_net::device::{Link, Statistic};
 use pollux_net::interface::{Interface, VlanDevice};
 use pollux_net::time::{Instant, TickRate};
+use pollux_net::turns::Turns;
 
 /// The state of the appliance at one moment.
 #[derive(Clone, Copy)]
@@ -26,7 +27,7 @@ pub struct StatusView<'a> {
     /// Its network cards.
     pub ports: &'a [PortView<'a>],
     /// Its poll loop.
-    pub poll: PollView,
+    pub poll: &'a Turns,
     /// Its serial console.
     pub console: ConsoleView,
     /// The machine in words, a line for each thing.
@@ -112,17 +113,6 @@ pub struct PortView<'a> {
     /// The driver's statistics by index from 0, `None` after the last one; for a device that is
     /// `&|index| device.statistics().nth(index)`.
     pub statistics: &'a dyn Fn(usize) -> Option<Statistic>,
-}
-
-/// The poll loop since it was entered.
-#[derive(Clone, Copy, Debug)]
-pub struct PollView {
-    /// How often it went round.
-    pub turns: u64,
-    /// Turns that found at least one frame.
-    pub busy_turns: u64,
-    /// The longest turn, in ticks.
-    pub longest_turn_ticks: u64,
 }
 
 /// The serial console.

@@ -21,7 +21,7 @@ use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
 use pollux_console::reply::{PROMPT, Progress, Reply};
 use pollux_console::trace::TraceLine;
 use pollux_console::view::{
-    BootView, ClockView, ConsoleView, FileView, MemoryView, PollView, PortView, StatusView,
+    BootView, ClockView, ConsoleView, FileView, MemoryView, PortView, StatusView,
 };
 use pollux_net::device::Device;
 use pollux_net::services::sink::{self, Message, Sink};
@@ -572,11 +572,7 @@ pub fn with_view<T>(
             frame_path_allocations: memory::heap::allocations_in_frame_path(),
         },
         ports: &ports,
-        poll: PollView {
-            turns: kernel.turns.count,
-            busy_turns: kernel.turns.busy,
-            longest_turn_ticks: kernel.turns.longest.0,
-        },
+        poll: &kernel.turns,
         console: ConsoleView {
             dropped_lines: serial::with(|serial| serial.dropped_lines()),
         },

@@ -5,23 +5,13 @@ use crate::console::{self, Session};
 use crate::{Kernel, screen, serial, watchdog};
 use pollux_net::device::Device;
 use pollux_net::time::{Instant, Ticks};
+use pollux_net::turns::Activity;
 
 /// The link is looked at this often, in nanoseconds.
 const LINK_INTERVAL: u64 = 50_000_000;
 /// One of the card's counters is read this often, in nanoseconds: there are some twenty, so each has its
 /// turn twice a second, long before any that counts to 2^32 at line rate can be full.
 const STATISTICS_INTERVAL: u64 = 20_000_000;
-
-/// What a slice does.
-#[derive(Clone, Copy)]
-enum Chore {
-    Input,
-    Print,
-    Output,
-    Device,
-    Screen,
-    Send,
-}
 
 /// The page on the screen is written anew this often, in nanoseconds.
 const PAGE_INTERVAL: u64 = 1_000_000_000;
@@ -81,7 +71,7 @@ impl Rounds {
 
 /// What is due next.
 pub struct Housekeeping {
-    chore: Chore,
+    chore: Activity,
     session: Session,
     milliseconds: u32,
     /// The port whose stack has the next turn to send.
@@ -102,7 +92,7 @@ impl Housekeeping {
         let rate = kernel.clock.rate();
         let ports = kernel.ports.len();
         Self {
-            chore: Chore::Input,
+            chore: Activity::Input,
             session: Session::new(kernel),
             milliseconds: 0,
             sender: 0,
@@ -121,39 +111,40 @@ impl Housekeeping {
         self.milliseconds
     }
 
-    /// Does one slice. The screen is only drawn when the wire is quiet.
-    pub fn slice(&mut self, kernel: &mut Kernel, now: Instant, is_quiet: bool) {
+    /// Does one slice, and says of what. The screen is only drawn when the wire is quiet.
+    pub fn slice(&mut self, kernel: &mut Kernel, now: Instant, is_quiet: bool) -> Activity {
         self.milliseconds = (kernel.clock.since_start(now) / 1_000_000) as u32;
         let chore = match self.chore {
-            Chore::Screen if !(is_quiet && self.has_screen) => Chore::Send,
+            Activity::Screen if !(is_quiet && self.has_screen) => Activity::Send,
             chore => chore,
         };
         self.chore = match chore {
-            Chore::Input => {
+            Activity::Input => {
                 self.session.input();
-                Chore::Print
+                Activity::Print
             }
-            Chore::Print => {
+            Activity::Print => {
                 self.session.print(kernel, now);
-                Chore::Output
+                Activity::Output
             }
-            Chore::Output => {
+            Activity::Output => {
                 serial::with(serial::Serial::drain);
-                Chore::Device
+                Activity::Device
             }
-            Chore::Device => {
+            Activity::Device => {
                 self.device(kernel, now);
-                Chore::Screen
+                Activity::Screen
             }
-            Chore::Screen => {
+            Activity::Screen => {
                 self.screen(kernel, now);
-                Chore::Send
+                Activity::Send
             }
-            Chore::Send => {
+            _ => {
                 self.send(kernel, now);
-                Chore::Input
+                Activity::Input
             }
         };
+        chore
     }
 
     /// Lets one card's stack say what it has to say on its own.

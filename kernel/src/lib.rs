@@ -44,7 +44,6 @@ mod uart;
 mod virtio_mmio;
 mod watchdog;
 
-pub use poll::Turns;
 pub use ports::Port;
 
 use alloc::boxed::Box;
@@ -61,6 +60,7 @@ use pollux_net::services::discard::{self, Discard};
 use pollux_net::services::echo::{self, Echo};
 use pollux_net::services::sink::{self, Sink};
 use pollux_net::services::stamp::{self, Stamp};
+use pollux_net::turns::Turns;
 use pollux_net::udp::{RegisterError, UdpService};
 use pollux_net::wire::ethernet::EtherType;
 use screen::display::Display;

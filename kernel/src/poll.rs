@@ -12,7 +12,8 @@ use crate::nics::Nic;
 use crate::ports::Port;
 use pollux_net::device::Device;
 use pollux_net::interface::Interface;
-use pollux_net::time::{Instant, Ticks};
+use pollux_net::time::Instant;
+use pollux_net::turns::Activity;
 
 /// At most this many frames of a port are answered before its doorbell rings and the next port has
 /// its turn.
@@ -29,17 +30,6 @@ const QUIET_INTERVAL: u64 = 50_000;
 /// And by this much when it is not: every fifth looks for typed octets, of which the UART holds 1.4 ms.
 const BUSY_INTERVAL: u64 = 220_000;
 
-/// How often the loop went round, and how long a turn took.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Turns {
-    /// Turns.
-    pub count: u64,
-    /// Turns that found at least one frame.
-    pub busy: u64,
-    /// The longest turn.
-    pub longest: Ticks,
-}
-
 /// Goes round for good.
 pub fn run(kernel: &mut Kernel) -> ! {
     let rate = kernel.clock.rate();
@@ -47,7 +37,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
     let busy_interval = rate.ticks(BUSY_INTERVAL);
     let mut housekeeping = Housekeeping::new(kernel);
     let mut start = clock::now();
-    let mut before = start;
+    let mut before = (start, Activity::Looking, false);
     let mut last_slice = start;
     let mut in_band_turn = 0;
     let mut patience = 0;
@@ -55,6 +45,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
         let milliseconds = housekeeping.milliseconds();
         let mut answers = 0;
         let mut is_busy = false;
+        let mut activity = Activity::Looking;
         // When what has been done so far in this turn was done, if that is known.
         let mut done_at = None;
         for port in &mut kernel.ports {
@@ -69,10 +60,12 @@ pub fn run(kernel: &mut Kernel) -> ! {
             if served.is_some() {
                 done_at = served;
                 is_busy = true;
+                activity = Activity::Answering;
                 answers += port.interface.counters().answered() - before;
             }
             if port.interface.has_large() {
                 port.send_large(FRAGMENTS, start);
+                activity = Activity::Fragments;
                 done_at = None;
             }
         }
@@ -91,15 +84,14 @@ pub fn run(kernel: &mut Kernel) -> ! {
                 && port.device.deferred() > 0
             {
                 serve_in_band(port, start, milliseconds);
+                activity = Activity::InBand;
                 done_at = None;
             }
         }
         // Of the turn before, whose end is known by now; and before the clock is read for the next, so that no frame
         // which that one finds stays the longer for it.
-        kernel.turns.count += 1;
-        kernel.turns.busy += u64::from(is_busy);
-        kernel.turns.longest = kernel.turns.longest.max(start - before);
-        before = start;
+        let (began, did, was_busy) = before;
+        kernel.turns.record(did, was_busy, began, start);
         let interval = if is_busy {
             busy_interval
         } else {
@@ -110,11 +102,12 @@ pub fn run(kernel: &mut Kernel) -> ! {
         last_slice = last_slice.min(start);
         let end = if start - last_slice >= interval {
             last_slice = start;
-            housekeeping.slice(kernel, start, !is_busy);
+            activity = housekeeping.slice(kernel, start, !is_busy);
             clock::now()
         } else {
             done_at.unwrap_or_else(clock::now)
         };
+        before = (start, activity, is_busy);
         start = end;
     }
 }

@@ -60,6 +60,7 @@ pub mod services;
 pub mod test_device;
 pub mod time;
 pub mod trace;
+pub mod turns;
 pub mod udp;
 pub mod vlan;
 pub mod wire;

@@ -27,6 +27,7 @@ pub mod solicit;
 pub(crate) mod status;
 pub(crate) mod top;
 pub mod trace;
+pub(crate) mod turns;
 
 use crate::command::{Command, Grammar};
 use crate::error::Mistake;

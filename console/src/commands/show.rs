@@ -1,4 +1,4 @@
-//! `show drops`: why frames got no answer, by reason, for each card.
+//! `show drops`: why frames got no answer, by reason, for each card; `show turns`: see [`super::turns`].
 
 use super::arguments::Reader;
 use super::{Completion, Specification};
@@ -15,11 +15,17 @@ use pollux_net::counters::{Counters, Reason};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "show",
-    synopsis: "show drops",
-    summary: "why frames got no answer, by reason",
-    words: &[("drops", "each reason that occurred, for each card")],
-    examples: &["show drops", "show drops -j"],
-    complete: |_| Completion::words(&["drops"]),
+    synopsis: "show drops|turns",
+    summary: "why frames got no answer, by reason; what turns of the loop did",
+    words: &[
+        ("drops", "each reason that occurred, for each card"),
+        (
+            "turns",
+            "what turns of the loop did, how many, and the longest of each kind",
+        ),
+    ],
+    examples: &["show drops", "show drops -j", "show turns"],
+    complete: |_| Completion::words(&["drops", "turns"]),
     test_only: false,
     parse,
 };
@@ -28,7 +34,8 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     const READER: Reader = Reader { command: "show" };
     match words.next() {
         Some("drops") => Ok(Command::Drops),
-        Some(other) => Err(READER.none_of(other, &["drops"])),
+        Some("turns") => Ok(Command::Turns),
+        Some(other) => Err(READER.none_of(other, &["drops", "turns"])),
         None => Err(Mistake::MissingWord {
             command: SPECIFICATION.name,
             synopsis: SPECIFICATION.synopsis,

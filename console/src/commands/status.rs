@@ -497,13 +497,13 @@ fn poll_loop(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Ro
     let poll = &view.poll;
     match row {
         0 => heading(out, "loop"),
-        1 => row_of(out, "turns", poll.turns),
-        2 => row_of(out, "busy_turns", poll.busy_turns),
-        3 => {
-            let longest = Ticks(poll.longest_turn_ticks);
-            span_of(out, "longest_turn", longest, view.clock.rate)
-        }
-        _ => Ok(Row::Beyond),
+        1 => row_of(out, "turns", poll.count()),
+        2 => row_of(out, "busy_turns", poll.busy()),
+        _ => match (row, poll.longest()) {
+            (3, Some((_, kind))) => span_of(out, "longest_turn", kind.longest, view.clock.rate),
+            (4, Some((activity, _))) => row_of(out, "longest_turn_was", activity.name()),
+            _ => Ok(Row::Beyond),
+        },
     }
 }
 
@@ -549,7 +549,7 @@ impl fmt::Display for Kibibytes {
 }
 
 /// A span of time in nanoseconds and, for who counts instructions, in ticks.
-struct Span(Ticks, TickRate);
+pub(crate) struct Span(pub Ticks, pub TickRate);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

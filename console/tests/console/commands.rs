@@ -220,7 +220,7 @@ fn help_lists_the_commands() {
   ip                  show or change devices, addresses, routes and neighbors
   evl                 out-of-band ports, the VLAN filter list, and who is known on them
   bpftool             eBPF filters at work, and their maps
-  show                why frames got no answer, by reason
+  show                why frames got no answer, by reason; what turns of the loop did
   dump                the frames that were seen or dropped last, a line each
   latency             how long answered frames stayed: percentiles, maximum, chart
   top                 frames per second of each card, once a second, until Ctrl-C

@@ -111,6 +111,7 @@ fn every_answer_is_one_value() {
             "help -j",
             "help -j ip",
             "show drops -j",
+            "show turns -j",
             "latency -j",
             "ethtool -j eth0",
             "ethtool -j -S eth0",

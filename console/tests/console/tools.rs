@@ -24,14 +24,14 @@ eth0: received 3, answered 1, not answered 2
 "
     );
     for (line, said) in [
-        ("show", "missing word after 'show'; usage: show drops"),
+        ("show", "missing word after 'show'; usage: show drops|turns"),
         (
             "show drop",
-            "show: 'drop' is not one of drops; did you mean 'drops'?",
+            "show: 'drop' is not one of drops, turns; did you mean 'drops'?",
         ),
         (
             "show drops eth0",
-            "unexpected word 'eth0'; usage: show drops",
+            "unexpected word 'eth0'; usage: show drops|turns",
         ),
     ] {
         assert_eq!(appliance.typed(line), format!("{said}\n"));
@@ -446,4 +446,24 @@ fn a_ping_s_reply_is_a_line_as_ping_prints_it() {
         ..reply
     };
     assert_eq!(line(duplicate), format!("{plain} (DUP!) (reordered)"));
+}
+
+#[test]
+fn turns_are_listed_by_what_they_did() {
+    let mut appliance = Appliance::new();
+    assert_eq!(
+        appliance.typed("show turns"),
+        "\
+looking                20 turns, longest        31 ns          90 ticks  no frame on any card
+answering               1 turns, longest       221 ns         640 ticks  a batch of frames of each card that has any, at most 64
+print                   1 turns, longest      9999 ns       28932 ticks  besides, one line of a reply or of the trace; a command, when its line was typed
+"
+    );
+    let json = appliance.typed("show turns -j");
+    assert_eq!(
+        json.replace('\n', ""),
+        "[{\"activity\":\"looking\",\"turns\":20,\"longest_ns\":31,\"longest_ticks\":90},\
+         {\"activity\":\"answering\",\"turns\":1,\"longest_ns\":221,\"longest_ticks\":640},\
+         {\"activity\":\"print\",\"turns\":1,\"longest_ns\":9999,\"longest_ticks\":28932}]"
+    );
 }
