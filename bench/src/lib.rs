@@ -9,12 +9,14 @@
 //!   instructions.
 //! - [`instructions`] counts those of the whole image in the machine, and compares them with a table.
 //! - [`cards`] measures every card, machine and option there is.
+//! - [`accesses`] counts how often the card's registers are touched.
 //! - [`comparison`] measures the appliance, Linux, DPDK and a native process side by side: [`contenders`]
 //!   are these, [`load`] asks them, [`quiet`] repeats what was disturbed, [`answerer`] is the
 //!   native one; [`report`] and [`drawing`] show it.
 
 #![forbid(unsafe_code)]
 
+pub mod accesses;
 pub mod answerer;
 pub mod callgrind;
 pub mod cards;

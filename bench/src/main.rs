@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use pollux_bench::CARDS;
+use pollux_bench::accesses;
 use pollux_bench::answerer;
 use pollux_bench::callgrind::{self, carry_out};
 use pollux_bench::cards;
@@ -45,6 +46,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
     match command.as_str() {
         "compare" => compare(parser)?,
         "instructions" => return instructions(parser),
+        "accesses" => accesses()?,
         "callgrind" => callgrind()?,
         "cards" => cards::print(CARD_ROUNDS),
         // Which there are, a machine and a card a line, for `./run.sh test --cards`.
@@ -104,6 +106,14 @@ fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     let page = host.folder.join("index.html");
     report::write_page(&page, &results, &circumstances, &pictures)?;
     println!("pollux: {}", page.display());
+    Ok(())
+}
+
+fn accesses() -> Result<(), Box<dyn Error>> {
+    println!("accesses to the card's registers for each answer");
+    for card in CARDS {
+        println!("{card:14} {}", accesses::count(card)?);
+    }
     Ok(())
 }
 
