@@ -63,6 +63,10 @@ pub struct Turns {
 impl Turns {
     /// Takes note of a turn that lasted from `start` to `end`.
     #[inline]
+    #[allow(
+        clippy::arithmetic_side_effects,
+        reason = "a difference of two instants saturates"
+    )]
     pub fn record(&mut self, activity: Activity, is_busy: bool, start: Instant, end: Instant) {
         self.busy = self.busy.wrapping_add(u64::from(is_busy));
         if let Some(kind) = self.kinds.get_mut(activity as usize) {
