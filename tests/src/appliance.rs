@@ -54,9 +54,15 @@ impl Boot {
                 options.extend([option.to_owned(), value]);
             }
         }
+        // Packed queues are used where that is asked for only.
+        let is_packed = |option: &String| option.contains("packed=on");
+        let words = match options.iter().any(is_packed) {
+            true => vec!["pollux.virtio-queues=packed".to_owned()],
+            false => Vec::new(),
+        };
         Self {
             options,
-            words: Vec::new(),
+            words,
             qemu: Vec::new(),
             has_kernel: true,
             has_console: true,
