@@ -200,12 +200,14 @@ impl Reception<'_> {
         can_answer: bool,
         can_defer: bool,
     ) -> Result<usize, Exit> {
-        let is_accepted =
-            self.interface.is_watched && self.look_closer(buffer, length, can_defer)?;
-        let served = if is_accepted {
-            None
-        } else {
+        let is_watched = self.interface.is_watched;
+        let is_accepted = is_watched && self.look_closer(buffer, length, can_defer)?;
+        // Any other frame was asked for this before it came here. What is served in real time is not served
+        // differently when a program accepted it.
+        let served = if is_watched || !can_answer {
             self.serve_usual(buffer, length, can_answer)
+        } else {
+            None
         };
         match served {
             Some(served) => served,

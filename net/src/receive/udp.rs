@@ -43,9 +43,10 @@ impl Reception<'_> {
         Some(self.conclude(answered, buffer, length))
     }
 
-    /// Serves what nearly every UDP datagram is, where it could not be asked for as such. `None` when it is
-    /// anything else, and then nothing has happened.
-    #[inline]
+    /// Serves a usual frame that could not be asked for as such. `None` when it is anything else, and then nothing
+    /// has happened.
+    #[cold]
+    #[inline(never)]
     pub(super) fn serve_usual(
         &mut self,
         buffer: &mut [u8; BUFFER_SIZE],
@@ -54,6 +55,7 @@ impl Reception<'_> {
     ) -> Option<Result<usize, Exit>> {
         match self.protocol_of_usual(buffer, frame_length, self.own)? {
             Protocol::UDP => self.serve(buffer, frame_length, can_answer),
+            Protocol::ICMP if can_answer => self.answer_echo(buffer, frame_length).map(Ok),
             _ => None,
         }
     }
