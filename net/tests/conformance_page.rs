@@ -16,7 +16,8 @@ fn add_functions(folder: &Path, names: &mut BTreeSet<String>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let source = fs::read_to_string(path).expect("a source");
             let lines = source.lines().map(str::trim_start);
-            let functions = lines.filter_map(|line| line.strip_prefix("fn ")?.split_once(['(', '<']));
+            let functions =
+                lines.filter_map(|line| line.strip_prefix("fn ")?.split_once(['(', '<']));
             names.extend(functions.map(|(name, _)| name.to_owned()));
         }
     }
