@@ -14,6 +14,15 @@ pub const DEFAULT_MTU: u16 = 1500;
 /// The largest datagram that it must at least be able to send (RFC 791 §3.2).
 pub const MINIMUM_MTU: u16 = 68;
 
+/// What stands for no address: one bit more than an address has.
+const NO_ADDRESS: u64 = 1 << 32;
+
+/// An address as it stands in memory, for comparing in one step.
+#[inline]
+const fn bits_of(address: Ipv4Addr) -> u64 {
+    u32::from_ne_bytes(address.octets()) as u64
+}
+
 /// What an operator asked for when an out-of-band port was enabled: how many buffers, and how large. It is
 /// kept to be shown; frames are answered in the card's own buffers and need no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +74,8 @@ pub struct VlanDevice {
     vid: u16,
     name: String<NAME_LENGTH>,
     addresses: heapless::Vec<Ipv4Cidr, ADDRESSES_PER_DEVICE>,
+    /// The first address as bits, or [`NO_ADDRESS`].
+    primary: u64,
     mtu: u16,
     is_up: bool,
     has_oob_port: bool,
@@ -81,6 +92,7 @@ impl VlanDevice {
             vid,
             name,
             addresses: heapless::Vec::new(),
+            primary: NO_ADDRESS,
             mtu: DEFAULT_MTU,
             is_up: true,
             has_oob_port: false,
@@ -105,6 +117,8 @@ impl VlanDevice {
         &mut self,
         addresses: heapless::Vec<Ipv4Cidr, ADDRESSES_PER_DEVICE>,
     ) {
+        let bits = |primary: &Ipv4Cidr| bits_of(primary.address());
+        self.primary = addresses.first().map_or(NO_ADDRESS, bits);
         self.addresses = addresses;
     }
 
@@ -204,12 +218,13 @@ impl VlanDevice {
     /// Whether `address` is one of its own.
     #[inline]
     pub(crate) fn owns(&self, address: Ipv4Addr) -> bool {
-        let is_address = |own: &Ipv4Cidr| own.address() == address;
-        match self.addresses.as_slice() {
-            [] => false,
-            // Nearly everything is about the primary address.
-            [primary, others @ ..] => is_address(primary) || others.iter().any(is_address),
-        }
+        // Nearly everything is about the primary address.
+        bits_of(address) == self.primary || self.owns_besides(address)
+    }
+
+    #[cold]
+    fn owns_besides(&self, address: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|own| own.address() == address)
     }
 
     /// Whether `address` is a broadcast address of one of its networks.
