@@ -545,7 +545,7 @@ fuzz_tests() {
 stamp_suite() {
     local version=1.0.0 folder=$root/cache/stamp-suite
     grep -q "\"stamp-suite $version " "$folder/.crates2.json" 2>/dev/null ||
-        in_root cargo install --quiet --locked --root "$folder" "stamp-suite@$version"
+        in_root cargo install --quiet --locked --force --root "$folder" "stamp-suite@$version"
 }
 
 # Runs every step even when an earlier one failed, and closes with the count over all of them.

@@ -7,11 +7,12 @@ use pollux_console::command::{Command, Grammar};
 use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
 use pollux_console::reply::{MAXIMUM_LINE, PROMPT, Progress, Reply};
 use pollux_console::view::{
-    BootView, ClockView, ConsoleView, FileView, MemoryView, PollView, PortView, StatusView,
+    BootView, ClockView, ConsoleView, FileView, MemoryView, PortView, StatusView,
 };
 use pollux_net::device::{BUFFER_SIZE, Link, Received, Receiver, Statistic, Verdict};
 use pollux_net::interface::{Interface, Ipv4Cidr};
 use pollux_net::time::{Instant, TickRate, Ticks};
+use pollux_net::turns::{Activity, Turns};
 use pollux_net::wire::ethernet::MacAddress;
 
 use crate::frames::{self, OWN_IP, OWN_MAC};
@@ -89,6 +90,8 @@ impl Appliance {
                 statistics: &no_statistics,
             })
             .collect();
+        let mut turns = Turns::default();
+        turns.record(Activity::Looking, false, Instant::from_ticks(0), self.now);
         use_view(&StatusView {
             version: "0.1.0",
             now: self.now,
@@ -112,11 +115,7 @@ impl Appliance {
                 frame_path_allocations: 0,
             },
             ports: &ports,
-            poll: PollView {
-                turns: 1_000_000,
-                busy_turns: 4_711,
-                longest_turn_ticks: 28_932,
-            },
+            poll: &turns,
             console: ConsoleView { dropped_lines: 0 },
             machine: &[],
             files: &FILES,
