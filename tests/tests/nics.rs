@@ -1,10 +1,12 @@
 //! Every network card that QEMU has and the appliance drives: a slice through everything, on each.
 //!
-//! What is tried here is what can differ from card to card; `nics/microvm.rs` has the cards without a bus. To run all other tests on another card, name
+//! What is tried here is what can differ from card to card; `nics/microvm.rs` has the cards without a bus, `nics/several.rs` several at once. To run all other tests on another card, name
 //! it in `POLLUX_NIC`.
 
 #[path = "nics/microvm.rs"]
 mod microvm;
+#[path = "nics/several.rs"]
+mod several;
 
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -24,6 +26,9 @@ const SAYING_LIMIT: Duration = Duration::from_secs(20);
 /// The longest that service may be away after a fault's end. A card in QEMU may be deaf for a second of
 /// its own (docs/nics.md), and the machine may be busy.
 const RETURN_LIMIT: Duration = Duration::from_secs(4);
+
+/// How often the VLANs that a card is to receive are changed under load.
+const FILTER_CHANGES: u16 = 40;
 
 /// A card as QEMU names it, with its options, and what the status page says of it.
 struct Card {
@@ -141,8 +146,7 @@ fn main() -> ExitCode {
         suite.test_alone(&name, move || comes_up(row.boot()));
     }
     suite.test_alone("no_datagram_is_longer_than_the_host_takes", host_mtu);
-    suite.test_alone("cards_of_any_mix_are_named_by_their_places", mixed);
-    suite.test_alone("a_ninth_card_is_as_good_as_the_first", nine);
+    several::add_to(&mut suite);
     suite.run()
 }
 
@@ -172,6 +176,7 @@ fn serves(card: &Card) {
     giants_get_no_answer(&mut appliance);
     noise_does_no_harm(&mut appliance);
     a_flood_is_answered(&mut appliance);
+    filter_changes_leave_no_gap(&mut appliance);
     appliance.counters().assert_complete();
 }
 
@@ -274,6 +279,28 @@ fn a_flood_is_answered(appliance: &mut Appliance) {
     );
 }
 
+/// Thousands of VLANs come and go in the card's filter while frames flow: none is lost.
+fn filter_changes_leave_no_gap(appliance: &mut Appliance) {
+    let (console, peer) = (&mut appliance.console, &mut appliance.peer);
+    std::thread::scope(|scope| {
+        let typist = scope.spawn(|| {
+            for round in 0..FILTER_CHANGES {
+                let first = 43 + round;
+                console.command(&format!("evl net -N42,{first}-{}", first + 2000));
+            }
+            console.command("evl net -N42");
+        });
+        while !typist.is_finished() {
+            let report = peer.ping(|settings| {
+                settings.count = Some(1000);
+                settings.window = 32;
+            });
+            assert!(report.all_answered(), "{report}");
+        }
+    });
+    assert_eq!(appliance.console.command("evl net -n"), "42\n");
+}
+
 /// Waits until a ping is answered, no longer than a fault's consequences may last.
 fn assert_returns(appliance: &mut Appliance) {
     let end = Instant::now();
@@ -352,41 +379,4 @@ fn host_mtu() {
         .console
         .command("ip link set dev eth0.42 mtu 1401");
     assert!(refused.contains("not in 68..1400"), "{refused}");
-}
-
-fn mixed() {
-    let mut appliance = Boot::new()
-        .with(&["--nic", "virtio-net-pci"])
-        .qemu(&["-device", "e1000,romfile=,mac=52:54:00:00:00:01"])
-        .qemu(&["-device", "pcnet,romfile="])
-        .qemu(&[
-            "-device",
-            "virtio-net-pci-non-transitional,romfile=,mac=52:54:00:00:00:02",
-        ])
-        .start();
-    let status = appliance.status();
-    for (port, driver, mac) in [
-        ("port eth0", "virtio-net", "52:54:00:12:34:56"),
-        ("port eth1", "e1000", "52:54:00:00:00:01"),
-        ("port eth2", "virtio-net", "52:54:00:00:00:02"),
-    ] {
-        assert_eq!(status.value(port, "driver"), driver);
-        assert_eq!(status.value(port, "mac"), mac);
-    }
-    assert!(!status.has("port eth3"));
-    appliance.peer.assert_pings(1000);
-    a_flood_is_answered(&mut appliance);
-}
-
-fn nine() {
-    let mut boot = Boot::new().with(&["--memory", "256"]);
-    for _ in 0..8 {
-        boot = boot.qemu(&["-device", "virtio-net-pci,romfile="]);
-    }
-    let mut appliance = boot.start();
-    let status = appliance.status();
-    for port in 0..9 {
-        assert!(status.has(&format!("port eth{port}")), "{status:?}");
-    }
-    appliance.peer.assert_pings(1000);
 }

@@ -69,8 +69,10 @@ pub(super) struct Model {
     pub(super) link_up: bool,
     /// Somebody asked it to pause.
     pub(super) paused: bool,
-    /// Registers read as all ones.
+    /// Nothing answers.
     pub(super) gone: bool,
+    /// What is read where nothing answers: all ones on a PCI bus, zeros of QEMU's where a card was unplugged.
+    pub(super) gone_reads: u32,
     /// A reset changes no register, as on QEMU's model.
     pub(super) reset_keeps_registers: bool,
     /// The reset bit never clears.
@@ -142,6 +144,7 @@ impl Model {
             link_up: true,
             paused: false,
             gone: false,
+            gone_reads: u32::MAX,
             reset_keeps_registers: false,
             stuck_in_reset: false,
             counters_stick: false,
@@ -211,7 +214,7 @@ impl Model {
     fn read(&mut self, offset: u32) -> u32 {
         self.accesses.push(Access::Read(offset));
         if self.gone {
-            return u32::MAX;
+            return self.gone_reads;
         }
         let value = self.peek(offset);
         match offset {

@@ -12,7 +12,7 @@ use core::fmt;
 use pollux_net::device::{Link, Statistic};
 
 use super::bring_up::{calm, is_reset, queues_are_enabled, request_reset, stop};
-use super::registers::{RCTL, ReceiveControl, STATUS, Status, TCTL, TDH, TransmitControl};
+use super::registers::{CTRL, RCTL, ReceiveControl, STATUS, Status, TCTL, TDH, TransmitControl};
 use super::{E1000, Format};
 use crate::registers::RegisterAccess;
 use crate::supervision::{Faults, Progress};
@@ -77,8 +77,8 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
     pub(super) fn supervise(&mut self) {
         let status = self.registers.read(STATUS);
         match self.recovery.phase {
-            Phase::Gone if status.is_gone() => {}
-            _ if status.is_gone() => self.lose(),
+            Phase::Gone if self.is_absent(status) => {}
+            _ if self.is_absent(status) => self.lose(),
             Phase::Gone => self.stop_for(Fault::CameBack),
             Phase::Runs => match self.find_fault(status) {
                 Some(fault) => self.stop_for(fault),
@@ -106,6 +106,12 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         }
     }
 
+    /// Whether nothing answers at the registers. A PCI bus has all ones then; QEMU, where a card was unplugged, zeros,
+    /// which no card has in both of these: in one of them stands what the link is to be.
+    fn is_absent(&self, status: Status) -> bool {
+        status.is_gone() || status.is_empty() && self.registers.read(CTRL).is_empty()
+    }
+
     fn find_fault(&mut self, status: Status) -> Option<Fault> {
         let receives = self.registers.read(RCTL).contains(ReceiveControl::EN);
         let sends = self.registers.read(TCTL).contains(TransmitControl::EN);
@@ -128,7 +134,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         self.leave_alone();
         self.recovery.phase = Phase::Gone;
         log::error!(
-            "{} {}: its registers read as all ones, it is gone",
+            "{} {}: nothing answers at its registers, it is gone",
             self.card.name,
             self.mac_address
         );

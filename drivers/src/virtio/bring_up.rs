@@ -129,6 +129,11 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
         self.transport.write_status(status);
         status |= Status::DRIVER;
         self.transport.write_status(status);
+        // Where nothing is, all ones or zeros are read.
+        let answer = self.transport.read_status();
+        if answer.is_gone() || answer.is_empty() {
+            return Err(VirtioError::Gone);
+        }
         let is_legacy = self.transport.is_legacy();
         self.features = Features::choose(
             self.transport.read_features(),

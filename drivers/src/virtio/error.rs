@@ -10,7 +10,7 @@ use crate::dma::OutOfDmaMemory;
 /// Why a device could not be brought up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VirtioError {
-    /// The status reads as all ones: the device is not there.
+    /// Nothing answers at the device's registers: it is not there.
     Gone,
     /// The device does not come out of its reset.
     StuckInReset,
@@ -39,7 +39,7 @@ pub enum VirtioError {
 impl fmt::Display for VirtioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gone => f.write_str("the device's status reads as all ones: it is not there"),
+            Self::Gone => f.write_str("nothing answers at the device's registers: it is not there"),
             Self::StuckInReset => f.write_str("the device does not come out of its reset"),
             Self::Lacks(feature) => write!(f, "the device does not offer {feature}"),
             Self::FeaturesRefused => f.write_str("the device refuses features that it offers"),

@@ -92,9 +92,12 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     pub(super) fn supervise(&mut self) {
         let status = self.transport.read_status();
         match self.recovery.phase {
-            Phase::Gone if status.is_gone() => {}
+            Phase::Gone => {
+                if self.answers(status) {
+                    self.reset(Fault::CameBack);
+                }
+            }
             _ if status.is_gone() => self.lose(),
-            Phase::Gone => self.reset(Fault::CameBack),
             Phase::Runs => match self.find_fault(status) {
                 Some(fault) => self.reset(fault),
                 None => self.read_link(),
@@ -108,6 +111,16 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
                 self.recovery.phase = Phase::Resets(0);
             }
         }
+    }
+
+    /// Whether a device is there again that was gone: it keeps what is written to its status. Where nothing is, a PCI bus
+    /// has all ones, and QEMU zeros.
+    fn answers(&mut self, mut status: Status) -> bool {
+        if status.is_empty() {
+            self.transport.write_status(Status::ACKNOWLEDGE);
+            status = self.transport.read_status();
+        }
+        !status.is_gone() && !status.is_empty()
     }
 
     fn find_fault(&mut self, status: Status) -> Option<Fault> {
@@ -142,7 +155,7 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
         self.stop();
         self.recovery.phase = Phase::Gone;
         log::error!(
-            "virtio-net {}: its status reads as all ones, it is gone",
+            "virtio-net {}: nothing answers at its registers, it is gone",
             self.mac_address
         );
     }
@@ -176,6 +189,7 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
                 self.recovery.transmit = Progress::default();
                 self.recovery.control = Progress::default();
             }
+            Err(VirtioError::Gone) => self.lose(),
             Err(error) => self.give_up_for_now(error),
         }
     }

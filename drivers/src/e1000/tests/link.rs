@@ -75,7 +75,7 @@ fn a_card_that_vanishes_is_reported_once() {
     }
     assert_eq!(
         REPORTS.take(),
-        ["82540EM 52:54:00:12:34:56: its registers read as all ones, it is gone"]
+        ["82540EM 52:54:00:12:34:56: nothing answers at its registers, it is gone"]
     );
 }
 

@@ -65,10 +65,18 @@ fn a_transmitter_that_is_slow_does_not_hang() {
 #[test]
 fn a_card_that_vanishes_and_returns_knowing_nothing_is_brought_back() {
     fn comes_back<F: Format>(card: &'static Card) {
+        for gone_reads in [u32::MAX, 0] {
+            comes_back_from::<F>(card, gone_reads);
+        }
+    }
+    fn comes_back_from<F: Format>(card: &'static Card, gone_reads: u32) {
         let mut bench = bring_up_as::<F>(card, |_| ()).unwrap();
         bench.model().receive(&frame(1));
         bench.model().gone = true;
+        bench.model().gone_reads = gone_reads;
         bench.look(100);
+        // It is waited for, not reset: nothing of it would say when that is done.
+        assert_eq!(bench.statistic("resets"), 0);
         assert_eq!(bench.echo(), 0);
         // What is configured meanwhile is not forgotten.
         bench.device.set_vlan_filter(&vlans(&[42, 7]));

@@ -62,8 +62,10 @@ pub(super) struct Model {
     pub(super) address: [u8; 6],
     pub(super) link_up: bool,
     pub(super) speed: u32,
-    /// The status reads as all ones.
+    /// Nothing answers.
     pub(super) gone: bool,
+    /// What the status reads as then.
+    pub(super) gone_reads: u8,
     /// Every notification, in order.
     pub(super) notified: Vec<u16>,
     /// Every frame that went out, in order.
@@ -273,6 +275,7 @@ impl Model {
             link_up: true,
             speed: u32::MAX,
             gone: false,
+            gone_reads: u8::MAX,
             notified: Vec::new(),
             sent: Vec::new(),
             transmit_credit: usize::MAX,
@@ -297,7 +300,7 @@ impl Model {
 
     fn read_status(&mut self) -> u8 {
         if self.gone {
-            return u8::MAX;
+            return self.gone_reads;
         }
         if self.resetting > 0 {
             self.resetting -= 1;
