@@ -19,13 +19,14 @@ use pollux_console::commands::ping::PingLine;
 use pollux_console::error::{ParseError, Refusal};
 use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
 use pollux_console::reply::{PROMPT, Progress, Reply};
-use pollux_console::trace::TraceLine;
+use pollux_console::trace::TraceLines;
 use pollux_console::view::{
     BootView, ClockView, ConsoleView, FileView, MemoryView, PortView, StatusView,
 };
 use pollux_net::device::Device;
 use pollux_net::services::sink::{self, Message, Sink};
 use pollux_net::time::Instant;
+use pollux_net::trace::Tracing;
 
 /// Octets that may be typed ahead while a reply is printed.
 const TYPED_AHEAD: usize = 512;
@@ -52,6 +53,8 @@ pub struct Session {
     /// Whether a trace line may be printed next. Every other turn is for what was typed, lest a flood of
     /// trace lines keeps anybody from turning them off.
     trace_has_turn: bool,
+    /// The echo request of which not all lines were printed yet.
+    traced: Option<TraceLines>,
     /// What is to be done when the reply is out.
     then: Option<Last>,
 }
@@ -82,6 +85,7 @@ impl Session {
                 json: false,
             })),
             trace_has_turn: false,
+            traced: None,
             then: None,
         }
     }
@@ -119,9 +123,9 @@ impl Session {
             } else if self.print_ping_reply(kernel) {
             } else if self.print_reply(kernel, now) == Progress::Waiting && !self.replies_in_json()
             {
-                print_trace(kernel);
+                self.print_trace(kernel);
             }
-        } else if self.trace_has_turn && print_trace(kernel) {
+        } else if self.trace_has_turn && self.print_trace(kernel) {
         } else if let Some((script, line)) = self.next_of_a_script() {
             serial::line(format_args!("{PROMPT}{line}"));
             if let Some((upload, _)) = &mut self.upload {
@@ -213,6 +217,26 @@ impl Session {
         true
     }
 
+    /// Prints a trace line, or a text that came in for the sink, if there is one.
+    fn print_trace(&mut self, kernel: &mut Kernel) -> bool {
+        if self.traced.is_none() {
+            self.traced = take_trace(kernel);
+        }
+        if let Some(traced) = &mut self.traced {
+            let mut line = String::<LINE>::new();
+            let _ = traced.write_line(&mut line);
+            if traced.is_over() {
+                self.traced = None;
+            }
+            serial::with(|serial| serial.put_line(&line));
+        } else if let Some(message) = take_message(kernel) {
+            serial::line(format_args!("{}: {message}", message.source));
+        } else {
+            return false;
+        }
+        true
+    }
+
     fn interrupt(&mut self, kernel: &mut Kernel) {
         if self.reply.as_mut().is_some_and(Reply::interrupt) {
             serial::line(format_args!("^C"));
@@ -220,9 +244,10 @@ impl Session {
         }
         if self.reply.take().is_some_and(|reply| reply.is_trace()) {
             for port in &mut kernel.ports {
-                port.interface.trace_mut().set_enabled(false);
-                while port.interface.trace_mut().take().is_some() {}
+                // What waits to be printed goes with it.
+                port.interface.set_tracing(Tracing::Off);
             }
+            self.traced = None;
         }
         serial::line(format_args!("^C"));
     }
@@ -262,7 +287,7 @@ impl Session {
     fn edit(&mut self, kernel: &mut Kernel, now: Instant) {
         if !serial::with(|serial| serial.is_prompting()) {
             // Behind a line that the next trace line is about to follow, nobody could read it.
-            if self.typed.is_empty() && trace_is_waiting(kernel) {
+            if self.typed.is_empty() && (self.traced.is_some() || trace_is_waiting(kernel)) {
                 return;
             }
             let mut prompt = Echo::default();
@@ -477,18 +502,6 @@ fn start_up_file(kernel: &Kernel, name: &str) -> Option<&'static str> {
     }
 }
 
-/// Prints a trace line, or a text that came in for the sink, if there is one.
-fn print_trace(kernel: &mut Kernel) -> bool {
-    if let Some(record) = take_trace(kernel) {
-        serial::line(format_args!("{}", TraceLine(&record)));
-    } else if let Some(message) = take_message(kernel) {
-        serial::line(format_args!("{}: {message}", message.source));
-    } else {
-        return false;
-    }
-    true
-}
-
 fn trace_is_waiting(kernel: &Kernel) -> bool {
     kernel
         .ports
@@ -504,11 +517,10 @@ fn take_message(kernel: &mut Kernel) -> Option<Message> {
     })
 }
 
-fn take_trace(kernel: &mut Kernel) -> Option<pollux_net::trace::TraceRecord> {
-    kernel
-        .ports
-        .iter_mut()
-        .find_map(|port| port.interface.trace_mut().take())
+fn take_trace(kernel: &mut Kernel) -> Option<TraceLines> {
+    let mut ports = kernel.ports.iter_mut();
+    let (record, frame) = ports.find_map(|port| port.interface.trace_mut().take())?;
+    Some(TraceLines::new(record, frame))
 }
 
 /// The files that were typed, and those that were given with the kernel.

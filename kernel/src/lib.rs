@@ -60,6 +60,7 @@ use pollux_net::services::discard::{self, Discard};
 use pollux_net::services::echo::{self, Echo};
 use pollux_net::services::sink::{self, Sink};
 use pollux_net::services::stamp::{self, Stamp};
+use pollux_net::trace::Tracing;
 use pollux_net::turns::Turns;
 use pollux_net::udp::{RegisterError, UdpService};
 use pollux_net::wire::ethernet::EtherType;
@@ -223,7 +224,12 @@ impl Kernel {
     /// Serves, for good.
     pub fn run(mut self) -> ! {
         for port in &mut self.ports {
-            port.interface.trace_mut().set_enabled(self.options.trace);
+            let tracing = if self.options.trace {
+                Tracing::Lines
+            } else {
+                Tracing::Off
+            };
+            port.interface.set_tracing(tracing);
         }
         if let Some(seconds) = self.options.watchdog {
             match watchdog::arm(seconds) {

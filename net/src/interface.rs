@@ -25,7 +25,7 @@ use crate::reassembly::{DEFAULT_CONTEXTS, Reassembly};
 use crate::route::RouteTable;
 use crate::send::{Events, Turn};
 use crate::time::{TickRate, Ticks};
-use crate::trace::Trace;
+use crate::trace::{Trace, Tracing};
 use crate::udp::Services;
 use crate::vlan::VlanSet;
 use crate::wire::ethernet::MacAddress;
@@ -207,9 +207,15 @@ impl Interface {
         &self.trace
     }
 
-    /// The records of answered echo requests, to take them or to turn them on and off.
+    /// The records of answered echo requests, to take them.
     pub const fn trace_mut(&mut self) -> &mut Trace {
         &mut self.trace
+    }
+
+    /// Has answered echo requests recorded, or no longer. Recording frames allocates, once.
+    pub fn set_tracing(&mut self, tracing: Tracing) {
+        self.trace.set(tracing);
+        self.watch();
     }
 
     /// The frames that were seen or dropped last.
@@ -230,7 +236,8 @@ impl Interface {
 
     /// Works out which way frames take.
     pub(crate) const fn watch(&mut self) {
-        self.is_watched = self.filter.is_active() || self.capture.is_on();
+        self.is_watched =
+            self.filter.is_active() || self.capture.is_on() || self.trace.keeps_frames();
     }
 
     /// The UDP services.

@@ -174,6 +174,21 @@ fn oob_net_icmp(appliance: &mut Appliance) {
         .wait_for(mark, &format!("^C\n{PROMPT}"), PRINT_LIMIT);
     let reply = appliance.console.command("trace");
     assert!(reply.starts_with("trace is off, "), "{reply}");
+
+    let mark = appliance.console.mark();
+    appliance
+        .console
+        .type_bytes(b"oob-net-icmp -d -i eth0.42\r");
+    appliance.console.wait_for(mark, listening, PRINT_LIMIT);
+    appliance.peer.assert_pings(1);
+    let dump = "mac=02:00:0a:0a:0a:0a\n== dumping ICMP request, length=102\n52 54 ";
+    appliance.console.wait_for(mark, dump, PRINT_LIMIT);
+    let words = ", vlan 42, IP 10.10.10.10 > 10.10.10.11: ICMP echo request, id ";
+    appliance.console.wait_for(mark, words, PRINT_LIMIT);
+    appliance.console.type_bytes(b"\x03");
+    appliance
+        .console
+        .wait_for(mark, &format!("^C\n{PROMPT}"), PRINT_LIMIT);
 }
 
 /// What a host answers to an echo request in a VLAN.

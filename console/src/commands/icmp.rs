@@ -11,17 +11,19 @@ use crate::reply::Progress;
 use crate::text::clipped;
 use crate::words::Words;
 use core::fmt::{self, Write};
+use pollux_net::trace::Tracing;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "oob-net-icmp",
-    synopsis: "oob-net-icmp -i IFNAME [-s]",
+    synopsis: "oob-net-icmp -i IFNAME [-d] [-s]",
     summary: "print a line for each answered echo request, until Ctrl-C",
     words: &[
         ("-i", "the interface, which must have an out-of-band port"),
+        ("-d", "dump the frame of each request, too"),
         ("-s", "silent: only answer"),
     ],
-    examples: &["oob-net-icmp -i eth0.42"],
-    complete: |_| Completion::with_interfaces(&["-i", "-s"]),
+    examples: &["oob-net-icmp -i eth0.42", "oob-net-icmp -d -i eth0.42"],
+    complete: |_| Completion::with_interfaces(&["-i", "-d", "-s"]),
     test_only: false,
     parse,
 };
@@ -30,27 +32,25 @@ const READER: Reader = Reader {
     command: "oob-net-icmp",
 };
 
-/// On which device, and whether lines are printed.
+/// On which device, and what is printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Responder {
     device: Word,
-    silent: bool,
+    tracing: Tracing,
 }
 
 fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
-    let (mut device, mut silent) = (None, false);
+    let (mut device, mut tracing) = (None, Tracing::Lines);
     while let Some(word) = words.next() {
         match word {
             "-i" => device = Some(READER.device(words, "-i")?),
-            "-s" => silent = true,
-            "-d" => {
-                let reason = "trace records do not hold the frame yet";
-                return Err(READER.not_supported(word, reason));
-            }
+            // As in EVL's program, the last of the two counts.
+            "-s" => tracing = Tracing::Off,
+            "-d" => tracing = Tracing::Frames,
             attached if attached.starts_with("-i") => {
                 device = attached.strip_prefix("-i").map(clipped);
             }
-            other => return Err(READER.none_of(other, &["-i", "-s"])),
+            other => return Err(READER.none_of(other, &["-i", "-d", "-s"])),
         }
     }
     let device = device.ok_or(Mistake::MissingValue {
@@ -58,7 +58,7 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
         after: "oob-net-icmp",
         expected: "'-i IFNAME'",
     })?;
-    Ok(Command::Responder(Responder { device, silent }))
+    Ok(Command::Responder(Responder { device, tracing }))
 }
 
 /// Turns the trace of its card on.
@@ -70,7 +70,7 @@ pub(crate) fn carry_out(responder: &Responder, cards: &mut Cards<'_>) -> Result<
     if !device.is_some_and(|device| device.has_oob_port()) {
         return Err(Refusal::NoOobPort(name.clone()));
     }
-    interface.trace_mut().set_enabled(!responder.silent);
+    interface.set_tracing(responder.tracing);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use crate::reply::{Progress, single_line};
 use crate::view::StatusView;
 use crate::words::Words;
 use core::fmt::{self, Write};
+use pollux_net::trace::Tracing;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "trace",
@@ -34,8 +35,12 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
 
 /// Turns the trace of every card on or off.
 pub(crate) fn carry_out(switch: Switch, cards: &mut Cards<'_>) {
+    let tracing = match switch {
+        Switch::On => Tracing::Lines,
+        Switch::Off => Tracing::Off,
+    };
     for interface in cards.iter_mut() {
-        interface.trace_mut().set_enabled(switch == Switch::On);
+        interface.set_tracing(tracing);
     }
 }
 

@@ -8,6 +8,7 @@ use pollux_console::commands::trace::Switch;
 use pollux_console::error::ParseError;
 use pollux_console::line::LineTooLong;
 use pollux_console::reply::{PROMPT, Reply};
+use pollux_net::trace::Tracing;
 use proptest::prelude::*;
 
 const USERS: Grammar = Grammar { test_mode: false };
@@ -290,7 +291,7 @@ fn trace_tells_what_it_is_after_the_command_was_carried_out() {
         appliance.printed(reply.clone()),
         "trace is off, 0 lines dropped\n"
     );
-    appliance.interface.trace_mut().set_enabled(true);
+    appliance.interface.set_tracing(Tracing::Lines);
     assert_eq!(appliance.printed(reply), "trace is on, 0 lines dropped\n");
 }
 

@@ -301,8 +301,8 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
             "eth0.42: no out-of-band port is enabled; 'evl net -e -i eth0.42' enables it",
         ),
         (
-            "oob-net-icmp -i eth0.42 -d",
-            "oob-net-icmp: '-d' is not supported: trace records do not hold the frame yet",
+            "oob-net-icmp -i eth0.42 -x",
+            "oob-net-icmp: '-x' is not one of -i, -d, -s",
         ),
     ] {
         let before = appliance.typed("config show");
@@ -376,6 +376,9 @@ fn the_responder_prints_until_it_is_ended() {
         listening
     );
     assert!(appliance.interface.trace().is_enabled());
+    assert!(!appliance.interface.trace().keeps_frames());
+    assert_eq!(appliance.typed("oob-net-icmp -d -i eth0.42"), listening);
+    assert!(appliance.interface.trace().keeps_frames());
     assert_eq!(appliance.typed("oob-net-icmp -s -i eth0.42"), listening);
     assert!(!appliance.interface.trace().is_enabled());
 }

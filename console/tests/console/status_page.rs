@@ -7,6 +7,7 @@ use pollux_net::counters::Reason;
 use pollux_net::device::{Link, Statistic};
 use pollux_net::interface::Ipv4Cidr;
 use pollux_net::time::{TickRate, Ticks};
+use pollux_net::trace::Tracing;
 use pollux_net::vlan::VlanSet;
 
 fn status() -> Request {
@@ -312,7 +313,7 @@ fn a_line_that_found_no_room_comes_again() {
 fn lines_lost_before_and_behind_the_trace_ring_are_told_apart() {
     let mut appliance = Appliance::new();
     appliance.view.console.dropped_lines = 7;
-    appliance.interface.trace_mut().set_enabled(true);
+    appliance.interface.set_tracing(Tracing::Lines);
     for _ in 0..pollux_net::trace::CAPACITY + 3 {
         appliance.answer(1_000);
     }

@@ -24,7 +24,7 @@ use crate::counters::Reason;
 use crate::device::{BUFFER_SIZE, Damage, Received, Receiver, Verdict};
 use crate::interface::{Interface, Ipv4Cidr};
 use crate::time::Instant;
-use crate::trace::TraceRecord;
+use crate::trace::{TraceRecord, Tracing};
 use crate::vlan::VlanSet;
 use crate::wire::checksum;
 use crate::wire::ethernet::{EtherType, MacAddress};
@@ -409,7 +409,7 @@ fn an_answered_ping_leaves_a_trace_record_only_while_tracing_is_on() {
     send(&mut card, &request).expect("an answer");
     assert_eq!(card.trace_mut().take(), None);
 
-    card.trace_mut().set_enabled(true);
+    card.set_tracing(Tracing::Lines);
     send(&mut card, &request).expect("an answer");
     let mut refused = Delivery::of(&request);
     refused.can_answer = false;
@@ -422,6 +422,29 @@ fn an_answered_ping_leaves_a_trace_record_only_while_tracing_is_on() {
         packet_type: 0,
         source: PEER_MAC,
     };
-    assert_eq!(card.trace_mut().take(), Some(record));
+    assert_eq!(card.trace_mut().take(), Some((record, None)));
     assert_eq!(card.trace_mut().take(), None);
+
+    // The frame as it arrived, not its answer; and of the request, not of what came in between.
+    card.set_tracing(Tracing::Frames);
+    send(&mut card, &request).expect("an answer");
+    deliver(&mut card, &refused).expect_err("no slot");
+    let (traced, frame) = card.trace_mut().take().expect("was recorded");
+    assert_eq!(
+        traced,
+        TraceRecord {
+            sequence: 1,
+            ..record
+        }
+    );
+    let frame = frame.expect("was kept");
+    assert_eq!(
+        (frame.length(), frame.octets()),
+        (request.len(), &request[..])
+    );
+    assert_eq!(card.trace_mut().take(), None);
+
+    assert!(card.is_watched);
+    card.set_tracing(Tracing::Off);
+    assert!(!card.is_watched, "frames take the usual way again");
 }

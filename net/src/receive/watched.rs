@@ -28,8 +28,12 @@ impl Reception<'_> {
         Ok(false)
     }
 
-    /// Keeps a frame as it arrived, where all are kept.
+    /// Keeps a frame as it arrived, where all are kept, or where those of echo requests are.
     pub(super) fn keep_arrived(&mut self, buffer: &[u8; BUFFER_SIZE], length: usize) {
+        let trace = &mut self.interface.trace;
+        if trace.keeps_frames() {
+            trace.keep_arrived(first_octets(buffer), length);
+        }
         let capture = &mut self.interface.capture;
         if capture.is_on() {
             capture.open(self.now, first_octets(buffer), length);

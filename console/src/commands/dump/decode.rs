@@ -36,17 +36,19 @@ pub(super) fn vid(record: &Record) -> Option<u16> {
 }
 
 /// A frame, displayed in words.
-pub(super) struct Decoded<'a> {
-    pub record: &'a Record,
+pub(crate) struct Decoded<'a> {
+    /// The first of its octets.
+    pub octets: &'a [u8],
+    /// How long it was.
+    pub length: usize,
     /// Whether the station addresses are shown where there are others, too.
     pub with_stations: bool,
 }
 
 impl fmt::Display for Decoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let octets = self.record.octets();
-        let length = self.record.length();
-        let Ok(packet) = LaxSlicedPacket::from_ethernet(octets) else {
+        let length = self.length;
+        let Ok(packet) = LaxSlicedPacket::from_ethernet(self.octets) else {
             return write!(f, "no whole Ethernet header, length {length}");
         };
         let Some(LinkSlice::Ethernet2(ethernet)) = &packet.link else {

@@ -3,7 +3,7 @@
 //! What it shows is taken as the first line is asked for, so that the reply is of one moment however long it takes;
 //! that is a copy of [`FRAMES`] records at most.
 
-mod decode;
+pub(crate) mod decode;
 mod pcap;
 
 use self::decode::Decoded;
@@ -339,7 +339,8 @@ fn text_line(
     let name = clipped::<10>(name);
     let (seconds, rest) = (seen_ns / 1_000_000_000, seen_ns % 1_000_000_000 / 1_000);
     let decoded = clipped::<170>(Decoded {
-        record,
+        octets: record.octets(),
+        length: record.length(),
         with_stations: choice.with_stations,
     });
     let direction = direction(record.fate);
@@ -391,7 +392,8 @@ fn json_line(
         }
         1 => {
             let decoded = clipped::<170>(Decoded {
-                record,
+                octets: record.octets(),
+                length: record.length(),
                 with_stations: true,
             });
             write!(out, ",\"decoded\":{}}}", Quoted(decoded))?;

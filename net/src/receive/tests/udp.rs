@@ -171,7 +171,7 @@ fn a_datagram_in_a_broadcast_frame_for_one_host_is_refused() {
 #[test]
 fn answers_of_udp_are_not_traced() {
     let mut card = serving();
-    card.trace_mut().set_enabled(true);
+    card.set_tracing(crate::trace::Tracing::Lines);
     outcome(&mut card, &request(echo::PORT, b"data"), true).expect("an answer");
     assert_eq!(card.trace_mut().take(), None);
     outcome(&mut card, &ECHO_REQUEST, true).expect("an answer");
