@@ -250,8 +250,7 @@ fn file_line(
         return Ok(Progress::Done);
     }
     let width = if json { JSON_WIDTH } else { WIDTH };
-    let end = rest.iter().take(width).position(|&octet| octet == b'\n');
-    let length = end.unwrap_or(rest.len().min(width));
+    let (length, is_ended) = line_length(rest, width);
     let line = rest.get(..length).unwrap_or(&[]);
     match core::str::from_utf8(line) {
         _ if json => {
@@ -271,6 +270,59 @@ fn file_line(
             return Ok(Progress::Line);
         }
     }
-    *offset += length + usize::from(end.is_some());
+    *offset += length + usize::from(is_ended);
     Ok(Progress::Line)
+}
+
+/// How many octets of `rest` go onto a line, and whether its line feed is right behind them. What is longer than
+/// `width` goes on in the next line; a character that begins on a line ends on it.
+fn line_length(rest: &[u8], width: usize) -> (usize, bool) {
+    let within = rest.get(..width).unwrap_or(rest);
+    if let Some(end) = within.iter().position(|&octet| octet == b'\n') {
+        return (end, true);
+    }
+    if rest.get(width) == Some(&b'\n') {
+        return (width, true);
+    }
+    let is_within_character = |&at: &usize| rest.get(at).is_some_and(|octet| octet & 0xc0 == 0x80);
+    let whole = (0..within.len() + 1).rev().take(4);
+    let end = whole.into_iter().find(|at| !is_within_character(at));
+    // What has no beginning of a character is no text, and cut wherever.
+    (end.filter(|&end| end > 0).unwrap_or(within.len()), false)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_line_of_just_the_width_is_one_line() {
+        assert_eq!(line_length(b"abcd\nx", 4), (4, true));
+        assert_eq!(line_length(b"abcde\nx", 4), (4, false));
+        assert_eq!(line_length(b"ab", 4), (2, false));
+        assert_eq!(line_length("abcä".as_bytes(), 4), (3, false));
+        assert_eq!(line_length("ab\u{10348}".as_bytes(), 4), (2, false));
+        assert_eq!(line_length(&[0x80; 9], 4), (4, false));
+    }
+
+    proptest! {
+        #[test]
+        fn no_character_of_a_text_is_split(text in "[a\u{e4}\u{20ac}\u{10348}\n]{0,80}", width in 4_usize..20) {
+            let mut rest = text.as_bytes();
+            let mut shown = String::new();
+            while !rest.is_empty() {
+                let (length, is_ended) = line_length(rest, width);
+                prop_assert!(length + usize::from(is_ended) > 0);
+                let (line, behind) = rest.split_at(length);
+                shown.push_str(core::str::from_utf8(line).expect("whole characters"));
+                rest = &behind[usize::from(is_ended)..];
+                if is_ended {
+                    shown.push('\n');
+                }
+            }
+            prop_assert_eq!(shown, text);
+        }
+    }
 }
