@@ -4,7 +4,9 @@
 //! nothing. None of this touches a card: the kernel sets each card's own filter afterwards.
 
 use crate::command::Command;
-use crate::commands::{bpftool, dump, ethtool, evl, file, icmp, ip, latency, ping, solicit, trace};
+use crate::commands::{
+    bpftool, dump, ethtool, evl, file, icmp, ip, latency, ping, solicit, sysctl, trace,
+};
 use crate::error::{Refusal, Word};
 use crate::suggest::nearest;
 use crate::text::clipped;
@@ -58,6 +60,7 @@ impl<'a> Cards<'a> {
             Command::Responder(responder) => icmp::carry_out(responder, self),
             Command::Ping(ping) => ping::carry_out(ping, self),
             Command::Solicit(solicitation) => solicit::carry_out(solicitation, self),
+            Command::Sysctl(sysctl) => sysctl::carry_out(sysctl, self),
             Command::Dump(dump) => dump::carry_out(dump, self),
             Command::Latency(latency) => latency::carry_out(*latency, self),
             Command::Ethtool(ethtool) => ethtool::carry_out(ethtool, self),

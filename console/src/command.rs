@@ -18,6 +18,7 @@ use crate::commands::ip::Ip;
 use crate::commands::latency::Latency;
 use crate::commands::ping::Ping;
 use crate::commands::solicit::Solicitation;
+use crate::commands::sysctl::Sysctl;
 use crate::commands::trace::Switch;
 use crate::commands::{COMMANDS, Specification};
 use crate::error::{Mistake, ParseError};
@@ -38,6 +39,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("halt", "poweroff"),
     ("shutdown", "poweroff"),
 ];
+
+/// What fingers type who want to leave.
+const LEAVING: &[&str] = &["exit", "quit", "logout", "bye"];
+/// What they are told.
+const NOTHING_TO_LEAVE: &str =
+    "there is nothing to log out of; Ctrl-] leaves './run.sh console', Ctrl-A x ends QEMU";
 
 /// What the appliance is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +79,8 @@ pub enum Command {
     Ping(Ping),
     /// Ask for a neighbor.
     Solicit(Solicitation),
+    /// Show or set limits of what is sent.
+    Sysctl(Sysctl),
     /// The configuration as commands.
     Config(Config),
     /// Take a file that is typed.
@@ -146,6 +155,13 @@ impl Grammar {
         self.parse_words(words)
     }
 
+    /// Whether `line` is a comment that would be a command without its `#`: pasted from a page that shows root's
+    /// prompt. Nothing is done then, and whoever pasted it should hear why.
+    pub fn is_root_prompt(self, line: &str) -> bool {
+        let command = line.trim_start().strip_prefix("# ");
+        command.is_some_and(|command| matches!(self.parse(command), Ok(Some(_))))
+    }
+
     fn parse_words(self, mut words: Words<'_>) -> Result<Option<Request>, ParseError> {
         let Some(name) = words.next() else {
             return Ok(None);
@@ -186,6 +202,12 @@ impl Grammar {
             Some(path) => path.rsplit('/').next().unwrap_or(path),
             None => name,
         };
+        if LEAVING.contains(&base) {
+            return Err(Mistake::Needless {
+                word: clipped(base),
+                reason: NOTHING_TO_LEAVE,
+            });
+        }
         self.commands()
             .find(|command| command.name == base)
             .ok_or_else(|| Mistake::UnknownCommand {

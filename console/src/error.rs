@@ -38,6 +38,13 @@ pub enum Mistake {
         /// The commands that may have been meant.
         near: Near,
     },
+    /// There is no such command, and nothing that it would be good for.
+    Needless {
+        /// What stands where a command should.
+        word: Word,
+        /// Why not.
+        reason: &'static str,
+    },
     /// The command needs one more word.
     MissingWord {
         /// The command's name.
@@ -122,6 +129,7 @@ impl fmt::Display for Mistake {
                 }
                 write!(f, "{}", DidYouMean(near))
             }
+            Self::Needless { word, reason } => write!(f, "{word}: {reason}"),
             Self::MissingWord { command, synopsis } => {
                 write!(f, "missing word after '{command}'; usage: {synopsis}")
             }
@@ -148,6 +156,11 @@ impl fmt::Display for Mistake {
                 word,
                 expected,
             } => write!(f, "{command}: '{word}' is not {expected}"),
+            Self::MissingValue {
+                command,
+                after,
+                expected,
+            } if command == after => write!(f, "'{command}' must be followed by {expected}"),
             Self::MissingValue {
                 command,
                 after,

@@ -16,8 +16,9 @@ use crate::commands::ip::{self, Ip};
 use crate::commands::latency::{self, Latency};
 use crate::commands::ping;
 use crate::commands::solicit::{self, Solicitation};
+use crate::commands::sysctl::Sysctl;
 use crate::commands::{
-    about, bpftool, dump, evl, poweroff, reboot, report, show, status, top, trace, turns,
+    about, bpftool, dump, evl, poweroff, reboot, report, show, status, sysctl, top, trace, turns,
 };
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
@@ -35,6 +36,9 @@ use core::net::Ipv4Addr;
 pub const PROMPT: &str = "pollux> ";
 /// No line of a reply has more characters than this.
 pub const MAXIMUM_LINE: usize = 250;
+
+/// What is said about a comment that would be a command.
+const ROOT_PROMPT: &str = "a comment, nothing was done: leave the '# ' out";
 
 /// How far a reply is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +83,7 @@ enum Content {
     Ping(ping::Page),
     Solicit(Solicitation),
     Config(config::Page),
+    Sysctl(Sysctl, Cursor),
     List(Cursor),
     Date,
     Version,
@@ -117,6 +122,7 @@ impl Reply {
             Command::Ping(ping) => Content::Ping(ping::Page::new(ping)),
             Command::Solicit(solicitation) => Content::Solicit(solicitation),
             Command::Config(config) => Content::Config(config::Page::new(config)),
+            Command::Sysctl(sysctl) => Content::Sysctl(sysctl, Cursor::default()),
             Command::List => Content::List(Cursor::default()),
             Command::Date => Content::Date,
             Command::Version => Content::Version,
@@ -165,6 +171,15 @@ impl Reply {
     pub const fn choices(completions: Completions) -> Self {
         Self {
             content: Content::Choices(completions),
+            json: false,
+            row: 0,
+        }
+    }
+
+    /// The reply to a comment that would be a command ([`crate::command::Grammar::is_root_prompt`]).
+    pub fn to_root_prompt() -> Self {
+        Self {
+            content: Content::Said(ROOT_PROMPT.into()),
             json: false,
             row: 0,
         }
@@ -265,6 +280,7 @@ impl Reply {
             Content::Ping(page) => page.next_line(json, view, out),
             Content::Solicit(solicitation) => solicit::line(solicitation, row, json, out),
             Content::Config(page) => page.next_line(json, view, out),
+            Content::Sysctl(sysctl, cursor) => sysctl::line(sysctl, cursor, json, view, out),
             Content::List(cursor) => about::list(cursor, json, view, out),
             Content::Date => about::date(row, json, view, out),
             Content::Report(cursor) => report::line(cursor, json, view, out),

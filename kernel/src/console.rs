@@ -334,8 +334,12 @@ impl Session {
             }
             return true;
         }
+        let mut is_root_prompt = false;
         let parsed = line.map(|line| match line {
-            Ok(line) => grammar.parse(line),
+            Ok(line) => {
+                is_root_prompt = grammar.is_root_prompt(line);
+                grammar.parse(line)
+            }
             Err(error) => Err(error.into()),
         });
         let Some(parsed) = parsed else {
@@ -346,7 +350,11 @@ impl Session {
             return false;
         };
         serial::with(|serial| serial.end_prompt(&echo.0));
-        self.execute(kernel, now, parsed, None);
+        if is_root_prompt {
+            self.reply = Some(Reply::to_root_prompt());
+        } else {
+            self.execute(kernel, now, parsed, None);
+        }
         true
     }
 

@@ -175,6 +175,11 @@ fn oob_net_icmp(appliance: &mut Appliance) {
     let reply = appliance.console.command("trace");
     assert!(reply.starts_with("trace is off, "), "{reply}");
 
+    let reply = appliance.console.command("# oob-net-icmp -i eth0.42");
+    let hint = "a comment, nothing was done: leave the '# ' out\n";
+    assert_eq!(reply, hint);
+    assert_eq!(appliance.console.command("# Tell EVL about it"), "");
+
     let mark = appliance.console.mark();
     appliance
         .console

@@ -4,6 +4,7 @@
 use super::arguments::Reader;
 use super::ethtool::on;
 use super::evl::{filter, vlans_line};
+use super::sysctl::config_line;
 use super::{Completion, Specification};
 use crate::command::{Command, Grammar};
 use crate::error::Mistake;
@@ -78,6 +79,7 @@ enum Section {
     Filter,
     Routes,
     Neighbors,
+    Limits,
     End,
 }
 
@@ -99,6 +101,7 @@ impl Position {
                 }
                 Section::Routes => route_line(view, self.item),
                 Section::Neighbors => neighbor_line(view, self.item),
+                Section::Limits => config_line(view, self.item),
                 Section::End => return None,
             };
             match (self.section, line) {
@@ -122,6 +125,7 @@ impl Position {
                             Section::Devices => Section::Filter,
                             Section::Filter => Section::Routes,
                             Section::Routes => Section::Neighbors,
+                            Section::Neighbors => Section::Limits,
                             _ => Section::End,
                         },
                         ..Self::default()

@@ -2,6 +2,7 @@
 
 use super::arguments::Reader;
 use super::evl::set_vlans;
+use super::sysctl::{FOLDER, Variable};
 use super::{Completion, Specification};
 use crate::cards::{Cards, about};
 use crate::command::{Command, Grammar};
@@ -77,6 +78,11 @@ enum Kind {
         device: Word,
         enabled: bool,
     },
+    SetVariable {
+        variable: Variable,
+        value: u32,
+    },
+    ShowVariable(Variable),
     ShowVlans,
     ShowAttribute {
         device: Word,
@@ -119,8 +125,13 @@ fn parse_echo(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
         };
         return Ok(Command::File(Access(Kind::SetVlans(Box::new(set)))));
     }
+    if let Some(name) = path.strip_prefix(FOLDER) {
+        let variable = Variable::called(READER, name)?;
+        let value = Variable::value(READER, said)?;
+        return Ok(Command::File(Access(Kind::SetVariable { variable, value })));
+    }
     let Some((device, "oob_port")) = attribute_of(path) else {
-        let expected = "a file to write: /sys/class/evl/net/vlans or /sys/class/net/NAME/oob_port";
+        let expected = "a file to write: /sys/class/evl/net/vlans, /sys/class/net/NAME/oob_port or one of /proc/sys/net";
         return Err(READER.wrong(path, expected));
     };
     let enabled = match said {
@@ -147,6 +158,8 @@ fn parse_cat(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
         let attribute = known.ok_or_else(|| READER.none_of(attribute, ATTRIBUTES))?;
         let device = clipped(device);
         Kind::ShowAttribute { device, attribute }
+    } else if let Some(name) = path.strip_prefix(FOLDER) {
+        Kind::ShowVariable(Variable::called(READER, name)?)
     } else {
         Kind::ShowFile(clipped(path.rsplit('/').next().unwrap_or(path)))
     };
@@ -180,6 +193,8 @@ pub(crate) fn carry_out(access: &Access, cards: &mut Cards<'_>) -> Result<(), Re
         }
         Kind::ShowAttribute { device, .. } => cards.find(device).map(|_| ()),
         Kind::ShowFile(name) => cards.file(name).map(|_| ()),
+        Kind::SetVariable { variable, value } => variable.set(*value, cards),
+        Kind::ShowVariable(_) => cards.interface(0).map(|_| ()),
         Kind::Say(_) | Kind::ShowVlans => Ok(()),
     }
 }
@@ -208,6 +223,11 @@ pub(crate) fn line(
                 false => out.write_str(&value)?,
             }
         }
+        Kind::ShowVariable(variable) if row == 0 => match (variable.shown(view), json) {
+            (Some(value), true) => write!(out, "{{\"value\":{value}}}")?,
+            (Some(value), false) => write!(out, "{value}")?,
+            (None, _) => return Ok(Progress::Done),
+        },
         Kind::ShowFile(name) => return file_line(name, row, offset, json, view, out),
         _ => return Ok(Progress::Done),
     }

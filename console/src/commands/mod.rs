@@ -25,6 +25,7 @@ pub(crate) mod report;
 pub(crate) mod show;
 pub mod solicit;
 pub(crate) mod status;
+pub mod sysctl;
 pub(crate) mod top;
 pub mod trace;
 pub(crate) mod turns;
@@ -36,7 +37,7 @@ use crate::text::clipped;
 use crate::words::Words;
 
 /// Every command, in the order of `help`.
-pub(crate) static COMMANDS: [&Specification; 25] = [
+pub(crate) static COMMANDS: [&Specification; 26] = [
     &help::SPECIFICATION,
     &status::SPECIFICATION,
     &ip::SPECIFICATION,
@@ -52,6 +53,7 @@ pub(crate) static COMMANDS: [&Specification; 25] = [
     &solicit::SPECIFICATION,
     &ethtool::SPECIFICATION,
     &config::SPECIFICATION,
+    &sysctl::SPECIFICATION,
     &file::ECHO,
     &file::CAT,
     &base64::SPECIFICATION,

@@ -98,7 +98,7 @@ fn what_is_missing_is_said() {
     for (line, said) in [
         (
             "base64",
-            "base64: 'base64' must be followed by '-d': it only decodes",
+            "'base64' must be followed by '-d': it only decodes",
         ),
         (
             "base64 -d",

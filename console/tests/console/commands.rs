@@ -231,6 +231,7 @@ fn help_lists_the_commands() {
   arping              ask by ARP who has an address
   ethtool             a card's link, statistics and features
   config              the configuration as commands: show it, keep it, compare it
+  sysctl              how many ICMP errors are sent: show it, or set it on all cards
   echo                write to one of EVL's pseudo-files, or say something
   cat                 show a pseudo-file, or a file that came with the kernel
   base64              take a file that is typed or pasted, such as an eBPF filter
@@ -369,6 +370,27 @@ fn reply_to(grammar: Grammar, line: &str) {
 }
 
 #[test]
+fn a_comment_that_would_be_a_command_is_told_from_others() {
+    for (line, is_command) in [
+        ("# ip link set eth0.42 up", true),
+        ("  # sudo ip -br a", true),
+        ("# ip link is a command", false),
+        ("# Assign an arbitrary address", false),
+        ("#trace on", false),
+        ("# ", false),
+        ("# # trace on", false),
+        ("trace on # loud", false),
+    ] {
+        assert_eq!(USERS.is_root_prompt(line), is_command, "{line}");
+    }
+    let reply = Reply::to_root_prompt();
+    assert_eq!(
+        Appliance::new().printed(reply),
+        "a comment, nothing was done: leave the '# ' out\n"
+    );
+}
+
+#[test]
 fn what_other_systems_call_it_is_understood_and_named() {
     for (line, message) in [
         (
@@ -387,6 +409,8 @@ fn what_other_systems_call_it_is_understood_and_named() {
     ] {
         assert_eq!(refused(USERS, line), format!("{message}\n"), "{line}");
     }
+    let leave = "quit: there is nothing to log out of; Ctrl-] leaves './run.sh console', Ctrl-A x ends QEMU\n";
+    assert_eq!(refused(USERS, "quit"), leave);
     let mut appliance = Appliance::new();
     assert_eq!(appliance.typed("ip help"), appliance.typed("help ip"));
 }

@@ -278,7 +278,11 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
         ),
         (
             "echo 1 > /proc/sys/x",
-            "echo: '/proc/sys/x' is not a file to write: /sys/class/evl/net/vlans or /sys/class/net/NAME/oob_port",
+            "echo: 'x' is not one of net.ipv4.icmp_msgs_per_sec, net.ipv4.icmp_msgs_burst, net.vlan.icmp_msgs_per_sec, net.vlan.icmp_msgs_burst",
+        ),
+        (
+            "echo 1 > /etc/motd",
+            "echo: '/etc/motd' is not a file to write: /sys/class/evl/net/vlans, /sys/class/net/NAME/oob_port or one of /proc/sys/net",
         ),
         (
             "echo 1 >",
@@ -286,7 +290,7 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
         ),
         (
             "cat",
-            "cat: 'cat' must be followed by the name of a file; 'ls' lists them",
+            "'cat' must be followed by the name of a file; 'ls' lists them",
         ),
         (
             "cat /sys/class/net/eth0.42/oobport",
@@ -294,7 +298,7 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
         ),
         (
             "oob-net-icmp",
-            "oob-net-icmp: 'oob-net-icmp' must be followed by '-i IFNAME'",
+            "'oob-net-icmp' must be followed by '-i IFNAME'",
         ),
         (
             "oob-net-icmp -i eth0.42",

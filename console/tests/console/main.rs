@@ -12,4 +12,5 @@ mod json;
 mod screen_page;
 mod status_page;
 mod support;
+mod sysctl;
 mod tools;
