@@ -36,6 +36,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh bench callgrind         count its instructions per frame
 ./run.sh bench cards             measure it on every card, machine and option: the table in docs/nics.md
 ./run.sh bench accesses          count accesses to the card's registers, from outside
+./run.sh bench scale             count instructions per frame with more and more of everything
 ./run.sh bench instructions [--update]   count those of the whole appliance, in QEMU; compare with, or write, the table
 ./run.sh bench boot              boot the image on every machine of the matrix: rows of the table in docs/boot.md
 ./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services filter console), 30 s each
@@ -405,17 +406,17 @@ bench() {
             (($# == 1)) || die "bench boot takes no arguments, not '$2'"
             bench_boot
             ;;
-        accesses)
-            (($# == 1)) || die "bench accesses: it has no options"
+        accesses | scale)
+            (($# == 1)) || die "bench $1: it has no options"
             prepare_bench
-            "$target/release/pollux-bench" accesses
+            "$target/release/pollux-bench" "$1"
             ;;
         instructions)
             [[ $# == 1 || ($# == 2 && $2 == --update) ]] || die "bench instructions: --update is its only option"
             prepare_bench
             "$target/release/pollux-bench" "$@"
             ;;
-        *) die "bench: '$1' is none of: --quick --nic --patience --pictures stack callgrind cards accesses boot instructions" ;;
+        *) die "bench: '$1' is none of: --quick --nic --patience --pictures stack callgrind cards accesses scale boot instructions" ;;
     esac
 }
 

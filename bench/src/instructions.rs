@@ -45,13 +45,20 @@ pub struct Kind {
     filter: Option<&'static str>,
 }
 
+impl Kind {
+    /// A kind of frame without a filter.
+    pub fn of(name: &str, frame: Vec<u8>) -> Self {
+        Self {
+            name: name.to_owned(),
+            frame,
+            filter: None,
+        }
+    }
+}
+
 /// All kinds of frames that are counted.
 pub fn kinds() -> Vec<Kind> {
-    let kind = |name: &str, frame| Kind {
-        name: name.to_owned(),
-        frame,
-        filter: None,
-    };
+    let kind = Kind::of;
     let mut kinds = vec![
         kind("arp", arp_request(PEER, PEER_MAC)),
         kind("stamp", stamp()),
@@ -96,7 +103,7 @@ fn compile(filter: &str) -> PathBuf {
 pub struct Count {
     /// When it comes alone.
     pub alone: f64,
-    /// When it is one of 32.
+    /// When it is one of 32, or of what was asked for.
     pub in_batch: f64,
 }
 
@@ -111,13 +118,24 @@ pub fn count(card: &str, kind: &Kind) -> Count {
         let object = compile(filter);
         boot = boot.with(&["--file", &object.display().to_string()]);
     }
+    let filter = kind.filter;
+    let commands = filter.map(|filter| format!("evl net -F{filter}.o -i eth0"));
+    let commands: Vec<_> = commands.iter().map(String::as_str).collect();
+    count_in(boot, &commands, kind, BATCH)
+}
+
+/// Counts for one kind of frame in a machine that `boot` starts, after `commands`; batches have so many frames.
+///
+/// # Panics
+///
+/// The appliance did not come up, said something to a command, or did not answer.
+pub fn count_in(boot: Boot, commands: &[&str], kind: &Kind, batch: usize) -> Count {
     let mut appliance = boot
         .qemu(&["-icount", "shift=3", "-object", COLLECTOR])
         .spawn();
     appliance.console.wait_for_prompt(START_LIMIT);
-    if let Some(filter) = kind.filter {
-        let command = format!("evl net -F{filter}.o -i eth0");
-        assert_eq!(appliance.console.command(&command), "");
+    for command in commands {
+        assert_eq!(appliance.console.command(command), "", "{command}");
     }
     await_first_answer(&mut appliance, kind);
     for _ in 0..ROUNDS {
@@ -125,13 +143,13 @@ pub fn count(card: &str, kind: &Kind) -> Count {
     }
     let alone = residence(&mut appliance, "min");
     for _ in 0..ROUNDS {
-        ask(&mut appliance, kind, BATCH);
+        ask(&mut appliance, kind, batch);
     }
     let whole_batch = residence(&mut appliance, "max");
     appliance.counters().assert_complete();
     Count {
         alone,
-        in_batch: (whole_batch / BATCH as f64 * 10.0).round() / 10.0,
+        in_batch: (whole_batch / batch as f64 * 10.0).round() / 10.0,
     }
 }
 

@@ -9,6 +9,7 @@
 //!   instructions.
 //! - [`instructions`] counts those of the whole image in the machine, and compares them with a table.
 //! - [`cards`] measures every card, machine and option there is.
+//! - [`scale`] counts them for more and more of everything.
 //! - [`accesses`] counts how often the card's registers are touched.
 //! - [`comparison`] measures the appliance, Linux, DPDK and a native process side by side: [`contenders`]
 //!   are these, [`load`] asks them, [`quiet`] repeats what was disturbed, [`answerer`] is the
@@ -30,6 +31,7 @@ pub mod instructions;
 pub mod load;
 pub mod quiet;
 pub mod report;
+pub mod scale;
 pub mod smoltcp;
 pub mod stack;
 

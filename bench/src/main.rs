@@ -22,6 +22,7 @@ use pollux_bench::comparison::{self, Plan};
 use pollux_bench::contenders::Host;
 use pollux_bench::instructions::{self, Change, Table};
 use pollux_bench::report::{self, Circumstances};
+use pollux_bench::scale;
 use pollux_tests::appliance;
 use pollux_tests::matrix::ROWS;
 
@@ -47,6 +48,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
         "compare" => compare(parser)?,
         "instructions" => return instructions(parser),
         "accesses" => accesses()?,
+        "scale" => scale(),
         "callgrind" => callgrind()?,
         "cards" => cards::print(CARD_ROUNDS),
         // Which there are, a machine and a card a line, for `./run.sh test --cards`.
@@ -107,6 +109,21 @@ fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     report::write_page(&page, &results, &circumstances, &pictures)?;
     println!("pollux: {}", page.display());
     Ok(())
+}
+
+fn scale() {
+    println!("instructions per answered echo of 102 octets on e1000");
+    for scale::Row {
+        what,
+        number,
+        count,
+    } in scale::rows()
+    {
+        println!(
+            "{what:24} {number:5}  alone {:7.1}  in a batch {:7.1}",
+            count.alone, count.in_batch
+        );
+    }
 }
 
 fn accesses() -> Result<(), Box<dyn Error>> {
