@@ -24,6 +24,8 @@ pub struct StatusView<'a> {
     pub clock: ClockView<'a>,
     /// Its memory.
     pub memory: MemoryView,
+    /// How many System Management Interrupts there were, where the processor counts them.
+    pub smi_count: Option<u32>,
     /// Its network cards.
     pub ports: &'a [PortView<'a>],
     /// Its poll loop.

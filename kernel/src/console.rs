@@ -6,7 +6,7 @@
 use crate::boot::Files;
 use crate::boot::options::Options;
 use crate::serial::{self, LINE};
-use crate::{Kernel, VERSION, fault, last_words, memory, power, watchdog};
+use crate::{Kernel, VERSION, cpu, fault, last_words, memory, power, watchdog};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use heapless::{Deque, String};
@@ -584,6 +584,7 @@ pub fn with_view<T>(
             source: kernel.clock.source().name(),
             invariant: kernel.clock.is_invariant(),
         },
+        smi_count: cpu::interruptions::count(),
         memory: MemoryView {
             total_bytes: kernel.usable_memory,
             heap_used_bytes: heap_used as u64,

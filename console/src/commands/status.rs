@@ -309,6 +309,10 @@ fn system(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, 
             }
             None => Ok(Row::Empty),
         },
+        8 => match view.smi_count {
+            Some(count) => row_of(out, "smi_count", count),
+            None => Ok(Row::Empty),
+        },
         _ => Ok(Row::Beyond),
     }
 }

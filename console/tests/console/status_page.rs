@@ -71,6 +71,7 @@ system
   clock                   2893.202 MHz by CPUID leaf 0x15, invariant
   boot                    pvh
   command_line            pollux.test=1
+  smi_count               17
 memory
   total                   130048 KiB
   heap                    4096 KiB

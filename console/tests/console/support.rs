@@ -64,6 +64,7 @@ impl Appliance {
                     source: "CPUID leaf 0x15",
                     invariant: true,
                 },
+                smi_count: Some(17),
                 memory: MemoryView {
                     total_bytes: 127 << 20,
                     heap_used_bytes: 12_001,

@@ -4,6 +4,7 @@
 //! the poll loop is an exception, and none of them returns: see [`crate::fault`].
 
 mod exceptions;
+pub mod interruptions;
 mod segments;
 pub mod stacks;
 
@@ -23,6 +24,7 @@ pub fn initialize() {
     segments::load();
     exceptions::load();
     mask_interrupt_controllers();
+    interruptions::initialize();
     let cpuid = CpuId::new();
     let extended = cpuid.get_extended_processor_and_feature_identifiers();
     if extended.is_some_and(|features| features.has_execute_disable()) {
