@@ -1,9 +1,11 @@
 //! The clock: the processor's time stamp counter, and how fast it runs.
 //!
 //! Reading it is one instruction and no exit from a virtual machine. How fast it runs is asked, in
-//! this order, of the processor (CPUID leaf 15h), of the hypervisor (leaf 4000_0010h), and of the
-//! interval timer, which every PC has had since 1981 and nearly every emulator emulates.
+//! this order, of the processor (CPUID leaf 15h), of the hypervisor (leaf 4000_0010h), and of two timers: the
+//! interval timer, which nearly every PC and emulator has, and that of ACPI's power management. Where both are
+//! there, each is compared with the other.
 
+use crate::power;
 use core::arch::x86_64::_rdtsc;
 use pollux_net::time::{Instant, TickRate, Ticks};
 use raw_cpuid::CpuId;
@@ -11,11 +13,19 @@ use x86_64::instructions::port::Port;
 
 /// The interval timer's frequency in hertz: a twelfth of the NTSC colour clock's fourfold.
 const PIT_HERTZ: u64 = 1_193_182;
+/// The frequency of ACPI's timer in hertz, and how many of its bits always count (ACPI 6.5 §4.8.3.3).
+const ACPI_HERTZ: u64 = 3_579_545;
+const ACPI_BITS: u32 = 0x00ff_ffff;
 /// How many of its ticks a measurement takes at least: 10 ms.
+const ACPI_TICKS: u32 = 35_796;
+/// Two timers agree whose rates differ by less than this part of them: 1 %. A measurement of 10 ms is better than
+/// that even on an emulator.
+const AGREEMENT: u64 = 100;
+/// How many of the interval timer's ticks a measurement takes at least: 10 ms.
 const PIT_TICKS: u16 = 11_932;
-/// A timer that shows the same count for this many looks in a row stands still: each look is three
-/// accesses to ports, and it counts once in less than a microsecond.
-const PIT_LOOKS: u32 = 10_000;
+/// A timer that shows the same count for this many looks in a row stands still: each look is one access to a port
+/// or more, and it counts once in less than a microsecond.
+const LOOKS: u32 = 10_000;
 /// How often a measurement is tried again, when the machine was away for too long meanwhile.
 const ATTEMPTS: u32 = 5;
 /// How many readings are made of which the least disturbed is believed.
@@ -33,6 +43,8 @@ pub enum Source {
     Hypervisor,
     /// Measured against the interval timer.
     IntervalTimer,
+    /// Measured against ACPI's timer.
+    AcpiTimer,
     /// Not known at all: all times are wrong by an unknown factor.
     Assumed,
 }
@@ -44,6 +56,7 @@ impl Source {
             Self::Processor => "cpuid",
             Self::Hypervisor => "hypervisor",
             Self::IntervalTimer => "pit",
+            Self::AcpiTimer => "acpi timer",
             Self::Assumed => "assumed",
         }
     }
@@ -59,13 +72,14 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Finds out how fast the counter runs. Takes some 10 ms where only the interval timer can tell.
+    /// Finds out how fast the counter runs. Takes some 10 ms where only timers can tell. What ACPI says of the
+    /// machine must be known by then ([`power::initialize`]).
     pub fn calibrate() -> Self {
         let start = now();
         let cpuid = CpuId::new();
         let (hertz, source) = from_processor(&cpuid)
             .or_else(|| from_hypervisor(&cpuid))
-            .or_else(from_interval_timer)
+            .or_else(from_timers)
             .unwrap_or((ASSUMED_HERTZ, Source::Assumed));
         Self {
             start,
@@ -123,11 +137,89 @@ fn from_hypervisor(cpuid: &CpuId<raw_cpuid::CpuIdReaderNative>) -> Option<(u64, 
     (kilohertz > 0).then_some((u64::from(kilohertz) * 1000, Source::Hypervisor))
 }
 
-fn from_interval_timer() -> Option<(u64, Source)> {
-    let mut timer = IntervalTimer::start()?;
-    let hertz = (0..ATTEMPTS).find_map(|_| timer.measure());
-    timer.stop();
-    Some((hertz?, Source::IntervalTimer))
+/// Measures against one timer while the other runs as well, so that comparing them takes no longer.
+fn from_timers() -> Option<(u64, Source)> {
+    let mut acpi = power::acpi_timer().map(AcpiTimer);
+    let before = acpi.as_mut().map(AcpiTimer::read_undisturbed);
+    let pit = IntervalTimer::start().and_then(|mut timer| {
+        let hertz = (0..ATTEMPTS).find_map(|_| timer.measure());
+        timer.stop();
+        hertz
+    });
+    let compared = match (&mut acpi, before, pit) {
+        (Some(acpi), Some(before), Some(_)) => acpi.hertz_since(before),
+        (Some(acpi), ..) => acpi.measure(),
+        (None, ..) => None,
+    };
+    choose(pit, compared)
+}
+
+/// Which of two rates in hertz is believed: that by the interval timer and that by ACPI's. Firmware that makes an
+/// interval timer up, for programs that know no other, makes it up badly; nobody makes up the other.
+fn choose(pit: Option<u64>, acpi: Option<u64>) -> Option<(u64, Source)> {
+    match (pit, acpi) {
+        (Some(pit), Some(acpi)) if pit.abs_diff(acpi) >= acpi / AGREEMENT => {
+            log::warn!(
+                "clock: {pit} Hz by the interval timer, but {acpi} Hz by that of ACPI, which is believed"
+            );
+            Some((acpi, Source::AcpiTimer))
+        }
+        (Some(pit), _) => Some((pit, Source::IntervalTimer)),
+        (None, Some(acpi)) => Some((acpi, Source::AcpiTimer)),
+        (None, None) => None,
+    }
+}
+
+/// The timer of ACPI's power management, behind an I/O port. It counts up, and never stops.
+struct AcpiTimer(u16);
+
+impl AcpiTimer {
+    fn read(&mut self) -> (u32, Instant, Ticks) {
+        let before = now();
+        // SAFETY: firmware says that the timer is there, and reading it has no effect.
+        let count = unsafe { Port::<u32>::new(self.0).read() } & ACPI_BITS;
+        let uncertainty = now() - before;
+        (count, before.after(Ticks(uncertainty.0 / 2)), uncertainty)
+    }
+
+    /// The least disturbed of several readings.
+    fn read_undisturbed(&mut self) -> (u32, Instant) {
+        let mut best = self.read();
+        for _ in 1..READINGS {
+            let reading = self.read();
+            if reading.2 < best.2 {
+                best = reading;
+            }
+        }
+        (best.0, best.1)
+    }
+
+    /// How fast the time stamp counter has run since an earlier reading, in hertz. `None` when this timer stood
+    /// still.
+    fn hertz_since(&mut self, first: (u32, Instant)) -> Option<u64> {
+        let last = self.read_undisturbed();
+        hertz(acpi_ticks(first.0, last.0), ACPI_HERTZ, last.1 - first.1)
+    }
+
+    /// How fast the time stamp counter runs, in hertz. `None` when this timer stands still.
+    fn measure(&mut self) -> Option<u64> {
+        let first = self.read_undisturbed();
+        let (mut seen, mut looks) = (first.0, 0);
+        while acpi_ticks(first.0, seen) < ACPI_TICKS {
+            let count = self.read().0;
+            looks = if count == seen { looks + 1 } else { 0 };
+            if looks == LOOKS {
+                return None;
+            }
+            seen = count;
+        }
+        self.hertz_since(first)
+    }
+}
+
+/// What ACPI's timer counted from one reading to another, less than five seconds later.
+const fn acpi_ticks(first: u32, last: u32) -> u32 {
+    last.wrapping_sub(first) & ACPI_BITS
 }
 
 /// Both counters at one moment.
@@ -144,10 +236,15 @@ struct Reading {
 /// How fast the time stamp counter ran between two readings, in hertz. `None` when the interval
 /// timer did not move.
 fn hertz_between(first: Reading, last: Reading) -> Option<u64> {
-    let counted = u128::from(first.count.wrapping_sub(last.count));
-    let ticks = u128::from((last.instant - first.instant).0);
-    let hertz = (ticks * u128::from(PIT_HERTZ)).checked_div(counted)?;
-    u64::try_from(hertz).ok()
+    let counted = first.count.wrapping_sub(last.count);
+    hertz(counted.into(), PIT_HERTZ, last.instant - first.instant)
+}
+
+/// How fast the time stamp counter ran, in hertz, which counted `passed` while a timer of `timer_hertz` counted
+/// `counted`. `None` when the timer did not move.
+fn hertz(counted: u32, timer_hertz: u64, passed: Ticks) -> Option<u64> {
+    let product = u128::from(passed.0) * u128::from(timer_hertz);
+    u64::try_from(product.checked_div(counted.into())?).ok()
 }
 
 /// A channel of the interval timer (Intel 8254 data sheet) that counts down in mode 0.
@@ -280,7 +377,7 @@ impl IntervalTimer {
     fn await_count(&mut self, first: u16) -> Option<()> {
         let mut seen = first;
         let mut looks = 0;
-        while looks < PIT_LOOKS {
+        while looks < LOOKS {
             let count = self.read().count;
             if first.wrapping_sub(count) >= PIT_TICKS {
                 return Some(());
@@ -318,6 +415,30 @@ mod tests {
         let last = reading(65_000 - 11_932, 21_000_000);
         let hertz = hertz_between(first, last).expect("the timer moved");
         assert!(hertz.abs_diff(2_000_000_000) < 100_000, "{hertz}");
+    }
+
+    #[test]
+    fn the_timer_of_acpi_counts_on_beyond_its_last_bit() {
+        assert_eq!(acpi_ticks(0x00ff_fff0, 0x10), 0x20);
+        let passed = Ticks(20_000_000);
+        let hertz = hertz(acpi_ticks(0x00ff_0000, 0x7bd4), ACPI_HERTZ, passed);
+        // 97,236 ticks are 27.164 ms.
+        let hertz = hertz.expect("the timer moved");
+        assert!(hertz.abs_diff(736_262_000) < 10_000, "{hertz}");
+    }
+
+    #[test]
+    fn timers_are_believed_that_agree_and_of_others_the_one_of_acpi() {
+        const GHZ: u64 = 1_000_000_000;
+        let (pit, acpi) = (Source::IntervalTimer, Source::AcpiTimer);
+        assert_eq!(choose(Some(GHZ), None), Some((GHZ, pit)));
+        assert_eq!(choose(None, Some(GHZ)), Some((GHZ, acpi)));
+        let near = GHZ - GHZ / 200;
+        assert_eq!(choose(Some(near), Some(GHZ)), Some((near, pit)));
+        for wrong in [GHZ / 2, GHZ - GHZ / 100, 2 * GHZ] {
+            assert_eq!(choose(Some(wrong), Some(GHZ)), Some((GHZ, acpi)));
+        }
+        assert_eq!(choose(None, None), None);
     }
 
     #[test]

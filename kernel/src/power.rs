@@ -4,12 +4,14 @@
 
 use crate::cpu;
 use crate::firmware;
-use acpi::address::AddressSpace;
+use crate::memory;
+use acpi::address::{AddressSpace, GenericAddress};
 use acpi::fadt::Fadt;
+use core::ptr::NonNull;
 use spin::Once;
 use x86_64::instructions::port::Port;
 
-/// How this machine is reset and switched off.
+/// How this machine is reset and switched off, and its timer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ways {
     /// I/O port and value of the ACPI reset register.
@@ -18,6 +20,39 @@ struct Ways {
     take_over: Option<(u16, u8)>,
     /// I/O ports of the power management control registers, with the sleep type that means "off".
     off: [Option<(u16, u8)>; 2],
+    /// I/O port of the power management timer.
+    timer: Option<u16>,
+    /// The ACPI reset register in memory, and its value.
+    memory_reset: Option<(Register, u8)>,
+    /// The sleep control register of reduced hardware, and what means "off" there.
+    memory_off: Option<(Register, u8)>,
+}
+
+/// A register of one octet in memory: where it is mapped.
+#[derive(Clone, Copy, Debug)]
+struct Register(NonNull<u8>);
+
+// SAFETY: it is written to at the end of everything only, and mapped for good.
+unsafe impl Send for Register {}
+// SAFETY: the same.
+unsafe impl Sync for Register {}
+
+impl Register {
+    /// Maps what firmware describes.
+    fn map(address: &GenericAddress) -> Option<Self> {
+        let is_octets = address.address_space == AddressSpace::SystemMemory;
+        let address = Some(address.address).filter(|&address| is_octets && address != 0)?;
+        let start = memory::map_registers(address, 1).ok()?;
+        NonNull::new(start).map(Self)
+    }
+
+    /// # Safety
+    ///
+    /// Firmware must have named it for this value.
+    unsafe fn write(self, value: u8) {
+        // SAFETY: it is mapped, uncached, for good.
+        unsafe { self.0.write_volatile(value) };
+    }
 }
 
 /// SCI_EN, SLP_EN and the place of SLP_TYP in a power management control register (ACPI 6.5
@@ -43,11 +78,21 @@ pub fn initialize(rsdp: Option<u64>) {
     WAYS.call_once(|| ways);
 }
 
+/// The I/O port of ACPI's timer.
+pub fn acpi_timer() -> Option<u16> {
+    WAYS.get().and_then(|ways| ways.timer)
+}
+
 /// Starts the machine again.
 pub fn reboot() -> ! {
     if let Some((port, value)) = WAYS.get().and_then(|ways| ways.reset) {
         // SAFETY: firmware names this register and value for exactly this.
         unsafe { Port::<u8>::new(port).write(value) };
+        pause();
+    }
+    if let Some((register, value)) = WAYS.get().and_then(|ways| ways.memory_reset) {
+        // SAFETY: firmware names this register and value for exactly this.
+        unsafe { register.write(value) };
         pause();
     }
     // SAFETY: the reset control register of Intel chipsets, or nothing: a hard reset.
@@ -62,6 +107,11 @@ pub fn reboot() -> ! {
 /// Switches the machine off, or stops it for good if that cannot be done.
 pub fn off() -> ! {
     let ways = WAYS.get().copied().unwrap_or_default();
+    if let Some((register, value)) = ways.memory_off {
+        // SAFETY: firmware names this register for exactly this.
+        unsafe { register.write(value) };
+        pause();
+    }
     take_over(&ways);
     for (port, sleep_type) in ways.off.into_iter().flatten() {
         let mut control = Port::<u16>::new(port);
@@ -111,15 +161,12 @@ fn pause() {
 fn read_tables(rsdp: u64) -> Result<Ways, acpi::AcpiError> {
     let tables = firmware::tables(rsdp)?;
     let fadt = tables.find_table::<Fadt>()?;
-    let reset = fadt
-        .reset_register()
-        .ok()
-        .filter(|register| {
-            let flags = fadt.flags;
-            flags.supports_system_reset_via_fadt()
-                && register.address_space == AddressSpace::SystemIo
-        })
-        .and_then(|register| Some((u16::try_from(register.address).ok()?, fadt.reset_value)));
+    let flags = fadt.flags;
+    let reset_register = fadt.reset_register().ok();
+    let reset_register = reset_register.filter(|_| flags.supports_system_reset_via_fadt());
+    let reset = reset_register.as_ref().and_then(port_of);
+    let memory_reset = reset_register.as_ref().and_then(Register::map);
+    let timer = fadt.pm_timer_block().ok().flatten();
 
     let sleep_types = firmware::look_at_code(&tables, soft_off_types)?.flatten();
     let control = [
@@ -129,20 +176,40 @@ fn read_tables(rsdp: u64) -> Result<Ways, acpi::AcpiError> {
     let mut off = [None; 2];
     if let Some(types) = sleep_types {
         for ((slot, block), sleep_type) in off.iter_mut().zip(control).zip(types) {
-            *slot = block
-                .filter(|block| block.address_space == AddressSpace::SystemIo && block.address != 0)
-                .and_then(|block| Some((u16::try_from(block.address).ok()?, sleep_type)));
+            let port = block.as_ref().and_then(port_of);
+            *slot = port.map(|port| (port, sleep_type));
         }
     }
+    let sleep = fadt.sleep_control_register().ok().flatten();
+    let memory_off = sleep
+        .filter(|_| flags.system_is_hw_reduced_acpi())
+        .and_then(|register| Register::map(&register))
+        .zip(sleep_types)
+        .map(|(register, [sleep_type, _])| (register, reduced_sleep(sleep_type)));
     let command = u16::try_from(fadt.smi_cmd_port).ok();
     let take_over = command
         .filter(|&port| port != 0 && fadt.acpi_enable != 0)
         .map(|port| (port, fadt.acpi_enable));
     Ok(Ways {
-        reset,
+        reset: reset.map(|port| (port, fadt.reset_value)),
         take_over,
         off,
+        timer: timer.as_ref().and_then(port_of),
+        memory_reset: memory_reset.map(|register| (register, fadt.reset_value)),
+        memory_off,
     })
+}
+
+/// The I/O port of a register, if it is behind one.
+fn port_of(address: &GenericAddress) -> Option<u16> {
+    let is_port = address.address_space == AddressSpace::SystemIo && address.address != 0;
+    u16::try_from(address.address).ok().filter(|_| is_port)
+}
+
+/// What the sleep control register of reduced hardware takes to enter a sleep: its type in bits 2 to 4, and SLP_EN
+/// (ACPI 6.5 §4.8.3.7).
+const fn reduced_sleep(sleep_type: u8) -> u8 {
+    (sleep_type & 7) << 2 | 1 << 5
 }
 
 /// The two sleep types of the package `_S5_`, which means "off" (ACPI 6.5 §7.4.2), without a whole
@@ -202,5 +269,11 @@ mod tests {
             assert_eq!(soft_off_types(&whole[..length]), None, "{length}");
         }
         assert_eq!(soft_off_types(b"\x08_S5_\x0a\x07"), None);
+    }
+
+    #[test]
+    fn reduced_hardware_takes_sleep_types_between_bits_2_and_4() {
+        assert_eq!(reduced_sleep(5), 0b0011_0100);
+        assert_eq!(reduced_sleep(0xf8), 0b0010_0000);
     }
 }
