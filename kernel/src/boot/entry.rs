@@ -68,15 +68,26 @@ core::arch::global_asm!(
     "cld",
     "mov esp, offset {stack} + {stack_size}",
     "push ebx",
-    // Is this a 64-bit processor (CPUID 8000_0001h, EDX bit 29)?
+    // Is this a 64-bit processor (CPUID 8000_0001h, EDX bit 29)? edi: what to say if not.
+    "mov edi, offset no_long_mode_text",
     "mov eax, 0x80000000",
     "cpuid",
     "cmp eax, 0x80000001",
-    "jb no_long_mode_32",
+    "jb refuse_32",
     "mov eax, 0x80000001",
     "cpuid",
     "bt edx, 29",
-    "jnc no_long_mode_32",
+    "jnc refuse_32",
+    // Has it what all code here uses (CPUID 1, EDX): the time stamp counter (4), FXSR, SSE and SSE2 (24 to 26)?
+    "mov eax, 1",
+    "cpuid",
+    "mov edi, offset no_tsc_text",
+    "bt edx, 4",
+    "jnc refuse_32",
+    "mov edi, offset no_sse2_text",
+    "and edx, 0x07000000",
+    "cmp edx, 0x07000000",
+    "jne refuse_32",
     "pop ebx",
     // One entry leads to the page directory pointers, four of those to 2,048 pages of 2 MiB.
     "mov eax, offset {tables} + 0x1000 + 3",
@@ -114,12 +125,27 @@ core::arch::global_asm!(
     "lgdt [boot_gdt_pointer]",
     "jmp 8, offset entry_64",
 
-    // Says why on the first serial line, for whoever watches it, and stops.
-    "no_long_mode_32:",
-    "mov esi, offset no_long_mode_text",
+    // Says why on the first serial line and on the first line of a screen in text mode, for whoever watches
+    // these, and stops. White on red.
+    "refuse_32:",
+    "mov esi, edi",
+    "mov edi, 0xb8000",
+    "mov ah, 0x4f",
     "6: lodsb",
     "test al, al",
     "jz halt_32",
+    "cmp al, 0x20",
+    "jb 7f",
+    "mov [edi], ax",
+    "add edi, 2",
+    // Until the line has room for an octet (line status, bit 5), or there is none.
+    "7: mov ebx, eax",
+    "mov ecx, 100000",
+    "mov dx, 0x3fd",
+    "8: in al, dx",
+    "test al, 0x20",
+    "loopz 8b",
+    "mov eax, ebx",
     "mov dx, 0x3f8",
     "out dx, al",
     "jmp 6b",
@@ -128,6 +154,8 @@ core::arch::global_asm!(
     "jmp halt_32",
 
     "no_long_mode_text: .asciz \"pollux: this processor has no 64-bit mode\\r\\n\"",
+    "no_tsc_text: .asciz \"pollux: this processor has no time stamp counter (TSC)\\r\\n\"",
+    "no_sse2_text: .asciz \"pollux: this processor has no SSE2\\r\\n\"",
     ".balign 8",
     // Null, 64-bit code, data.
     "boot_gdt: .quad 0, 0x00af9a000000ffff, 0x00cf92000000ffff",
