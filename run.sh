@@ -48,6 +48,7 @@ boot:
   --machine WHICH      pc (default), q35, or microvm, which has no PCI and no firmware to wait for
   --nic MODEL          the network card: e1000 (default), virtio-net-pci, or another that QEMU has;
                        on microvm virtio-net-device
+  --bridge DEVICE      a PCI bridge that QEMU has, as pcie-root-port,id=b, for --nic MODEL,bus=b; may be repeated
   --net dgram:PORT     raw frames in UDP on 127.0.0.1: the appliance on PORT, its peer on PORT+1 (default dgram:4200)
   --net tap:IFNAME     the tap interface IFNAME of this machine
   --accel WHICH        auto (default: kvm where it is fast, else tcg), kvm, tcg

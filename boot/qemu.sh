@@ -4,7 +4,7 @@
 
 parse_boot_options() {
     machine=pc nic='' net=dgram:4200 accel=auto memory=128 serial=stdio image='' firmware='' medium='' tftp='' cpu='' test_exit=no
-    kernel=${POLLUX_KERNEL-} config='' files=() words=() qemu_arguments=()
+    kernel=${POLLUX_KERNEL-} config='' files=() words=() bridges=() qemu_arguments=()
     local content='' count
     while (($#)); do
         count=1
@@ -20,6 +20,7 @@ parse_boot_options() {
             --tftp) tftp=$(value "$@") count=2 ;;
             --medium) medium=$(value "$@") count=2 ;;
             --cpu) cpu=$(value "$@") count=2 ;;
+            --bridge) bridges+=(-device "$(value "$@")") count=2 ;;
             --test-exit) test_exit=yes ;;
             --kernel | --config | --file | --append)
                 content=$1 count=2
@@ -158,6 +159,8 @@ add_network() {
         qemu+=(-device "$nic,netdev=n0")
         return
     fi
+    # QEMU must know them before the card that is behind them.
+    qemu+=("${bridges[@]}")
     # No option ROM unless one is named: nobody boots from the network here, and it costs start-up time.
     local rom=,romfile=
     [[ $nic != *,romfile=* ]] || rom=''

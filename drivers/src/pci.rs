@@ -116,9 +116,31 @@ impl Class {
 /// several, and behind bridges, bus by bus. Every bus is visited at most once, so that bridges which
 /// lie about their bus numbers cannot make it endless.
 pub fn functions<A: ConfigRegionAccess>(access: &A) -> impl Iterator<Item = Function> + '_ {
+    functions_below(access, Roots::First)
+}
+
+/// Where the search for functions begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// On bus 0, as is enough for a machine with one host bridge.
+    First,
+    /// On every bus: no bridge leads to those of further host bridges. It takes some 16,000 accesses to ports.
+    Every,
+}
+
+/// All functions that can be reached from `roots`, as by [`functions`].
+pub fn functions_below<A: ConfigRegionAccess>(
+    access: &A,
+    roots: Roots,
+) -> impl Iterator<Item = Function> + '_ {
+    let mut buses = Buses::default();
+    match roots {
+        Roots::First => buses.add(0),
+        Roots::Every => (0..=u8::MAX).for_each(|bus| buses.add(bus)),
+    }
     Functions {
         access,
-        buses: Buses::default(),
+        buses,
         current: None,
     }
 }
@@ -223,14 +245,11 @@ impl<A: ConfigRegionAccess> Iterator for Functions<'_, A> {
         loop {
             let position = match self.current {
                 Some(position) => position,
-                None => {
-                    self.buses.add(0);
-                    Position {
-                        bus: self.buses.next()?,
-                        device: 0,
-                        function: 0,
-                    }
-                }
+                None => Position {
+                    bus: self.buses.next()?,
+                    device: 0,
+                    function: 0,
+                },
             };
             let (function, skip_functions) = self.look(position);
             self.current = position.advanced(skip_functions);
@@ -479,6 +498,21 @@ mod tests {
         let second = space.put(0, 0, 1, &[(0, E1000)]);
         let card = space.put(1, 3, 0, &[(0, E1000)]);
         assert_eq!(space.found(), [first, second, card]);
+    }
+
+    #[test]
+    fn the_buses_of_further_host_bridges_are_found_where_every_bus_is_a_root() {
+        let space = FakeSpace::default();
+        let host = space.put(0, 0, 0, &[(0, E1000)]);
+        let words = [(0, E1000), (0x0c, BRIDGE_HEADER), (0x18, 0x8100)];
+        let port = space.put(128, 2, 0, &words);
+        let card = space.put(129, 0, 0, &[(0, E1000)]);
+        let far = space.put(255, 31, 0, &[(0, E1000)]);
+        assert_eq!(space.found(), [host]);
+        let found: Vec<_> = functions_below(&space, Roots::Every)
+            .map(|function| function.address)
+            .collect();
+        assert_eq!(found, [host, port, card, far]);
     }
 
     #[test]

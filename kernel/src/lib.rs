@@ -317,8 +317,9 @@ fn set_up(boot: Boot) -> Kernel {
     }
     if ports.is_empty() {
         log::warn!("no network card: nothing to serve");
+        machine::log_devices(&boot);
     }
-    let machine = machine::describe(&boot);
+    let machine = machine::describe(&boot, &clock);
     Kernel {
         boot_method: boot.method,
         command_line: boot.command_line,

@@ -1,7 +1,8 @@
 //! What a report of a fault should say about the machine: put down in words at the start, to be printed by `report`.
 
 use crate::boot::Boot;
-use crate::{VERSION, serial};
+use crate::clock::Clock;
+use crate::{VERSION, firmware, power, serial};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -9,7 +10,7 @@ use pollux_drivers::pci::{self, ConfigPorts};
 use raw_cpuid::CpuId;
 
 /// Describes the machine, a line for each thing. Allocates; for the start.
-pub fn describe(boot: &Boot) -> Vec<String> {
+pub fn describe(boot: &Boot, clock: &Clock) -> Vec<String> {
     let mut lines = Vec::new();
     let mut say = |line: fmt::Arguments<'_>| {
         let mut text = String::new();
@@ -25,12 +26,16 @@ pub fn describe(boot: &Boot) -> Vec<String> {
     say(format_args!("version {VERSION}"));
     say(format_args!("boot {method} {command_line}"));
     describe_processor(&mut say);
+    describe_clock(clock, &mut say);
     for region in boot.info.memory_regions.iter() {
         let (start, end, kind) = (region.start, region.end, region.kind);
         say(format_args!("memory {start:#014x} to {end:#014x} {kind:?}"));
     }
     match boot.info.rsdp_addr.into_option() {
-        Some(address) => say(format_args!("acpi root pointer at {address:#x}")),
+        Some(address) => {
+            say(format_args!("acpi root pointer at {address:#x}"));
+            describe_tables(address, &mut say);
+        }
         None => say(format_args!("acpi none")),
     }
     match serial::port() {
@@ -43,10 +48,46 @@ pub fn describe(boot: &Boot) -> Vec<String> {
     }
     // SAFETY: this is a PC, and nobody else uses the two ports meanwhile.
     let access = unsafe { ConfigPorts::new() };
-    for function in pci::functions(&access) {
+    let rsdp = boot.info.rsdp_addr.into_option();
+    for function in pci::functions_below(&access, firmware::pci_roots(rsdp)) {
         say(format_args!("pci {function}"));
     }
     lines
+}
+
+/// Logs what there is on the PCI bus, for a machine without a card that is driven: it may have no serial line on
+/// which to type `report`. Bridges and the board's own parts are left out.
+pub fn log_devices(boot: &Boot) {
+    const BRIDGE: u8 = 6;
+    const SYSTEM: u8 = 8;
+    // SAFETY: this is a PC, and nobody else uses the two ports meanwhile.
+    let access = unsafe { ConfigPorts::new() };
+    let rsdp = boot.info.rsdp_addr.into_option();
+    let functions = pci::functions_below(&access, firmware::pci_roots(rsdp));
+    for function in functions.filter(|found| ![BRIDGE, SYSTEM].contains(&found.class.base)) {
+        log::warn!("there is pci {function}");
+    }
+}
+
+/// The clock, and the timers that the machine may have beside it.
+fn describe_clock(clock: &Clock, say: &mut impl FnMut(fmt::Arguments<'_>)) {
+    let (hertz, source) = (clock.rate().hertz(), clock.source().name());
+    let invariant = clock.is_invariant();
+    say(format_args!(
+        "clock {hertz} Hz by {source} invariant {invariant}"
+    ));
+    match power::acpi_timer() {
+        Some(port) => say(format_args!("timer acpi {port:#x}")),
+        None => say(format_args!("timer acpi none")),
+    }
+}
+
+/// Firmware's tables by their signatures, such as `APIC`, `MCFG` or `HPET`.
+fn describe_tables(rsdp: u64, say: &mut impl FnMut(fmt::Arguments<'_>)) {
+    for (signature, length) in firmware::tables_by_signature(rsdp) {
+        let signature = signature.escape_ascii();
+        say(format_args!("acpi {signature} {length} octets"));
+    }
 }
 
 fn describe_processor(say: &mut impl FnMut(fmt::Arguments<'_>)) {

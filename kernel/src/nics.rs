@@ -8,13 +8,14 @@ use core::ptr::NonNull;
 
 use crate::boot::Boot;
 use crate::clock::Clock;
+use crate::firmware;
 use crate::memory;
 use crate::virtio_mmio::{self, Blocks};
 use pci_types::PciAddress;
 use pollux_drivers::dma::DmaRegion;
 use pollux_drivers::e1000::{self, Advanced, Card, Descriptors, E1000, E1000Error, Legacy};
 use pollux_drivers::mmio::Mmio;
-use pollux_drivers::pci::{self, Bar, Class, ConfigPorts, Function};
+use pollux_drivers::pci::{self, Bar, Class, ConfigPorts, Function, Roots};
 use pollux_drivers::virtio::legacy::LegacyTransport;
 use pollux_drivers::virtio::mmio::{MmioTransport, Occupant};
 use pollux_drivers::virtio::packed::PackedQueue;
@@ -221,14 +222,14 @@ impl Found {
             cards: heapless::Vec::new(),
             packed_queues,
         };
-        found.search_pci();
         let rsdp = boot.info.rsdp_addr.into_option();
+        found.search_pci(firmware::pci_roots(rsdp));
         found.search_mmio(&Blocks::find(boot.command_line, rsdp));
         found
     }
 
-    fn search_pci(&mut self) {
-        for function in pci::functions(&self.access) {
+    fn search_pci(&mut self, roots: Roots) {
+        for function in pci::functions_below(&self.access, roots) {
             if function.class.base != Class::ETHERNET.base {
                 continue;
             }

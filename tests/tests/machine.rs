@@ -18,6 +18,9 @@ fn main() -> ExitCode {
     screen_tests(&mut suite);
     serial_tests(&mut suite);
     watchdog_tests(&mut suite);
+    pci_tests(&mut suite);
+    clock_tests(&mut suite);
+    processor_tests(&mut suite);
     suite.test_alone("the_machine_describes_itself", the_machine_describes_itself);
     suite.run()
 }
@@ -233,6 +236,167 @@ fn watchdog_tests(suite: &mut Suite) {
     });
 }
 
+fn pci_tests(suite: &mut Suite) {
+    // Each: the machine, the bridges from the processor to the card, the card.
+    for (name, machine, bridges, nic) in [
+        (
+            "two_bridges",
+            "pc",
+            &[
+                "pci-bridge,id=a,chassis_nr=1",
+                "pci-bridge,id=b,bus=a,addr=3,chassis_nr=2",
+            ][..],
+            "e1000,bus=b,addr=5",
+        ),
+        (
+            "a_pci_express_port",
+            "q35",
+            &["pcie-root-port,id=a"],
+            "e1000e,bus=a",
+        ),
+        (
+            "another_host_bridge",
+            "pc",
+            &["pxb,id=a,bus_nr=128"],
+            "e1000,bus=a,addr=2",
+        ),
+        (
+            "another_host_bridge_and_a_port",
+            "q35",
+            &["pxb-pcie,id=a,bus_nr=64", "pcie-root-port,id=b,bus=a"],
+            "virtio-net-pci,bus=b",
+        ),
+    ] {
+        suite.test_alone(&format!("a_card_behind_{name}_is_found"), move || {
+            let mut boot = Boot::new().with(&["--machine", machine, "--nic", nic]);
+            for bridge in bridges {
+                boot = boot.with(&["--bridge", bridge]);
+            }
+            let mut appliance = boot.start();
+            appliance.peer.assert_pings(100);
+            appliance.counters().assert_complete();
+        });
+    }
+    suite.test_alone("registers_above_four_gibibytes_are_reached", || {
+        // What this takes of the address space leaves none below 4 GiB for ranges that can be elsewhere.
+        let arguments = [
+            "-object",
+            "memory-backend-ram,id=large,size=4G,share=on",
+            "-device",
+            "ivshmem-plain,memdev=large",
+        ];
+        let boot = Boot::new().with(&["--machine", "q35", "--nic", "virtio-net-pci"]);
+        let mut appliance = boot.qemu(&arguments).with_monitor().start();
+        appliance.peer.assert_pings(100);
+        let printed = appliance.monitor("info pci");
+        let card = printed.split("Ethernet controller").nth(1).expect("a card");
+        let bar = card.split("64 bit prefetchable memory at 0x").nth(1);
+        let digits = bar.and_then(|bar| bar.split_whitespace().next());
+        let address = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        assert!(
+            address.is_some_and(|address| address >= 1 << 32),
+            "{printed}"
+        );
+    });
+    suite.test_alone("a_card_that_firmware_gave_no_address_is_named", || {
+        let boot = Boot::new().without_usable_card("virtio-net-pci");
+        // This firmware assigns no addresses.
+        let arguments = ["-machine", "q35", "-bios", "qboot.rom"];
+        let appliance = boot.qemu(&arguments).start();
+        let log = appliance.console.log();
+        let line = "pci 0000:00:01.0: virtio-net: firmware gave its registers no address";
+        assert!(log.contains(line), "{log}");
+        assert!(log.contains("no network card: nothing to serve"), "{log}");
+    });
+    suite.test_alone("a_machine_without_a_known_card_says_what_it_has", || {
+        let appliance = Boot::new().without_usable_card("pcnet").start();
+        let log = appliance.console.log();
+        let line = "there is pci 0000:00:02.0 1022:2000 class 0200";
+        assert!(log.contains(line), "{log}");
+    });
+}
+
+fn processor_tests(suite: &mut Suite) {
+    for (name, model, said) in [
+        (
+            "without_64_bit_mode",
+            "qemu64,-lm",
+            "pollux: this processor has no 64-bit mode",
+        ),
+        (
+            "without_a_time_stamp_counter",
+            "qemu64,-tsc",
+            "pollux: this processor has no time stamp counter (TSC)",
+        ),
+        (
+            "without_sse2",
+            "qemu64,-sse2",
+            "pollux: this processor has no SSE2",
+        ),
+    ] {
+        suite.test_alone(&format!("a_processor_{name}_is_refused"), move || {
+            let boot = with_screen().with(&["--cpu", model]);
+            let mut appliance = boot.spawn();
+            let mark = appliance.console.mark();
+            appliance.console.wait_for(mark, said, START_LIMIT);
+            let shown = text_mode(&mut appliance);
+            assert!(shown[0].starts_with(said), "{shown:#?}");
+        });
+    }
+    suite.test_alone("a_processor_without_no_execute_pages_serves", || {
+        let mut appliance = Boot::new().with(&["--cpu", "qemu64,-nx"]).start();
+        appliance.peer.assert_pings(100);
+    });
+}
+
+fn clock_tests(suite: &mut Suite) {
+    for machine in ["pc", "q35"] {
+        suite.test_alone(
+            &format!("a_{machine}_without_an_interval_timer_knows_the_time"),
+            move || {
+                let boot = Boot::new().with(&["--machine", machine]);
+                let mut appliance = boot.qemu(&["-machine", "pit=off"]).start();
+                appliance.peer.assert_pings(10);
+                let status = appliance.status();
+                let clock = status.value("system", "clock");
+                assert!(clock.contains(" MHz by acpi timer, "), "{clock}");
+            },
+        );
+    }
+    suite.test_alone(
+        "system_management_interrupts_are_counted_where_the_processor_can",
+        || {
+            for (model, is_counted) in [
+                ("Nehalem,-hypervisor", true),
+                ("Nehalem", false),
+                ("core2duo,-hypervisor", false),
+            ] {
+                let boot = Boot::new().with(&["--machine", "q35", "--cpu", model]);
+                let status = boot.start().status();
+                assert_eq!(status.has_row("system", "smi_count"), is_counted, "{model}");
+                if is_counted {
+                    // Firmware itself makes one, at the least, when it sets them up.
+                    let count = status.value("system", "smi_count").parse::<u32>();
+                    assert!(count.is_ok_and(|count| count > 0), "{status:?}");
+                }
+            }
+        },
+    );
+    suite.test_alone(
+        "a_machine_of_reduced_hardware_restarts_and_goes_off",
+        || {
+            let boot = Boot::new().with(&["--machine", "microvm"]);
+            let mut appliance = boot.without_test_exit().start();
+            let mark = appliance.console.mark();
+            appliance.console.type_bytes(b"reboot\r");
+            appliance.console.wait_for(mark, "\nPollux ", START_LIMIT);
+            appliance.console.fresh_prompt();
+            appliance.console.type_bytes(b"poweroff\r");
+            assert_eq!(appliance.wait_for_exit(START_LIMIT).code(), Some(0));
+        },
+    );
+}
+
 /// One command prints what a report of a fault needs: here a machine with a card that nobody drives.
 fn the_machine_describes_itself() {
     let mut appliance = Boot::new().without_usable_card("pcnet").start();
@@ -252,6 +416,10 @@ fn the_machine_describes_itself() {
         "processor ",
         "memory 0x000000100000 to ",
         "acpi root pointer at 0x",
+        "acpi FACP ",
+        "acpi APIC ",
+        "clock ",
+        "timer acpi 0x",
     ] {
         assert!(
             report.lines().any(|said| said.starts_with(kind)),
