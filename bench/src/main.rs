@@ -155,21 +155,30 @@ fn instructions(mut parser: lexopt::Parser) -> Result<bool, Box<dyn Error>> {
     let mut table = Table::default();
     let mut cheap = true;
     println!("instructions per answered frame, seen in the ring to doorbell (-icount)");
-    for card in CARDS {
-        for kind in instructions::kinds() {
-            let change = Change {
-                kept: kept.get(card, &kind.name),
-                counted: instructions::count(card, &kind),
-            };
-            let verdict = match change.kept {
-                None => "  NEW",
-                Some(_) if change.is_dearer() => "  DEARER",
-                Some(_) => "",
-            };
-            cheap &= !change.is_dearer();
-            println!("{card:14} {:16} {change}{verdict}", kind.name);
-            table.set(card, &kind.name, change.counted);
+    for (card, kind) in instructions::pairs() {
+        let before = kept.get(card, &kind.name);
+        if !instructions::is_available(card) {
+            println!(
+                "{card:14} {:16} SKIPPED, no QEMU here has this card",
+                kind.name
+            );
+            if let Some(before) = before {
+                table.set(card, &kind.name, before);
+            }
+            continue;
         }
+        let change = Change {
+            kept: before,
+            counted: instructions::count(card, &kind),
+        };
+        let verdict = match change.kept {
+            None => "  NEW",
+            Some(_) if change.is_dearer() => "  DEARER",
+            Some(_) => "",
+        };
+        cheap &= !change.is_dearer();
+        println!("{card:14} {:16} {change}{verdict}", kind.name);
+        table.set(card, &kind.name, change.counted);
     }
     if update {
         table.write()?;
