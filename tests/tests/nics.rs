@@ -3,6 +3,8 @@
 //! What is tried here is what can differ from card to card; `nics/microvm.rs` has the cards without a bus, `nics/several.rs` several at once. To run all other tests on another card, name
 //! it in `POLLUX_NIC`.
 
+#[path = "nics/left_live.rs"]
+mod left_live;
 #[path = "nics/microvm.rs"]
 mod microvm;
 #[path = "nics/several.rs"]
@@ -147,6 +149,7 @@ fn main() -> ExitCode {
     }
     suite.test_alone("no_datagram_is_longer_than_the_host_takes", host_mtu);
     several::add_to(&mut suite);
+    left_live::add_to(&mut suite);
     suite.run()
 }
 
