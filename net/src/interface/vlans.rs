@@ -23,6 +23,10 @@ impl Table {
         }
     }
 
+    fn clear(&mut self, vid: u16) {
+        self.set(vid, usize::from(NONE));
+    }
+
     #[inline]
     fn get(&self, vid: u16) -> usize {
         usize::from(*self.0.get(usize::from(vid)).unwrap_or(&NONE))
@@ -58,12 +62,15 @@ impl Vlans {
     /// Adds a device whose VLAN identifier no other has. Allocates.
     pub(super) fn push(&mut self, device: VlanDevice) {
         self.devices.push(device);
-        self.update();
+        self.enter(self.devices.len().wrapping_sub(1));
     }
 
     /// Removes the device of VLAN `vid`.
     pub(super) fn remove(&mut self, vid: u16) {
         self.devices.retain(|device| device.vid() != vid);
+        self.realtime.clear(vid);
+        self.all.clear(vid);
+        // Those behind it moved up.
         self.update();
     }
 
@@ -76,7 +83,11 @@ impl Vlans {
     /// Changes the device of VLAN `vid`; `None` when there is none.
     pub(super) fn change(&mut self, vid: u16, change: impl FnOnce(&mut VlanDevice)) -> Option<()> {
         change(self.device_mut(vid)?);
-        self.update();
+        match vid {
+            // All of them stand on it.
+            0 => self.update(),
+            vid => self.enter(self.all.get(vid)),
+        }
         Some(())
     }
 
@@ -97,16 +108,24 @@ impl Vlans {
         }
     }
 
+    /// Makes the tables say what the devices are. VLANs without a device have no entry as it is.
     fn update(&mut self) {
-        self.realtime = Table::new();
-        self.all = Table::new();
-        for (index, device) in self.devices.iter().enumerate() {
-            let vid = device.vid();
-            self.all.set(vid, index);
-            let is_up = self.card.is_up() && device.is_up();
-            if is_up && device.has_oob_port() && self.filter.contains(vid) {
-                self.realtime.set(vid, index);
-            }
+        (0..self.devices.len()).for_each(|index| self.enter(index));
+    }
+
+    /// Makes the tables say what the device at `index` is: of no others, so that a frame that comes meanwhile does
+    /// not wait for all of them.
+    fn enter(&mut self, index: usize) {
+        let Some(device) = self.devices.get(index) else {
+            return;
+        };
+        let vid = device.vid();
+        self.all.set(vid, index);
+        let is_up = self.card.is_up() && device.is_up();
+        if is_up && device.has_oob_port() && self.filter.contains(vid) {
+            self.realtime.set(vid, index);
+        } else {
+            self.realtime.clear(vid);
         }
     }
 
@@ -157,5 +176,53 @@ impl Vlans {
     /// Whether the device of VLAN `vid` passes frames; 0 is the card's own.
     pub(crate) fn is_up(&self, vid: u16) -> bool {
         self.card.is_up() && self.device(vid).is_some_and(VlanDevice::is_up)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heapless::String;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_tables_say_what_the_devices_are_whatever_was_changed(
+            steps in prop::collection::vec((0_u8..6, 0_u16..6, any::<bool>()), 0..60),
+        ) {
+            let mut vlans = Vlans::new(VlanDevice::of_card("eth0"));
+            for (step, vid, on) in steps {
+                match step {
+                    0 if vid > 0 && vlans.device(vid).is_none() => {
+                        vlans.push(VlanDevice::new(vid, String::new()));
+                    }
+                    1 if vid > 0 => vlans.remove(vid),
+                    2 => {
+                        vlans.change(vid, |device| device.set_up(on));
+                    }
+                    3 if vid > 0 => {
+                        vlans.change(vid, |device| device.set_oob_port(on));
+                    }
+                    _ => {
+                        let mut filter = vlans.filter().clone();
+                        filter.insert(vid);
+                        vlans.set_filter(if on { filter } else { VlanSet::new() });
+                    }
+                }
+                for vid in 1..8 {
+                    let device = vlans.devices().iter().find(|device| device.vid() == vid);
+                    let is_realtime = device.is_some_and(|device| {
+                        vlans.card_device().is_up()
+                            && device.is_up()
+                            && device.has_oob_port()
+                            && vlans.filter().contains(vid)
+                    });
+                    let is_there = device.is_some();
+                    prop_assert_eq!(vlans.device(vid).map(VlanDevice::vid), is_there.then_some(vid));
+                    let realtime = vlans.realtime(vid).map(|device| device.vid());
+                    prop_assert_eq!(realtime, is_realtime.then_some(vid));
+                }
+            }
+        }
     }
 }
