@@ -52,7 +52,7 @@ pub struct FileView<'a> {
 /// A device of whichever card.
 #[derive(Clone, Copy)]
 pub(crate) struct DeviceView<'a> {
-    /// Its number: the cards come first, then the VLAN devices in the order in which they were added.
+    /// Its number, which it keeps: the cards come first, then the VLAN devices in the order in which they were added.
     pub ifindex: u32,
     /// The card.
     pub port: &'a PortView<'a>,
@@ -135,20 +135,16 @@ impl<'a> StatusView<'a> {
             });
         }
         let mut index = index - self.ports.len();
-        let last = self.ports.iter().map(|port| port.interface.ifindex()).max();
-        let mut ifindex = last? + 1;
         for port in self.ports {
             let devices = port.interface.devices();
             if let Some(device) = devices.get(index) {
-                ifindex += index as u32;
                 return Some(DeviceView {
-                    ifindex,
+                    ifindex: device.ifindex(),
                     port,
                     device,
                 });
             }
             index -= devices.len();
-            ifindex += devices.len() as u32;
         }
         None
     }

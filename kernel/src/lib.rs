@@ -209,13 +209,18 @@ impl Kernel {
         if !self.ports.iter().all(is_bare) {
             return;
         }
+        let last = self.ports.iter().map(|port| port.interface.last_ifindex());
+        let ifindex = last.max().map_or(0, |last| last.wrapping_add(1));
         let Some(port) = self.ports.first_mut() else {
             return;
         };
         let Some(cidr) = Ipv4Cidr::new(address, 24) else {
             return;
         };
-        let done = port.configure(|interface| interface.add_realtime_vlan("eth0.42", VID, cidr));
+        let done = port.configure(|interface| {
+            interface.add_realtime_vlan("eth0.42", VID, cidr)?;
+            interface.set_ifindex(VID, ifindex)
+        });
         if let Err(error) = done {
             log::error!("eth0.42: {error}");
         }

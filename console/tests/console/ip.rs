@@ -278,15 +278,15 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
             ),
             (
                 "ip link set eth0.42 upp",
-                "ip link: 'upp' is not one of up, down, mtu; did you mean 'up'?",
+                "ip link: 'upp' is not one of up, down, mtu, name; did you mean 'up'?",
             ),
             (
                 "ip link set eth0.42",
-                "ip link: 'set' must be followed by what is to be set: up, down or mtu",
+                "ip link: 'set' must be followed by what is to be set: up, down, mtu or name",
             ),
             (
                 "ip link set eth0.42 promisc on",
-                "ip link: 'promisc' is not supported: up, down and mtu can be set",
+                "ip link: 'promisc' is not supported: up, down, mtu and name can be set",
             ),
             (
                 "ip link del eth0",
@@ -404,4 +404,73 @@ eth0.42@eth0     DOWN           52:54:00:12:34:56 <BROADCAST,MULTICAST,UP,M-DOWN
         appliance.typed("cat /sys/class/net/eth0.42/oob_port"),
         "0\n"
     );
+}
+
+#[test]
+fn a_device_keeps_its_number_when_another_is_removed() {
+    let mut appliance = Appliance::bare();
+    for vid in 41..=43 {
+        appliance.configure(&[&format!(
+            "ip link add link eth0 name eth0.{vid} type vlan id {vid}"
+        )]);
+    }
+    let number = |appliance: &mut Appliance, name: &str| {
+        appliance.typed(&format!("cat /sys/class/net/{name}/ifindex"))
+    };
+    assert_eq!(number(&mut appliance, "eth0.43"), "5\n");
+    appliance.configure(&["ip link del eth0.41"]);
+    assert_eq!(number(&mut appliance, "eth0.42"), "4\n");
+    assert_eq!(number(&mut appliance, "eth0.43"), "5\n");
+    appliance.configure(&["ip link add link eth0 type vlan protocol 802.1Q id 44"]);
+    assert_eq!(number(&mut appliance, "eth0.44"), "6\n");
+}
+
+#[test]
+fn a_vlan_device_is_renamed_and_what_it_has_stays_its_own() {
+    let mut appliance = Appliance::new();
+    appliance.configure(&[
+        "ip route add default via 10.10.10.1",
+        "ip link add link eth0 name eth0.43 type vlan id 43",
+    ]);
+    let before = appliance.typed("config show");
+    let long = "ip link set eth0.42 name sixteen-octets-x";
+    for (line, said) in [
+        (
+            "ip link set eth0 name lan",
+            "eth0: not a VLAN device: a card keeps its name",
+        ),
+        (
+            "ip link set eth0.42 name eth0.43",
+            "eth0.43: another device has this name",
+        ),
+        (
+            long,
+            "sixteen-octets-x: a name of 16 octets is not in 1..15",
+        ),
+        (
+            "ip link set eth0.42 name \"a b\"",
+            "ip link: 'a b' is not a name: printable, without blanks, '/', '#' and quotes, and no '-' at its start",
+        ),
+        (
+            "ip link set eth0.42 name",
+            "ip link: 'name' must be followed by a name, such as eth0.42",
+        ),
+    ] {
+        assert_eq!(appliance.typed(line), format!("{said}\n"), "{line}");
+        assert_eq!(appliance.typed("config show"), before, "{line}");
+    }
+    appliance.configure(&["ip link set dev eth0.42 name machine mtu 1400"]);
+    assert_eq!(
+        appliance.typed("ip -br addr show dev machine"),
+        "machine@eth0     UP             10.10.10.11/24 \n"
+    );
+    assert_eq!(
+        appliance.typed("ip route get 192.0.2.1"),
+        "192.0.2.1 via 10.10.10.1 dev machine src 10.10.10.11 \n"
+    );
+    appliance.answer(1_000);
+    let shown = appliance.typed("config show");
+    let mut again = Appliance::bare();
+    again.configure(&shown.lines().collect::<Vec<_>>());
+    assert_eq!(again.typed("config show"), shown);
 }

@@ -102,15 +102,52 @@ impl Interface {
         if self.device(vid).is_some() {
             return Err(ConfigurationError::VidInUse(vid));
         }
-        let own_name = String::try_from(name).ok().filter(|name| !name.is_empty());
-        let own_name = own_name.ok_or(ConfigurationError::NameLength(name.len()))?;
-        if self.device_named(name).is_some() {
-            return Err(ConfigurationError::NameInUse);
-        }
-        let mut device = VlanDevice::new(vid, own_name);
+        let mut device = VlanDevice::new(vid, self.free_name(name)?);
         device.set_mtu(self.maximum_mtu);
+        device.set_ifindex(self.last_ifindex().wrapping_add(1));
         self.vlans.push(device);
         Ok(())
+    }
+
+    /// `name` as that of a device, if none of this card has it.
+    fn free_name(&self, name: &str) -> Result<String<NAME_LENGTH>, ConfigurationError> {
+        let own = String::try_from(name).ok().filter(|name| !name.is_empty());
+        let own = own.ok_or(ConfigurationError::NameLength(name.len()))?;
+        match self.device_named(name) {
+            Some(_) => Err(ConfigurationError::NameInUse),
+            None => Ok(own),
+        }
+    }
+
+    /// The highest number of the card and its VLAN devices.
+    pub fn last_ifindex(&self) -> u32 {
+        let numbers = self.devices().iter().map(VlanDevice::ifindex);
+        numbers.fold(self.ifindex, u32::max)
+    }
+
+    /// Numbers the device of VLAN `vid` among those of all cards. A device that is added has the number behind
+    /// the highest of its own card.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::NoSuchDevice`].
+    pub fn set_ifindex(&mut self, vid: u16, ifindex: u32) -> Result<(), ConfigurationError> {
+        self.change(vid, |device| device.set_ifindex(ifindex))
+    }
+
+    /// Gives the device of VLAN `vid` another name.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when there is no such device, it is the card's own, or the name cannot be had.
+    pub fn rename_vlan_device(&mut self, vid: u16, name: &str) -> Result<(), ConfigurationError> {
+        if vid == 0 {
+            return Err(ConfigurationError::VidOutOfRange(vid));
+        }
+        self.device(vid)
+            .ok_or(ConfigurationError::NoSuchDevice(vid))?;
+        let name = self.free_name(name)?;
+        self.change(vid, |device| device.set_name(name))
     }
 
     /// Has VLAN `vid` served in real time: adds a device for it with one address, enables its out-of-band

@@ -80,6 +80,8 @@ pub struct VlanDevice {
     is_up: bool,
     has_oob_port: bool,
     oob_pool: OobPool,
+    /// Its number among the devices of all cards.
+    ifindex: u32,
     traffic: TrafficCounters,
     /// How many ICMP errors may go out, once any was to.
     errors: Option<TokenBucket>,
@@ -97,6 +99,7 @@ impl VlanDevice {
             is_up: true,
             has_oob_port: false,
             oob_pool: OobPool::default(),
+            ifindex: 0,
             traffic: TrafficCounters::default(),
             errors: None,
         }
@@ -134,6 +137,14 @@ impl VlanDevice {
         self.oob_pool = pool;
     }
 
+    pub(super) const fn set_ifindex(&mut self, ifindex: u32) {
+        self.ifindex = ifindex;
+    }
+
+    pub(super) fn set_name(&mut self, name: String<NAME_LENGTH>) {
+        self.name = name;
+    }
+
     pub(super) const fn set_mtu(&mut self, mtu: u16) {
         self.mtu = mtu;
     }
@@ -141,6 +152,11 @@ impl VlanDevice {
     /// The VLAN identifier of its frames; 0 for those that name no VLAN.
     pub const fn vid(&self) -> u16 {
         self.vid
+    }
+
+    /// The number of a VLAN's device among those of all cards; a card's own is [`super::Interface::ifindex`].
+    pub const fn ifindex(&self) -> u32 {
+        self.ifindex
     }
 
     /// Its name, such as `eth0.42`.

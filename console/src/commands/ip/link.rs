@@ -11,7 +11,7 @@ use crate::view::{DeviceView, StatusView};
 use crate::words::Words;
 use core::fmt::{self, Write};
 use pollux_net::counters::Reason;
-use pollux_net::interface::{DEFAULT_MTU, MINIMUM_MTU, Traffic};
+use pollux_net::interface::{ConfigurationError, DEFAULT_MTU, MINIMUM_MTU, NAME_LENGTH, Traffic};
 use pollux_net::wire::ethernet::MacAddress;
 
 const READER: Reader = Reader { command: "ip link" };
@@ -31,6 +31,8 @@ pub(crate) enum Action {
     Delete(Word),
     Set {
         device: Word,
+        /// The name that it is to get.
+        name: Option<Word>,
         up: Option<bool>,
         mtu: Option<u16>,
     },
@@ -109,13 +111,27 @@ fn mtu(words: &mut Words<'_>) -> Result<u16, Mistake> {
     READER.number(word, range, MTU).map(|mtu| mtu as u16)
 }
 
+/// The name that a device is to get: one that can stand in a line of the configuration as it is.
+fn new_name(words: &mut Words<'_>) -> Result<Word, Mistake> {
+    let word = READER.value(words, "name", "a name, such as eth0.42")?;
+    let is_plain = word
+        .bytes()
+        .all(|octet| octet.is_ascii_graphic() && !b"/'\"#".contains(&octet));
+    if is_plain && !word.is_empty() && !word.starts_with('-') {
+        return Ok(clipped(word));
+    }
+    let expected =
+        "a name: printable, without blanks, '/', '#' and quotes, and no '-' at its start";
+    Err(READER.wrong(word, expected))
+}
+
 fn add(words: &mut Words<'_>) -> Result<Action, Mistake> {
     const EXPECTED: &[&str] = &["link", "name", "type", "mtu"];
     let (mut card, mut name, mut size) = (None, None, None);
     while let Some(word) = words.next() {
         match word {
             "link" => card = Some(READER.device(words, "link")?),
-            "name" | "dev" => name = Some(READER.device(words, "name")?),
+            "name" | "dev" => name = Some(new_name(words)?),
             "mtu" => size = Some(mtu(words)?),
             "type" => {
                 vlan_type(words)?;
@@ -172,19 +188,20 @@ fn vlan(words: &mut Words<'_>) -> Result<u16, Mistake> {
 }
 
 fn set(words: &mut Words<'_>) -> Result<Action, Mistake> {
-    const EXPECTED: &[&str] = &["up", "down", "mtu"];
-    let (mut device, mut up, mut size) = (None, None, None);
+    const EXPECTED: &[&str] = &["up", "down", "mtu", "name"];
+    let (mut device, mut up, mut size, mut name) = (None, None, None, None);
     while let Some(word) = words.next() {
         match word {
             "up" => up = Some(true),
             "down" => up = Some(false),
             "mtu" => size = Some(mtu(words)?),
             "dev" => device = Some(READER.device(words, "dev")?),
-            "name" | "address" | "promisc" | "arp" | "multicast" | "allmulticast"
-            | "txqueuelen" | "master" | "vf" | "netns" | "alias" => {
-                return Err(READER.not_supported(word, "up, down and mtu can be set"));
+            "name" => name = Some(new_name(words)?),
+            "address" | "promisc" | "arp" | "multicast" | "allmulticast" | "txqueuelen"
+            | "master" | "vf" | "netns" | "alias" => {
+                return Err(READER.not_supported(word, "up, down, mtu and name can be set"));
             }
-            name if device.is_none() => device = Some(clipped(name)),
+            first if device.is_none() => device = Some(clipped(first)),
             other => return Err(READER.none_of(other, EXPECTED)),
         }
     }
@@ -193,15 +210,16 @@ fn set(words: &mut Words<'_>) -> Result<Action, Mistake> {
         after: "set",
         expected: "the name of an interface, such as eth0.42",
     })?;
-    if up.is_none() && size.is_none() {
+    if up.is_none() && size.is_none() && name.is_none() {
         return Err(Mistake::MissingValue {
             command: READER.command,
             after: "set",
-            expected: "what is to be set: up, down or mtu",
+            expected: "what is to be set: up, down, mtu or name",
         });
     }
     Ok(Action::Set {
         device,
+        name,
         up,
         mtu: size,
     })
@@ -227,10 +245,15 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
             if cards.find(&name).is_ok() {
                 return Err(Refusal::NameTaken(name));
             }
+            let last = cards.iter_mut().map(|card| card.last_ifindex()).max();
             let interface = cards.interface(index)?;
             interface
                 .add_vlan_device(&name, *vid)
                 .map_err(about(&name))?;
+            if let Some(last) = last {
+                let numbered = interface.set_ifindex(*vid, last + 1);
+                numbered.map_err(about(&name))?;
+            }
             // As on Linux, it passes nothing before it is set up. Nothing of this can fail: it is there.
             interface.set_up(*vid, false).map_err(about(&name))?;
             match mtu {
@@ -244,11 +267,31 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
             let interface = cards.interface(place.card)?;
             interface.remove_vlan_device(place.vid).map_err(about(name))
         }
-        Action::Set { device, up, mtu } => {
+        Action::Set {
+            device,
+            name,
+            up,
+            mtu,
+        } => {
             let place = cards.find(device)?;
+            if let Some(name) = name {
+                cards.vlan_device(device, "a card keeps its name")?;
+                if cards.find(name).is_ok() {
+                    return Err(Refusal::NameTaken(name.clone()));
+                }
+                if !(1..=NAME_LENGTH).contains(&name.len()) {
+                    let error = ConfigurationError::NameLength(name.len());
+                    return Err(about(name)(error));
+                }
+            }
             let interface = cards.interface(place.card)?;
             if let Some(mtu) = mtu {
                 interface.set_mtu(place.vid, *mtu).map_err(about(device))?;
+            }
+            if let Some(name) = name {
+                // Nothing of this can fail: that it can be had was looked up.
+                let renamed = interface.rename_vlan_device(place.vid, name);
+                renamed.map_err(about(device))?;
             }
             if let Some(up) = up {
                 interface.set_up(place.vid, *up).map_err(about(device))?;
