@@ -58,6 +58,13 @@ impl Record {
         let kept = self.length().min(OCTETS);
         self.octets.get(..kept).unwrap_or_default()
     }
+
+    fn fill(&mut self, seen: Instant, octets: &[u8; OCTETS], length: usize) {
+        self.seen = seen;
+        self.length = length.min(BUFFER_SIZE) as u16;
+        // As many however long it is: that is a few instructions.
+        self.octets = *octets;
+    }
 }
 
 /// The frames of one card.
@@ -68,6 +75,8 @@ pub struct Capture {
     is_open: bool,
     /// How many frames were kept; the next has this place, less whole rounds.
     kept: u64,
+    /// Behind those that are kept stands the frame at hand, as it arrived. It takes the place of the oldest
+    /// when its fate is known: what is put off takes none.
     records: Box<[Record]>,
 }
 
@@ -78,7 +87,7 @@ impl Capture {
             is_on: false,
             is_open: false,
             kept: 0,
-            records: vec![Record::EMPTY; FRAMES].into_boxed_slice(),
+            records: vec![Record::EMPTY; FRAMES + 1].into_boxed_slice(),
         }
     }
 
@@ -112,7 +121,9 @@ impl Capture {
     /// Keeps a frame as it arrived, before anything is made of it.
     pub(crate) fn open(&mut self, seen: Instant, octets: &[u8; OCTETS], length: usize) {
         self.is_open = true;
-        self.write(seen, octets, length);
+        if let Some(arrived) = self.records.get_mut(FRAMES) {
+            arrived.fill(seen, octets, length);
+        }
     }
 
     /// Keeps a frame that got no answer. Where nobody kept it as it arrived, what is left of it has to do.
@@ -123,13 +134,11 @@ impl Capture {
         length: usize,
         reason: Reason,
     ) {
-        if !self.is_open {
-            if reason.is_taken() {
-                return;
-            }
-            self.write(seen, octets, length);
+        if self.is_open {
+            self.finish(Fate::Unanswered(reason));
+        } else if !reason.is_taken() {
+            self.keep(seen, octets, length, Fate::Unanswered(reason));
         }
-        self.finish(Fate::Unanswered(reason));
     }
 
     /// Takes note of the verdict on a frame that was kept as it arrived, and keeps its answer.
@@ -143,29 +152,27 @@ impl Capture {
             Verdict::Answer { .. } | Verdict::Release => {}
         }
         if let Verdict::Answer { length } = verdict {
-            self.keep_sent(seen, octets, length);
+            self.keep(seen, octets, length, Fate::Sent);
         }
     }
 
-    /// Keeps a frame that goes out.
-    fn keep_sent(&mut self, now: Instant, octets: &[u8; OCTETS], length: usize) {
-        self.write(now, octets, length);
-        self.finish(Fate::Sent);
-    }
-
-    fn write(&mut self, seen: Instant, octets: &[u8; OCTETS], length: usize) {
+    /// Keeps a frame whose fate is known.
+    fn keep(&mut self, seen: Instant, octets: &[u8; OCTETS], length: usize, fate: Fate) {
         if let Some(record) = self.records.get_mut(place_of(self.kept)) {
-            record.seen = seen;
-            record.length = length.min(BUFFER_SIZE) as u16;
-            // As many however long it is: that is a few instructions.
-            record.octets = *octets;
+            record.fill(seen, octets, length);
+            record.fate = fate;
         }
+        self.kept = self.kept.wrapping_add(1);
     }
 
+    /// Keeps the frame at hand as it arrived.
     fn finish(&mut self, fate: Fate) {
         self.is_open = false;
-        if let Some(record) = self.records.get_mut(place_of(self.kept)) {
-            record.fate = fate;
+        if let Some((arrived, records)) = self.records.split_last_mut()
+            && let Some(record) = records.get_mut(place_of(self.kept))
+        {
+            arrived.fate = fate;
+            *record = *arrived;
         }
         self.kept = self.kept.wrapping_add(1);
     }
@@ -218,7 +225,7 @@ impl<D: Device> Outlet for Watched<'_, D> {
         let (capture, now) = (&mut *self.capture, self.now);
         Device::transmit(self.device, |buffer| {
             let length = compose(buffer);
-            capture.keep_sent(now, first_octets(buffer), length);
+            capture.keep(now, first_octets(buffer), length, Fate::Sent);
             length
         })
     }

@@ -96,6 +96,26 @@ fn what_is_put_off_is_kept_once_at_its_turn() {
 }
 
 #[test]
+fn what_is_put_off_takes_no_place_before_its_turn() {
+    let (_, in_band) = super::planes::IN_BAND[0];
+    let mut station = station(in_band);
+    let mut dropped = ECHO_REQUEST;
+    dropped[at::IPV4_CHECKSUM] ^= 1;
+    let dropped = super::pieces::retagged(&dropped, in_band);
+    for _ in 0..FRAMES {
+        station.receive(&dropped);
+        station.serve_in_band(1);
+    }
+    station.card.set_capture(true);
+    station.receive(&super::pieces::retagged(&ECHO_REQUEST, in_band));
+    let records = kept(&station.card);
+    assert_eq!(records.len(), FRAMES);
+    for record in records {
+        assert_eq!(record.octets(), dropped);
+    }
+}
+
+#[test]
 fn an_error_is_kept_behind_the_frame_that_it_is_about() {
     for all in [false, true] {
         let mut station = station(REALTIME);
