@@ -17,6 +17,14 @@ pub enum AskError {
     /// It would be refused.
     #[error("a command of {0} octets: the appliance takes {LONGEST}")]
     TooLong(usize),
+    /// It would be taken for a key.
+    #[error(
+        "a command with a control character, such as a tab: the appliance would take it for a key"
+    )]
+    Control,
+    /// It goes on in the lines behind it.
+    #[error("base64 takes the lines that follow it: paste it and them into './run.sh console'")]
+    Upload,
     /// Nothing came.
     #[error("the appliance says nothing; is another console attached to it?")]
     Silent,
@@ -34,11 +42,25 @@ fn shown(line: &str) -> String {
     line.replace('\r', "")
 }
 
+/// Whether `command` is one that can be carried out like this: one line, and one reply.
+fn check(command: &str) -> Result<(), AskError> {
+    let mut words = command
+        .split_whitespace()
+        .skip_while(|word| *word == "sudo");
+    if command.len() > LONGEST {
+        Err(AskError::TooLong(command.len()))
+    } else if command.contains(char::is_control) {
+        Err(AskError::Control)
+    } else if words.next() == Some("base64") && words.next() == Some("-d") {
+        Err(AskError::Upload)
+    } else {
+        Ok(())
+    }
+}
+
 /// Has the appliance carry out `command`, and prints the lines of the reply as they come.
 pub fn ask(line: &Line, command: &str) -> Result<(), AskError> {
-    if command.len() > LONGEST {
-        return Err(AskError::TooLong(command.len()));
-    }
+    check(command)?;
     // Ctrl-C gives up what somebody left half typed.
     line.send(format!("\x03{command}\r").as_bytes())?;
     let mut text = Vec::new();
@@ -73,6 +95,20 @@ pub fn ask(line: &Line, command: &str) -> Result<(), AskError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_reply_of_its_own_is_not_asked() {
+        for command in ["status", "echo base64 -d", "base64 -h", ""] {
+            assert!(check(command).is_ok(), "{command}");
+        }
+        assert!(matches!(check("ip\taddr"), Err(AskError::Control)));
+        assert!(matches!(check("status\x03"), Err(AskError::Control)));
+        for command in ["base64 -d > a.o <<END", " sudo base64 -d >a.o <<E"] {
+            assert!(matches!(check(command), Err(AskError::Upload)), "{command}");
+        }
+        let long = "x".repeat(LONGEST + 1);
+        assert!(matches!(check(&long), Err(AskError::TooLong(257))));
+    }
 
     #[test]
     fn what_was_erased_is_not_shown() {
