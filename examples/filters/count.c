@@ -27,7 +27,8 @@ SEC("socket") int count(struct __sk_buff *skb)
 		__sync_fetch_and_add(hits, 1);
 	else
 		bpf_map_update_elem(&per_vlan, &vid, &one, 0);
-	return limit && skb->len > *limit ? EVL_RX_DROP : EVL_RX_VLAN;
+	/* 0, as it is at first, is no limit. */
+	return limit && *limit && skb->len > *limit ? EVL_RX_DROP : EVL_RX_VLAN;
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";
