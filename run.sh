@@ -343,6 +343,7 @@ write_by_bootloader() {
 # Builds the host program PACKAGE, at $target/release/PACKAGE.
 build_tool() {
     need_rust
+    [[ -x $target/release/$1 ]] || say "building $1, the first time" >&2
     in_root cargo build --quiet --release --package "$1"
 }
 

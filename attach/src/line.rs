@@ -16,6 +16,9 @@ pub enum LineError {
     /// Nobody listens.
     #[error("no appliance has its console at {0}; start one with: ./run.sh boot --serial socket")]
     Nobody(String),
+    /// There is no such device.
+    #[error("there is no serial device {0}; 'ls /dev/ttyUSB* /dev/ttyS*' shows which there are")]
+    NoDevice(String),
     /// It is neither.
     #[error("{0} is neither a Unix socket nor a serial device")]
     Neither(String),
@@ -34,7 +37,10 @@ impl Line {
         let kind = match path.metadata() {
             Ok(metadata) => metadata.file_type(),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(LineError::Nobody(name));
+                return Err(match path.starts_with("/dev") {
+                    true => LineError::NoDevice(name),
+                    false => LineError::Nobody(name),
+                });
             }
             Err(error) => return Err(LineError::Open(name, error)),
         };

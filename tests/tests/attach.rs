@@ -151,6 +151,10 @@ fn nobody() {
             "is neither a Unix socket nor a serial device",
         ),
         (
+            "/dev/ttyNone9".to_owned(),
+            "there is no serial device /dev/ttyNone9",
+        ),
+        (
             "/dev/null".to_owned(),
             "is neither a Unix socket nor a serial device",
         ),
