@@ -6,6 +6,7 @@
 
 use crate::interface::Interface;
 use crate::send::Event;
+use crate::time::Ticks;
 use alloc::boxed::Box;
 use pollux_ebpf::{Decision, Frame};
 
@@ -66,15 +67,17 @@ impl Interface {
         self.filter.worn_out.as_deref()
     }
 
-    /// What the program says of a frame, which was seen `nanoseconds` after the start; the VLAN rule is to
+    /// What the program says of a frame, which was seen so many ticks after the start; the VLAN rule is to
     /// decide about what is no whole Ethernet header.
-    pub(crate) fn ask_filter(&mut self, frame: &[u8], nanoseconds: &dyn Fn() -> u64) -> Verdict {
+    pub(crate) fn ask_filter(&mut self, frame: &[u8], seen: Ticks) -> Verdict {
         let slot = &mut self.filter;
+        let rate = &self.rate;
+        let nanoseconds = || rate.nanoseconds(seen);
         let frame = Frame::new(frame, self.ifindex);
         let (Some(filter), Some(frame)) = (slot.active.as_deref_mut(), frame) else {
             return Verdict::Vlan;
         };
-        let Decision { verdict, fault } = filter.decide(&frame, nanoseconds);
+        let Decision { verdict, fault } = filter.decide(&frame, &nanoseconds);
         if let Some(last) = fault
             && filter.is_worn_out()
         {

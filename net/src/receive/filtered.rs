@@ -22,9 +22,8 @@ impl Reception<'_> {
             return Ok(false);
         }
         let octets = buffer.get(..length).unwrap_or_default();
-        let (rate, seen) = (self.interface.rate, Ticks(self.now.ticks()));
-        let nanoseconds = || rate.nanoseconds(seen);
-        match self.interface.ask_filter(octets, &nanoseconds) {
+        let seen = Ticks(self.now.ticks());
+        match self.interface.ask_filter(octets, seen) {
             Verdict::Drop => Err(Reason::Filtered.into()),
             Verdict::Accept => Ok(true),
             Verdict::Skip => Err(self.skip(buffer, length, can_defer)),
