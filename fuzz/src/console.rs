@@ -212,7 +212,7 @@ impl Appliance {
             can_defer: false,
         });
         if let Verdict::Answer { .. } = verdict {
-            self.interfaces[0].record_residence(Ticks(u64::from(value) << place.min(40)), 1);
+            self.interfaces[0].record_residence(Ticks(u64::from(value) << place.min(40)), 1, 0);
         }
     }
 }

@@ -132,7 +132,7 @@ fn serve(
     drop(heap_is_off_limits);
     let rung = clock::now();
     let answers = interface.counters().answered().wrapping_sub(before);
-    interface.record_residence(rung - seen, answers);
+    interface.record_residence(rung - seen, answers, milliseconds);
     Some(rung)
 }
 

@@ -68,6 +68,7 @@ pub struct Interface {
     /// What is to be looked at next for something to send.
     pub(crate) turn: Turn,
     residence: Histogram,
+    residence_peak: u32,
     /// Nothing where the card does not know pauses.
     flow_control: Option<FlowControl>,
 }
@@ -103,6 +104,7 @@ impl Interface {
             events: Events::new(),
             turn: Turn::default(),
             residence: Histogram::new(),
+            residence_peak: 0,
             flow_control: None,
         }
     }
@@ -280,9 +282,17 @@ impl Interface {
         self.residence.clear();
     }
 
-    /// Records that `answers` frames stayed for `span`.
+    /// In which millisecond since the start the longest of them ended; wraps as [`Self::reception`]'s do.
+    pub const fn residence_peak(&self) -> u32 {
+        self.residence_peak
+    }
+
+    /// Records that `answers` frames stayed for `span`, which ended `milliseconds` after the start.
     #[inline]
-    pub fn record_residence(&mut self, span: Ticks, answers: u64) {
+    pub fn record_residence(&mut self, span: Ticks, answers: u64, milliseconds: u32) {
+        if answers > 0 && span.0 > self.residence.maximum().unwrap_or(0) {
+            self.residence_peak = milliseconds;
+        }
         self.residence.record(span.0, answers);
     }
 }

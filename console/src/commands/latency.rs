@@ -1,7 +1,7 @@
 //! `latency`: how long answered frames stayed, as percentiles and as a chart; or forget it.
 
 use super::arguments::Reader;
-use super::status::Residence;
+use super::status::{Residence, Uptime};
 use super::{Completion, Specification};
 use crate::cards::Cards;
 use crate::command::{Command, Grammar};
@@ -64,6 +64,8 @@ const LONGEST: u64 = 50;
 pub(crate) struct Page {
     cursor: Cursor,
     residence: Option<Residence>,
+    /// When the longest ended, in nanoseconds since the start.
+    peak_ns: u64,
     /// How many answers stayed for at most `2^n - 1` nanoseconds, and longer than those before.
     bars: [u64; BARS],
 }
@@ -73,9 +75,17 @@ impl Default for Page {
         Self {
             cursor: Cursor::default(),
             residence: None,
+            peak_ns: 0,
             bars: [0; BARS],
         }
     }
+}
+
+/// When it was, in nanoseconds since the start, so many milliseconds after the start, which wrap; it is `now_ns`.
+fn moment(milliseconds: u32, now_ns: u64) -> u64 {
+    let now = now_ns / 1_000_000;
+    let ago = (now as u32).wrapping_sub(milliseconds);
+    now.saturating_sub(ago.into()) * 1_000_000
 }
 
 /// The bar of a residence time.
@@ -119,6 +129,7 @@ impl Page {
             };
             if due.row == 0 {
                 self.take(port, rate);
+                self.peak_ns = moment(port.interface.residence_peak(), view.uptime_ns);
             }
             if json {
                 return self.json_row(due.row, due.lead, port, rate, out);
@@ -148,6 +159,9 @@ impl Page {
             write!(out, "{name}: {} answers", residence.count)?;
         } else if let Some(&(name, ticks)) = residence.figures.get(row - 1) {
             write!(out, "  {name:<6}{:>12} ns", rate.nanoseconds(Ticks(ticks)))?;
+            if row == residence.figures.len() {
+                write!(out, ", at {}", Uptime(self.peak_ns))?;
+            }
         } else {
             let Some((bar, count)) = self.bar(row - 1 - residence.figures.len()) else {
                 return Ok(Row::Beyond);
@@ -186,6 +200,9 @@ impl Page {
             {
                 let name = name.replace('.', "_");
                 write!(out, ",\"{name}_ns\":{}", rate.nanoseconds(Ticks(ticks)))?;
+            }
+            if count > 0 {
+                write!(out, ",\"max_at_ns\":{}", self.peak_ns)?;
             }
             out.write_str(",\"histogram\":[")?;
             return Ok(Row::Written);

@@ -355,7 +355,7 @@ fn texts_of_others_neither_steer_the_terminal_nor_widen_the_page() {
     }];
     appliance
         .interface
-        .record_residence(Ticks(u64::MAX), u64::MAX);
+        .record_residence(Ticks(u64::MAX), u64::MAX, u32::MAX);
     // The helper checks every line's length.
     let page = page(&appliance);
     assert!(!page.contains('\x1b'), "{page}");

@@ -100,7 +100,10 @@ impl Appliance {
     pub fn answer(&mut self, residence: u64) {
         let verdict = self.receive(&ECHO_REQUEST);
         assert!(matches!(verdict, Verdict::Answer { .. }), "{verdict:?}");
-        self.interface.record_residence(Ticks(residence), 1);
+        let milliseconds = (self.view.uptime_ns / 1_000_000) as u32;
+        let milliseconds = milliseconds.wrapping_sub(345);
+        self.interface
+            .record_residence(Ticks(residence), 1, milliseconds);
     }
 
     /// Hands the view to `use_view`.

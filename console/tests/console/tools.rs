@@ -52,13 +52,29 @@ eth0: 2000 answers
   p50           1017 ns
   p99           2034 ns
   p99.9         5043 ns
-  max          10000 ns
+  max          10000 ns, at 12.000 s
   <=        1023 ns       1960 ##################################################
   <=        2047 ns         30 #
   <=        4095 ns          0 
   <=        8191 ns          9 #
   <=       16383 ns          1 #
 "
+    );
+    // Later, what stays shorter changes nothing; and after 49 days, when milliseconds have wrapped, what stays longer does.
+    let mut longest_at = |uptime_ns, residence| {
+        appliance.view.uptime_ns = uptime_ns;
+        appliance.answer(residence);
+        let json = appliance.typed("latency -j").replace('\n', "");
+        let (_, moment) = json.split_once("\"max_at_ns\":").expect("a moment");
+        moment.split(',').next().map(str::to_owned)
+    };
+    assert_eq!(
+        longest_at(72_345_999_999, 28_932).as_deref(),
+        Some("12000000000")
+    );
+    assert_eq!(
+        longest_at(4_294_967_400_000_000, 28_934).as_deref(),
+        Some("4294967055000000")
     );
     assert_eq!(
         appliance.typed("latency reset"),
