@@ -69,6 +69,17 @@ impl Console {
             .expect("the console takes input");
     }
 
+    /// Has a command carried out to which there is nothing to say. What the log says of a link meanwhile is no reply.
+    ///
+    /// # Panics
+    ///
+    /// There was something to say.
+    pub fn obeys(&mut self, line: &str) {
+        let reply = self.command(line);
+        let mut said = reply.lines().filter(|said| !said.ends_with(": link up"));
+        assert_eq!(said.next(), None, "{line}");
+    }
+
     /// Types a command and returns its reply, without the echo and the next prompt.
     ///
     /// # Panics
