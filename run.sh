@@ -41,7 +41,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh bench boot              boot the image on every machine of the matrix: rows of the table in docs/boot.md
 ./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services filter console), 30 s each
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
-./run.sh test --cards            what of it is about frames, on every network card, machine and option (an hour; part of --all)
+./run.sh test --cards            what of it is about frames, on every network card, machine and option (twenty minutes; part of --all)
 ./run.sh help                this page
 
 boot:
@@ -606,7 +606,7 @@ test_kernel() {
     fi
 }
 
-# The suites about frames, on every card, machine and option there is: two minutes each.
+# The suites about frames, on every card, machine and option there is: a minute each.
 test_cards() {
     local machine nic suites=(responder hostile planes services filters)
     check "list of cards" build_tool pollux-bench || return 0
