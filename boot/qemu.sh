@@ -154,10 +154,12 @@ add_network() {
     if [[ $machine == microvm ]]; then
         # QEMU's own default are registers from before version 1.0 of virtio.
         qemu+=(-global virtio-mmio.force-legacy=false)
-        [[ $nic == virtio-net-device* ]] ||
-            die "--nic $nic: --machine microvm has no PCI; its one network card is virtio-net-device"
-        qemu+=(-device "$nic,netdev=n0")
-        return
+        if [[ $nic == virtio-net-device* ]]; then
+            qemu+=(-device "$nic,netdev=n0")
+            return
+        fi
+        [[ ${qemu_arguments[*]} == *pcie=on* ]] ||
+            die "--nic $nic: --machine microvm has no PCI without -- -machine pcie=on; its one network card is virtio-net-device"
     fi
     # QEMU must know them before the card that is behind them.
     qemu+=("${bridges[@]}")

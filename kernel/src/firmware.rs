@@ -6,7 +6,7 @@
 use crate::memory;
 use acpi::{AcpiError, AcpiHandler, AcpiTables, PhysicalMapping};
 use core::ptr::NonNull;
-use pollux_drivers::pci::Roots;
+use pollux_drivers::pci::access::Region;
 
 /// The tables whose root pointer is at physical address `rsdp`.
 ///
@@ -36,27 +36,35 @@ pub fn look_at_code<T>(
 }
 
 /// The signature and length of each table that the root table names. What cannot be mapped is left out.
-///
-/// The `acpi` crate has an iterator for it, which looks at whole tables through a mapping of their beginning.
 pub fn tables_by_signature(rsdp: u64) -> impl Iterator<Item = ([u8; 4], u32)> {
+    tables_in_memory(rsdp).map(|(_, signature, length)| (signature, length))
+}
+
+/// The address, signature and length of each.
+///
+/// The `acpi` crate has an iterator for it, which looks at whole tables through a mapping of their beginning; and what
+/// it makes of a table whose length is wrong can end in a panic.
+fn tables_in_memory(rsdp: u64) -> impl Iterator<Item = (u64, [u8; 4], u32)> {
     let root = read(rsdp, ROOT_POINTER).and_then(root_table);
     let table = root.and_then(|(address, width)| {
         let (_, length) = header(address)?;
-        let octets = read(address, length.min(LARGEST_ROOT_TABLE) as usize)?;
+        let octets = read(address, length.min(LARGEST_TABLE) as usize)?;
         Some(octets.get(HEADER..)?.chunks_exact(width))
     });
     table.into_iter().flatten().filter_map(|entry| {
         let mut address = [0; 8];
         address.get_mut(..entry.len())?.copy_from_slice(entry);
-        header(u64::from_le_bytes(address))
+        let address = u64::from_le_bytes(address);
+        let (signature, length) = header(address)?;
+        Some((address, signature, length))
     })
 }
 
 /// Octets of the root pointer, with what version 2.0 added, and of every table's header (ACPI 6.5 §5.2.5.3, §5.2.6).
 const ROOT_POINTER: usize = 36;
 const HEADER: usize = 36;
-/// What is looked at of a root table, in octets: some 500 tables.
-const LARGEST_ROOT_TABLE: u32 = 4096;
+/// What is looked at of a table, in octets: of a root table some 500 tables.
+const LARGEST_TABLE: u32 = 4096;
 
 /// Where the root table is that a root pointer names, and how many octets an address has in it.
 fn root_table(pointer: &[u8]) -> Option<(u64, usize)> {
@@ -84,27 +92,50 @@ fn read(physical: u64, length: usize) -> Option<&'static [u8]> {
     (!start.is_null()).then(|| unsafe { core::slice::from_raw_parts(start, length) })
 }
 
-/// Where to look for PCI functions on the machine whose root pointer is `rsdp`.
-pub fn pci_roots(rsdp: Option<u64>) -> Roots {
-    let tables = rsdp.and_then(|rsdp| tables(rsdp).ok());
-    let roots = tables.and_then(|tables| look_at_code(&tables, roots_of).ok().flatten());
-    roots.unwrap_or(Roots::First)
+/// The table of this signature, if it is there and sound.
+fn table(rsdp: u64, wanted: &[u8; 4]) -> Option<&'static [u8]> {
+    let mut tables = tables_in_memory(rsdp);
+    let (address, _, length) = tables.find(|(_, signature, _)| signature == wanted)?;
+    let octets = read(address, length.min(LARGEST_TABLE) as usize)?;
+    let sum = octets
+        .iter()
+        .fold(0_u8, |sum, octet| sum.wrapping_add(*octet));
+    if sum != 0 {
+        let signature = wanted.escape_ascii();
+        log::warn!("acpi: {signature} at {address:#x} has a wrong checksum and is ignored");
+    }
+    (sum == 0).then_some(octets)
 }
 
-/// Each host bridge beyond the first has the number of its bus under the name `_BBN` (ACPI 6.5 §6.5.5), often as a
-/// method, which nothing here can carry out. Any such name but a constant zero is a reason to look at the buses one
-/// by one: some 10 ms on a real machine.
-fn roots_of(code: &[u8]) -> Roots {
-    const NAME: &[u8; 4] = b"_BBN";
-    /// The name as a constant zero (§20.2.5.1, §20.2.3).
-    const ZERO: &[u8; 6] = b"\x08_BBN\x00";
-    let names = code.windows(NAME.len()).filter(|name| name == NAME).count();
-    let zeros = code.windows(ZERO.len()).filter(|name| name == ZERO).count();
-    if names > zeros {
-        Roots::Every
-    } else {
-        Roots::First
+/// Where configuration space lies in memory: `take` gets each region that the table MCFG names.
+pub fn configuration_regions(rsdp: u64, take: impl FnMut(Region)) {
+    if let Some(mcfg) = table(rsdp, b"MCFG") {
+        regions_of(mcfg).for_each(take);
     }
+}
+
+/// The regions that an MCFG names (PCI Firmware 3.3 §4.1.2): behind eight octets that mean nothing, 16 for each.
+fn regions_of(mcfg: &[u8]) -> impl Iterator<Item = Region> + '_ {
+    let entries = mcfg.get(HEADER + 8..).unwrap_or_default();
+    entries.chunks_exact(16).filter_map(|entry| {
+        let (base, rest) = entry.split_first_chunk()?;
+        let (segment, rest) = rest.split_first_chunk()?;
+        let [first_bus, last_bus, ..] = *rest else {
+            return None;
+        };
+        let region = Region {
+            segment: u16::from_le_bytes(*segment),
+            first_bus,
+            last_bus,
+            base: u64::from_le_bytes(*base),
+        };
+        let is_sound =
+            region.base != 0 && region.base.is_multiple_of(Region::BUS) && first_bus <= last_bus;
+        if !is_sound {
+            log::warn!("acpi: MCFG names {region:x?}, which cannot be, and is ignored");
+        }
+        is_sound.then_some(region)
+    })
 }
 
 /// Maps tables for the `acpi` crate, for reading.
@@ -160,10 +191,38 @@ mod tests {
     }
 
     #[test]
-    fn every_bus_is_looked_at_where_a_host_bridge_has_another_than_the_first() {
-        assert_eq!(roots_of(b""), Roots::First);
-        assert_eq!(roots_of(b"\x08_BBN\x00 and _BB"), Roots::First);
-        assert_eq!(roots_of(b"\x08_BBN\x0a\x80"), Roots::Every);
-        assert_eq!(roots_of(b"\x08_BBN\x00\x14\x09_BBN\x00"), Roots::Every);
+    fn the_regions_of_an_mcfg_are_read_and_what_cannot_be_is_left_out() {
+        let entry = |base: u64, segment: u16, first: u8, last: u8| {
+            let base = base.to_le_bytes();
+            let segment = segment.to_le_bytes();
+            [&base[..], &segment, &[first, last, 0, 0, 0, 0]].concat()
+        };
+        let mcfg = [
+            vec![0; HEADER + 8],
+            entry(0xb000_0000, 0, 0, 255),
+            entry(0, 0, 0, 255),
+            entry(0xb000_1000, 0, 0, 255),
+            entry(0x38_0000_0000, 0x1234, 0x40, 0x7f),
+            entry(0xb000_0000, 0, 2, 1),
+            vec![0xff; 15],
+        ]
+        .concat();
+        let region = |segment, first_bus, last_bus, base| Region {
+            segment,
+            first_bus,
+            last_bus,
+            base,
+        };
+        let found: Vec<_> = regions_of(&mcfg).collect();
+        assert_eq!(
+            found,
+            [
+                region(0, 0, 255, 0xb000_0000),
+                region(0x1234, 0x40, 0x7f, 0x38_0000_0000)
+            ]
+        );
+        for length in 0..HEADER + 8 + 16 {
+            assert_eq!(regions_of(&mcfg[..length]).count(), 0);
+        }
     }
 }

@@ -22,7 +22,9 @@
 
 extern crate alloc;
 
+mod aml;
 pub mod boot;
+mod bus;
 pub mod clock;
 mod console;
 mod cpu;
@@ -288,6 +290,7 @@ fn set_up(boot: Boot) -> Kernel {
     }
     // SAFETY: every way in has physical memory mapped where it says.
     unsafe { memory::look_through_loader(&boot) };
+    bus::initialize(boot.info.rsdp_addr.into_option(), options.pci);
     // Before any memory is given away, no card may write to it any more.
     let found = nics::Found::search(&boot, options.packed_queues);
     // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
@@ -316,13 +319,13 @@ fn set_up(boot: Boot) -> Kernel {
         log::warn!("clock: the time stamp counter may change its rate (not invariant)");
     }
     let mut dma = memory.dma;
-    let mut ports = ports::bring_up(found, &mut dma, &clock);
+    let mut ports = ports::bring_up(found, &boot, &mut dma, &clock);
     if options.all_vlans {
         ports.iter_mut().for_each(Port::pass_all_vlans);
     }
     if ports.is_empty() {
         log::warn!("no network card: nothing to serve");
-        machine::log_devices(&boot);
+        machine::log_devices();
     }
     let machine = machine::describe(&boot, &clock);
     Kernel {

@@ -2,11 +2,10 @@
 
 use crate::boot::Boot;
 use crate::clock::Clock;
-use crate::{VERSION, firmware, power, serial};
+use crate::{VERSION, bus, firmware, power, serial};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
-use pollux_drivers::pci::{self, ConfigPorts};
 use raw_cpuid::CpuId;
 
 /// Describes the machine, a line for each thing. Allocates; for the start.
@@ -46,10 +45,8 @@ pub fn describe(boot: &Boot, clock: &Clock) -> Vec<String> {
         Some(display) => say(format_args!("screen by the loader: {display:?}")),
         None => say(format_args!("screen not by the loader")),
     }
-    // SAFETY: this is a PC, and nobody else uses the two ports meanwhile.
-    let access = unsafe { ConfigPorts::new() };
-    let rsdp = boot.info.rsdp_addr.into_option();
-    for function in pci::functions_below(&access, firmware::pci_roots(rsdp)) {
+    bus::ways(&mut say);
+    for function in bus::functions(&bus::space()) {
         say(format_args!("pci {function}"));
     }
     lines
@@ -57,14 +54,13 @@ pub fn describe(boot: &Boot, clock: &Clock) -> Vec<String> {
 
 /// Logs what there is on the PCI bus, for a machine without a card that is driven: it may have no serial line on
 /// which to type `report`. Bridges and the board's own parts are left out.
-pub fn log_devices(boot: &Boot) {
+pub fn log_devices() {
     const BRIDGE: u8 = 6;
     const SYSTEM: u8 = 8;
-    // SAFETY: this is a PC, and nobody else uses the two ports meanwhile.
-    let access = unsafe { ConfigPorts::new() };
-    let rsdp = boot.info.rsdp_addr.into_option();
-    let functions = pci::functions_below(&access, firmware::pci_roots(rsdp));
-    for function in functions.filter(|found| ![BRIDGE, SYSTEM].contains(&found.class.base)) {
+    let space = bus::space();
+    for function in
+        bus::functions(&space).filter(|found| ![BRIDGE, SYSTEM].contains(&found.class.base))
+    {
         log::warn!("there is pci {function}");
     }
 }

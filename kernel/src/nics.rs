@@ -7,15 +7,16 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::boot::Boot;
+use crate::bus::{self, Space};
 use crate::clock::Clock;
-use crate::firmware;
 use crate::memory;
 use crate::virtio_mmio::{self, Blocks};
 use pci_types::PciAddress;
 use pollux_drivers::dma::DmaRegion;
 use pollux_drivers::e1000::{self, Advanced, Card, Descriptors, E1000, E1000Error, Legacy};
 use pollux_drivers::mmio::Mmio;
-use pollux_drivers::pci::{self, Bar, Class, ConfigPorts, Function, Roots};
+use pollux_drivers::pci::assign::AssignError;
+use pollux_drivers::pci::{self, Bar, Class, Function};
 use pollux_drivers::virtio::legacy::LegacyTransport;
 use pollux_drivers::virtio::mmio::{MmioTransport, Occupant};
 use pollux_drivers::virtio::packed::PackedQueue;
@@ -206,7 +207,7 @@ impl Kind {
 
 /// The cards that were found.
 pub struct Found {
-    access: ConfigPorts,
+    access: Space,
     cards: heapless::Vec<(Place, Kind), MAXIMUM_CARDS>,
     packed_queues: bool,
 }
@@ -215,21 +216,19 @@ impl Found {
     /// Looks for cards, and keeps every network card from writing to memory: firmware may have left
     /// it receiving. `packed_queues` says whether virtio devices are to have these where they offer them.
     pub fn search(boot: &Boot, packed_queues: bool) -> Self {
-        // SAFETY: this is a PC, or has nothing behind these ports; and nothing else here touches the two.
-        let access = unsafe { ConfigPorts::new() };
         let mut found = Self {
-            access,
+            access: bus::space(),
             cards: heapless::Vec::new(),
             packed_queues,
         };
         let rsdp = boot.info.rsdp_addr.into_option();
-        found.search_pci(firmware::pci_roots(rsdp));
+        found.search_pci();
         found.search_mmio(&Blocks::find(boot.command_line, rsdp));
         found
     }
 
-    fn search_pci(&mut self, roots: Roots) {
-        for function in pci::functions_below(&self.access, roots) {
+    fn search_pci(&mut self) {
+        for function in bus::functions(&self.access) {
             if function.class.base != Class::ETHERNET.base {
                 continue;
             }
@@ -276,18 +275,28 @@ impl Found {
     /// Brings the cards up, in the order of their places on the bus and, behind these, in the order in which
     /// they are named that are on no bus; and hands each to `take`. One that does not come up is reported and
     /// left out.
-    pub fn bring_up(self, dma: &mut DmaRegion, clock: &Clock, mut take: impl FnMut(Place, Nic)) {
+    pub fn bring_up(
+        self,
+        boot: &Boot,
+        dma: &mut DmaRegion,
+        clock: &Clock,
+        mut take: impl FnMut(Place, Nic),
+    ) {
         let (access, packed_queues) = (&self.access, self.packed_queues);
         for (place, kind) in self.cards {
             let nic = match place {
-                Place::Pci(address) => Start {
-                    access,
-                    address,
-                    dma,
-                    clock,
-                    packed_queues,
-                }
-                .bring_up(kind),
+                Place::Pci(address) => bus::prepare(boot, access, address)
+                    .map_err(Failure::NoAddress)
+                    .and_then(|()| {
+                        let mut start = Start {
+                            access,
+                            address,
+                            dma,
+                            clock,
+                            packed_queues,
+                        };
+                        start.bring_up(kind)
+                    }),
                 Place::Mmio(block) => bring_up_mmio(block, dma, clock, packed_queues),
             };
             match nic {
@@ -343,6 +352,7 @@ fn start_virtio(
 /// Why a card did not come up.
 enum Failure {
     NoRegisters,
+    NoAddress(AssignError),
     CannotMap(memory::MapError),
     Occupant(Occupant),
     E1000(E1000Error),
@@ -353,6 +363,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRegisters => write!(f, "firmware gave its registers no address"),
+            Self::NoAddress(error) => write!(f, "{error}"),
             Self::CannotMap(error) => write!(f, "its registers cannot be mapped: {error}"),
             Self::Occupant(occupant) => write!(f, "{occupant}"),
             Self::E1000(error) => write!(f, "{error}"),
@@ -375,7 +386,7 @@ impl From<VirtioError> for Failure {
 
 /// What it takes to bring one card on the PCI bus up.
 struct Start<'start> {
-    access: &'start ConfigPorts,
+    access: &'start Space,
     address: PciAddress,
     dma: &'start mut DmaRegion,
     clock: &'start Clock,

@@ -1,5 +1,6 @@
 //! The ports: each a network card by its name, and the stack's side of it.
 
+use crate::boot::Boot;
 use crate::clock::Clock;
 use crate::nics::{Found, Nic};
 use alloc::vec::Vec;
@@ -104,10 +105,10 @@ impl Found {
 }
 
 /// Brings the cards up and names them, in the order of [`Found::bring_up`].
-pub fn bring_up(found: Found, dma: &mut DmaRegion, clock: &Clock) -> Vec<Port> {
+pub fn bring_up(found: Found, boot: &Boot, dma: &mut DmaRegion, clock: &Clock) -> Vec<Port> {
     // Ports are large: a vector that grew would hold all of them twice for a moment.
     let mut ports = Vec::with_capacity(found.count());
-    found.bring_up(dma, clock, |place, device| {
+    found.bring_up(boot, dma, clock, |place, device| {
         let mut name = String::<NAME_LENGTH>::new();
         // Fits for any number that 32 bits can hold.
         let _ = write!(name, "eth{}", ports.len());

@@ -1,8 +1,9 @@
 //! Which UART is the serial line: one of the four places where a PC has them, one on a PCI card, or none. Found
 //! at the start; [`crate::serial`] uses it.
 
+use crate::bus;
 use core::fmt;
-use pollux_drivers::pci::{self, Bar, Class, ConfigPorts};
+use pollux_drivers::pci::{self, Bar, Class};
 use uart_16550::backend::PioBackend;
 use uart_16550::{BaudRate, Config, Uart16550};
 
@@ -128,9 +129,8 @@ fn open(port: u16, baud: u32) -> Option<(u16, Uart)> {
 }
 
 fn find_on_pci(baud: u32) -> Option<(u16, Uart)> {
-    // SAFETY: this is a PC, and nobody else uses the two ports meanwhile.
-    let access = unsafe { ConfigPorts::new() };
-    let mut cards = pci::functions(&access).filter(|function| function.class == SERIAL_CLASS);
+    let access = bus::space();
+    let mut cards = bus::functions(&access).filter(|function| function.class == SERIAL_CLASS);
     cards.find_map(|card| {
         let Some(Bar::Io { port, length }) = pci::bar(&access, card.address, 0) else {
             return None;

@@ -3,12 +3,13 @@
 //! Two kinds are known: Intel's 6300ESB, which emulators have as a PCI function of its own, and the TCO timer in
 //! Intel's south bridges from the ICH6 to the 9 series, on the boards of PCs. It is armed when the loop begins.
 
+use crate::bus::{self, Space};
 use crate::memory;
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 use pci_types::PciAddress;
-use pollux_drivers::pci::{self, Bar, ConfigPorts, ConfigRegionAccess};
+use pollux_drivers::pci::{self, Bar, ConfigRegionAccess};
 use spin::Mutex;
 use x86_64::instructions::port::{Port, PortWrite};
 
@@ -103,9 +104,8 @@ pub unsafe fn disarm() {
 }
 
 /// Configuration space, for the moment.
-fn configuration() -> ConfigPorts {
-    // SAFETY: this is a PC, and nobody else uses the two ports meanwhile.
-    unsafe { ConfigPorts::new() }
+fn configuration() -> Space {
+    bus::space()
 }
 
 /// Intel 6300ESB I/O Controller Hub data sheet, chapter 16.
@@ -131,7 +131,7 @@ mod i6300esb {
 
     fn find() -> Option<PciAddress> {
         let access = configuration();
-        let mut functions = pci::functions(&access);
+        let mut functions = bus::functions(&access);
         let found =
             functions.find(|function| (function.vendor, function.device) == VENDOR_AND_DEVICE);
         found.map(|function| function.address)
@@ -273,7 +273,7 @@ mod tco {
             vendor == INTEL && BRIDGES.iter().any(|bridges| bridges.contains(&device))
         };
         let address = PciAddress::new(0, 0, 0x1f, 0);
-        let mut functions = pci::functions(&access).filter(|function| function.address == address);
+        let mut functions = bus::functions(&access).filter(|function| function.address == address);
         if !functions
             .next()
             .is_some_and(|found| is_bridge(found.vendor, found.device))

@@ -1,5 +1,8 @@
 //! Machines that differ: with a screen, with other serial ports, with other processors.
 
+#[path = "machine/pci.rs"]
+mod pci;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -18,7 +21,7 @@ fn main() -> ExitCode {
     screen_tests(&mut suite);
     serial_tests(&mut suite);
     watchdog_tests(&mut suite);
-    pci_tests(&mut suite);
+    pci::tests(&mut suite);
     clock_tests(&mut suite);
     processor_tests(&mut suite);
     suite.test_alone("the_machine_describes_itself", the_machine_describes_itself);
@@ -233,86 +236,6 @@ fn watchdog_tests(suite: &mut Suite) {
         let appliance = Boot::new().word("pollux.watchdog=10").start();
         let log = appliance.console.log();
         assert!(log.contains("watchdog: none was found"), "{log}");
-    });
-}
-
-fn pci_tests(suite: &mut Suite) {
-    // Each: the machine, the bridges from the processor to the card, the card.
-    for (name, machine, bridges, nic) in [
-        (
-            "two_bridges",
-            "pc",
-            &[
-                "pci-bridge,id=a,chassis_nr=1",
-                "pci-bridge,id=b,bus=a,addr=3,chassis_nr=2",
-            ][..],
-            "e1000,bus=b,addr=5",
-        ),
-        (
-            "a_pci_express_port",
-            "q35",
-            &["pcie-root-port,id=a"],
-            "e1000e,bus=a",
-        ),
-        (
-            "another_host_bridge",
-            "pc",
-            &["pxb,id=a,bus_nr=128"],
-            "e1000,bus=a,addr=2",
-        ),
-        (
-            "another_host_bridge_and_a_port",
-            "q35",
-            &["pxb-pcie,id=a,bus_nr=64", "pcie-root-port,id=b,bus=a"],
-            "virtio-net-pci,bus=b",
-        ),
-    ] {
-        suite.test_alone(&format!("a_card_behind_{name}_is_found"), move || {
-            let mut boot = Boot::new().with(&["--machine", machine, "--nic", nic]);
-            for bridge in bridges {
-                boot = boot.with(&["--bridge", bridge]);
-            }
-            let mut appliance = boot.start();
-            appliance.peer.assert_pings(100);
-            appliance.counters().assert_complete();
-        });
-    }
-    suite.test_alone("registers_above_four_gibibytes_are_reached", || {
-        // What this takes of the address space leaves none below 4 GiB for ranges that can be elsewhere.
-        let arguments = [
-            "-object",
-            "memory-backend-ram,id=large,size=4G,share=on",
-            "-device",
-            "ivshmem-plain,memdev=large",
-        ];
-        let boot = Boot::new().with(&["--machine", "q35", "--nic", "virtio-net-pci"]);
-        let mut appliance = boot.qemu(&arguments).with_monitor().start();
-        appliance.peer.assert_pings(100);
-        let printed = appliance.monitor("info pci");
-        let card = printed.split("Ethernet controller").nth(1).expect("a card");
-        let bar = card.split("64 bit prefetchable memory at 0x").nth(1);
-        let digits = bar.and_then(|bar| bar.split_whitespace().next());
-        let address = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        assert!(
-            address.is_some_and(|address| address >= 1 << 32),
-            "{printed}"
-        );
-    });
-    suite.test_alone("a_card_that_firmware_gave_no_address_is_named", || {
-        let boot = Boot::new().without_usable_card("virtio-net-pci");
-        // This firmware assigns no addresses.
-        let arguments = ["-machine", "q35", "-bios", "qboot.rom"];
-        let appliance = boot.qemu(&arguments).start();
-        let log = appliance.console.log();
-        let line = "pci 0000:00:01.0: virtio-net: firmware gave its registers no address";
-        assert!(log.contains(line), "{log}");
-        assert!(log.contains("no network card: nothing to serve"), "{log}");
-    });
-    suite.test_alone("a_machine_without_a_known_card_says_what_it_has", || {
-        let appliance = Boot::new().without_usable_card("pcnet").start();
-        let log = appliance.console.log();
-        let line = "there is pci 0000:00:02.0 1022:2000 class 0200";
-        assert!(log.contains(line), "{log}");
     });
 }
 

@@ -6,6 +6,7 @@
 use crate::uart::Setting;
 use crate::watchdog;
 use core::fmt;
+use pollux_drivers::pci::access::Prefer;
 
 /// What happens after a panic or an exception was reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Options<'line> {
     pub all_vlans: bool,
     /// Whether the memory of the cards' buffers is tested first.
     pub memory_test: bool,
+    /// By which way PCI's configuration space is reached where there are two.
+    pub pci: Prefer,
     /// Whether virtio devices are given packed queues where they offer them.
     pub packed_queues: bool,
     /// The file, among those given with the kernel, whose lines are executed at the start.
@@ -79,7 +82,7 @@ impl fmt::Display for UnknownWord<'_> {
     }
 }
 
-const WORDS: &str = "pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.watchdog, pollux.test, pollux.config or pollux.config-file";
+const WORDS: &str = "pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.pci, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.watchdog, pollux.test, pollux.config or pollux.config-file";
 
 /// The words of a command line, in which quotes hold blanks together.
 pub struct Words<'line>(pub &'line str);
@@ -153,6 +156,9 @@ impl<'line> Options<'line> {
             ("virtio-queues", "split") => self.packed_queues = false,
             ("virtio-queues", "packed") => self.packed_queues = true,
             ("virtio-queues", _) => return Err("pollux.virtio-queues=split or packed"),
+            ("pci", "ports") => self.pci = Prefer::Ports,
+            ("pci", "memory") => self.pci = Prefer::Memory,
+            ("pci", _) => return Err("pollux.pci=ports or memory"),
             ("test", "") => self.test_mode = true,
             ("memory-test", "") => self.memory_test = true,
             ("config", "") => return Err("pollux.config=\"COMMAND; COMMAND\""),
@@ -178,7 +184,7 @@ mod tests {
     #[test]
     fn every_word_is_understood() {
         let (options, reports) = parse(
-            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.virtio-queues=packed pollux.test pollux.watchdog=10 pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.pci=memory pollux.virtio-queues=packed pollux.test pollux.watchdog=10 pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
         );
         assert_eq!(reports, [] as [String; 0]);
         assert_eq!(
@@ -193,6 +199,7 @@ mod tests {
                 test_mode: true,
                 all_vlans: true,
                 memory_test: true,
+                pci: Prefer::Memory,
                 packed_queues: true,
                 config_file: Some("start"),
                 config: Some("trace on; status"),
@@ -232,7 +239,7 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.watchdog, pollux.test, pollux.config or pollux.config-file",
+                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.pci, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.watchdog, pollux.test, pollux.config or pollux.config-file",
             ]
         );
     }

@@ -17,6 +17,7 @@
 pub mod heap;
 mod map;
 mod paging;
+mod peephole;
 mod test;
 
 use crate::boot::{Boot, PhysicalRange, RANGES_IN_USE};
@@ -226,6 +227,22 @@ const fn window(physical: u64) -> u64 {
 /// [`MapError`] when the tables are used up or the range lies beyond the window.
 pub fn map_registers(physical: u64, length: u64) -> Result<*mut u8, MapError> {
     show(physical, length, paging::Rights::Registers).map(|start| start as *mut u8)
+}
+
+/// Shows a register of PCI's configuration space, uncached, until it is called again.
+pub fn map_configuration(physical: u64) -> Option<NonNull<u32>> {
+    let shown = match TABLES_IN_USE.lock().as_mut() {
+        Some(tables) => tables
+            .map_window_of_registers(physical)
+            .map(|()| window(physical)),
+        None => through_loader(physical, 4).or_else(|error| {
+            let offset = LOADERS_OFFSET.lock().ok_or(error)?;
+            // SAFETY: the loader's tables are in use, and what was shown before was for one access.
+            unsafe { peephole::show(offset, physical) }.ok_or(error)
+        }),
+    };
+    let shown = shown.inspect_err(|error| log::warn!("pci: configuration space: {error}"));
+    NonNull::new(shown.ok()? as *mut u32)
 }
 
 /// Maps the memory of a picture on a screen, and returns where it is.

@@ -240,6 +240,19 @@ impl Tables {
         Ok(())
     }
 
+    /// Maps the registers around `physical` into the window: 2 MiB of them at once, so that all of a large machine's
+    /// configuration space takes few tables; or a page, where something else is mapped beside it.
+    pub fn map_window_of_registers(&mut self, physical: u64) -> Result<(), MapError> {
+        if physical >= WINDOW_SIZE {
+            return Err(MapError::BeyondWindow(physical));
+        }
+        let start = physical & !(Size2MiB::SIZE - 1);
+        match self.map::<Size2MiB>(WINDOW + start, start, Rights::Registers) {
+            Err(MapError::MappedOtherwise(_)) => self.map_window(physical, 4, Rights::Registers),
+            mapped => mapped,
+        }
+    }
+
     /// Maps `range` into the window for data, by pages of 2 MiB, of which it is a multiple.
     fn map_window_large(&mut self, range: PhysicalRange) -> Result<(), MapError> {
         let mut at = range.start;
@@ -493,6 +506,28 @@ mod tests {
         };
         assert_eq!(tables.map_window_large(large), Ok(()));
         assert_eq!(tables.map_window(9 * MIB, 1, Rights::Data), Ok(()));
+    }
+
+    #[test]
+    fn registers_are_mapped_two_mebibytes_at_once_unless_others_are_beside_them() {
+        let mut tables = tables();
+        let mapped = |tables: &Tables, address: u64| {
+            let (physical, flags) = rights_at(tables, WINDOW + address)?;
+            Some((physical, flags.contains(PageTableFlags::NO_CACHE)))
+        };
+        let far = 0x38_0000_0000;
+        assert_eq!(tables.map_window_of_registers(far + 5 * PAGE), Ok(()));
+        let last = far + 2 * MIB - 1;
+        assert_eq!(mapped(&tables, last), Some((last, true)));
+        assert_eq!(tables.map_window_of_registers(far), Ok(()));
+        assert_eq!(tables.map_window(4 * MIB, 1, Rights::ReadOnly), Ok(()));
+        assert_eq!(tables.map_window_of_registers(5 * MIB + 8), Ok(()));
+        assert_eq!(mapped(&tables, 5 * MIB), Some((5 * MIB, true)));
+        assert_eq!(mapped(&tables, 5 * MIB + PAGE), None);
+        assert_eq!(
+            tables.map_window_of_registers(WINDOW_SIZE),
+            Err(MapError::BeyondWindow(WINDOW_SIZE))
+        );
     }
 
     #[test]

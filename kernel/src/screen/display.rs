@@ -3,8 +3,9 @@
 use super::font::{Font, MAXIMUM_WIDTH};
 use super::grid::{Cell, Change, Grid, Looked};
 use crate::boot::PhysicalRange;
+use crate::bus;
 use core::ptr::NonNull;
-use pollux_drivers::pci::{self, Class, ConfigPorts};
+use pollux_drivers::pci::Class;
 use x86_64::instructions::port::Port;
 
 /// At most this many octets are written in one slice of the poll loop: half a microsecond's worth on the
@@ -92,9 +93,8 @@ impl Display {
     /// say nothing of the screen.
     pub fn find_text_mode() -> Option<Self> {
         const VGA: Class = Class { base: 3, sub: 0 };
-        // SAFETY: this is a PC, and nobody else uses the two ports meanwhile.
-        let access = unsafe { ConfigPorts::new() };
-        if !pci::functions(&access).any(|function| function.class == VGA) {
+        let space = bus::space();
+        if !bus::functions(&space).any(|function| function.class == VGA) {
             return None;
         }
         const GRAPHICS_INDEX: u16 = 0x3ce;
