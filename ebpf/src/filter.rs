@@ -35,6 +35,17 @@ impl Verdict {
     /// All, by their numbers.
     pub const ALL: [Self; 4] = [Self::Drop, Self::Accept, Self::Skip, Self::Vlan];
 
+    /// The one with this number. A verdict is an `int`: its upper half means nothing.
+    pub const fn numbered(number: u64) -> Option<Self> {
+        Some(match number as u32 {
+            0 => Self::Drop,
+            1 => Self::Accept,
+            2 => Self::Skip,
+            3 => Self::Vlan,
+            _ => return None,
+        })
+    }
+
     /// What it is called at the console.
     pub const fn name(self) -> &'static str {
         match self {
@@ -154,22 +165,30 @@ impl Filter {
     }
 
     /// Decides about a frame; `clock` tells the time since the start in nanoseconds.
+    #[inline(always)]
     pub fn decide(&mut self, frame: &Frame<'_>, clock: &dyn Fn() -> u64) -> Decision {
+        if let Some(shortcut) = &self.program.lowered.shortcut
+            && shortcut.cost <= self.fuel
+            && shortcut.is_for(frame.whole())
+        {
+            self.statistics.count_run(shortcut.cost);
+            return self.statistics.settle(shortcut.verdict);
+        }
+        self.decide_in_full(frame, clock)
+    }
+
+    /// Decides as [`Self::decide`] does, but never by the program's shortcut, to which tests hold it.
+    #[inline(never)]
+    pub fn decide_in_full(&mut self, frame: &Frame<'_>, clock: &dyn Fn() -> u64) -> Decision {
         let run = interpreter::run(&self.program, &mut self.memory, frame, clock, self.fuel);
         let statistics = &mut self.statistics;
-        statistics.runs = statistics.runs.wrapping_add(1);
-        statistics.cost = statistics.cost.wrapping_add(u64::from(run.cost));
-        statistics.highest_cost = statistics.highest_cost.max(run.cost);
+        statistics.count_run(run.cost);
         let verdict = match run.end {
-            // A verdict is an `int`: its upper half means nothing.
-            Ok(End::Returned(value)) => match value as u32 {
-                0 => Verdict::Drop,
-                1 => Verdict::Accept,
-                2 => Verdict::Skip,
-                3 => Verdict::Vlan,
-                unknown => {
+            Ok(End::Returned(value)) => match Verdict::numbered(value) {
+                Some(verdict) => verdict,
+                None => {
                     statistics.unknown = statistics.unknown.wrapping_add(1);
-                    statistics.last_unknown = unknown;
+                    statistics.last_unknown = value as u32;
                     Verdict::Skip
                 }
             },
@@ -185,13 +204,12 @@ impl Filter {
                 };
             }
         };
-        if let Some(count) = statistics.verdicts.get_mut(verdict as usize) {
-            *count = count.wrapping_add(1);
-        }
-        Decision {
-            verdict,
-            fault: None,
-        }
+        statistics.settle(verdict)
+    }
+
+    /// Whether there are frames for which nothing but tests of their fields has to be done.
+    pub const fn has_shortcut(&self) -> bool {
+        self.program.lowered.shortcut.is_some()
     }
 
     /// Whether it had so many faults that it should be taken out.
@@ -278,6 +296,25 @@ impl Filter {
 }
 
 impl Statistics {
+    #[inline(always)]
+    fn count_run(&mut self, cost: u32) {
+        self.runs = self.runs.wrapping_add(1);
+        self.cost = self.cost.wrapping_add(u64::from(cost));
+        self.highest_cost = self.highest_cost.max(cost);
+    }
+
+    /// Counts a verdict.
+    #[inline(always)]
+    fn settle(&mut self, verdict: Verdict) -> Decision {
+        if let Some(count) = self.verdicts.get_mut(verdict as usize) {
+            *count = count.wrapping_add(1);
+        }
+        Decision {
+            verdict,
+            fault: None,
+        }
+    }
+
     fn count_fault(&mut self, fault: Fault) {
         self.faults = self.faults.wrapping_add(1);
         self.last_fault = Some(fault);

@@ -10,8 +10,9 @@ use crate::frame::{ETHERNET_HEADER, Frame};
 use crate::helper::Helper;
 use crate::instruction::{Instruction, Operation, Register};
 use crate::memory::{CONTEXT_ADDRESS, Caller, Memory, NEXT_FRAME, STACK_ADDRESS};
-use crate::op::{Copy, Op, Window, Windows};
+use crate::op::{Copy, Op, Windows};
 use crate::program::Program;
+use crate::shortcut::is_like;
 use core::fmt;
 
 /// What bpf_skb_load_bytes returns beyond the end of the packet: -EFAULT.
@@ -406,7 +407,7 @@ impl Machine<'_> {
                     let Some(Windows([first, second])) = windows.get(usize::from(tests)) else {
                         stop!(Why::NoOperation)
                     };
-                    if is_like(frame, first) && is_like(frame, second) {
+                    if is_like(frame, 0, first) && is_like(frame, 0, second) {
                         pay!(cost);
                         at = usize::from(equal);
                     } else {
@@ -607,13 +608,6 @@ impl Machine<'_> {
         self.fuel = self.fuel.wrapping_sub(i64::from(owed));
         Err(fault)
     }
-}
-
-/// Whether the frame has what a window wants.
-#[inline(always)]
-fn is_like(frame: &[u8], window: &Window) -> bool {
-    let octets = near::<8>(frame, u32::from(window.offset));
-    octets.is_some_and(|octets| u64::from_ne_bytes(*octets) & window.mask == window.value)
 }
 
 /// Aside, because it is rare.

@@ -13,6 +13,7 @@
 //!   quick to carry out, and refuses what is none;
 //! - [`verify`] follows the program and refuses what would go wrong;
 //! - [`lower`] makes [`op`]s of what it found, with [`flow`]: fewer than instructions, that do the same;
+//! - [`shortcut`] knows for which frames nothing but tests is to be done;
 //! - [`interpreter`] runs it, over the [`memory`] that it may reach, which holds its [`map`]s, with the
 //!   [`context`] that describes the frame, and the functions of [`helper`];
 //! - [`filter`] is a program at work: its verdicts, counted.
@@ -52,6 +53,7 @@ mod memory;
 mod object;
 mod op;
 mod program;
+mod shortcut;
 mod verify;
 
 pub use error::{LoadError, Refusal};

@@ -10,6 +10,7 @@ use crate::frame;
 use crate::instruction::{Instruction, Operation, Register};
 use crate::interpreter::holds;
 use crate::op::{Copy, Lowered, Op, Origin, Test, TryCopy, Window, Windows};
+use crate::shortcut::Shortcut;
 use crate::verify::{self, State};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -604,11 +605,13 @@ impl Lowering<'_> {
                 _ => {}
             }
         }
+        let shortcut = Shortcut::find(&self.ops, self.instructions);
         let windows = join_tests(&mut self.ops, &mut self.origins);
         Lowered {
             ops: self.ops.into(),
             windows: windows.into(),
             origins: self.origins.into(),
+            shortcut,
         }
     }
 }
@@ -686,7 +689,7 @@ fn add_test(windows: &mut [Option<Window>; 2], test: &Test, octets: u16) -> Opti
             continue;
         };
         let behind = OCTETS.saturating_sub(within).saturating_sub(octets);
-        let place = |part: u32| (u64::from(part) << (u32::from(behind) << 3)).to_be();
+        let place = |part: u32| (u64::from(part) << (u32::from(behind) << 3)).swap_bytes();
         if window.mask & place(mask) != 0 {
             return None;
         }

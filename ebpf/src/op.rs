@@ -5,6 +5,7 @@
 //! the operation that ends it, for all of the stretch's instructions.
 
 use crate::instruction::{Operation, Register};
+use crate::shortcut::Shortcut;
 
 /// A place among the operations of a program. While they are made: which of the places to be found later.
 pub type Place = u16;
@@ -200,7 +201,7 @@ const _: () = assert!(size_of::<Op>() == 16);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Windows(pub [Window; 2]);
 
-/// Eight octets of the frame, of which those under `mask` are compared, as the machine has them.
+/// Eight octets of the frame, of which those under `mask` are compared; the first of them is the lowest of the number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     pub mask: u64,
@@ -225,4 +226,6 @@ pub struct Lowered {
     pub windows: alloc::boxed::Box<[Windows]>,
     /// One for each of `ops`.
     pub origins: alloc::boxed::Box<[Origin]>,
+    /// For the frames for which all tests hold.
+    pub shortcut: Option<Shortcut>,
 }

@@ -3,30 +3,10 @@
 
 mod common;
 
-use common::{datagram, decide};
+use common::{compile_with, datagram, decide};
 use pollux_ebpf::{Filter, LoadError, UpdateRule, Verdict};
 use proptest::prelude::*;
-use std::path::Path;
-use std::process::Command;
 use std::sync::OnceLock;
-
-/// Compiles one of the programs with these options beside the usual ones.
-fn compile_with(name: &str, options: &[&str]) -> Vec<u8> {
-    // Those that users are shown, and those that only tests need.
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["../examples/filters", "tests/programs"].map(|path| folder.join(path));
-    let source = folders.map(|folder| folder.join(name).with_extension("c"));
-    let source = source.iter().find(|source| source.exists());
-    let output = Command::new("clang")
-        .args(["-O2", "-target", "bpf", "-c", "-o", "-"])
-        .args(options)
-        .arg(source.expect("there is such a program"))
-        .output()
-        .expect("clang, which ./run.sh setup installs");
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {complaints}");
-    output.stdout
-}
 
 fn compile(name: &str) -> Vec<u8> {
     compile_with(name, &["-g"])

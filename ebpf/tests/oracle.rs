@@ -7,30 +7,17 @@
 
 mod common;
 
-use common::{Slot, decide, exit, load, load_with, octets, slot, wide};
+use common::{Random, Slot, decide, exit, load, load_with, octets, slot, wide};
 use pollux_ebpf::{Filter, LoadError};
 use std::path::{Path, PathBuf};
 
-/// Numbers that look random, and are the same in each run: xorshift64* (Vigna 2016).
-struct Random(u64);
+/// What these programs are made of.
+trait Pieces {
+    fn number(&mut self) -> i32;
+    fn register(&mut self) -> u8;
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// One of so many.
-    fn below(&mut self, count: u64) -> u64 {
-        (self.next() >> 32) % count
-    }
-
-    fn one_of<T: Copy>(&mut self, choice: &[T]) -> T {
-        choice[self.below(choice.len() as u64) as usize]
-    }
-
+impl Pieces for Random {
     /// A number at which something may break, or any.
     fn number(&mut self) -> i32 {
         match self.below(4) {

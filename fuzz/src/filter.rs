@@ -17,21 +17,23 @@ const SLOT: usize = 8;
 ///
 /// # Panics
 ///
-/// A run took more than its fuel, or was not counted.
+/// A run took more than its fuel, or was not counted, or the program's shortcut says something else than the program.
 pub fn filter(octets: &[u8]) {
     let Some((kind, rest)) = octets.split_first() else {
         return;
     };
-    let loaded = if kind & 1 == 0 {
-        Filter::load(rest, 1)
-    } else {
-        let whole = rest.len() / SLOT * SLOT;
-        Filter::from_instructions(&rest[..whole], maps(), 1)
+    let load = || {
+        if kind & 1 == 0 {
+            Filter::load(rest, 1)
+        } else {
+            let whole = rest.len() / SLOT * SLOT;
+            Filter::from_instructions(&rest[..whole], maps(), 1)
+        }
     };
-    match loaded {
-        Ok(filter) => run(filter, rest),
+    match (load(), load()) {
+        (Ok(quick), Ok(full)) => run(quick, full, rest),
         // It can be said what is wrong.
-        Err(error) => assert!(!error.to_string().is_empty()),
+        (Err(error), _) | (_, Err(error)) => assert!(!error.to_string().is_empty()),
     }
 }
 
@@ -47,8 +49,10 @@ fn maps() -> Vec<MapDefinition> {
     vec![map("hash", 1), map("array", 2)]
 }
 
-fn run(mut filter: Filter, rest: &[u8]) {
+/// Runs a program, and the same without its shortcut.
+fn run(mut filter: Filter, mut full: Filter, rest: &[u8]) {
     filter.set_fuel(FUEL);
+    full.set_fuel(FUEL);
     let tail = &rest[rest.len().saturating_sub(60)..];
     let echo = frames::frame(0x800, &frames::echo_request(18));
     for (runs, octets) in [echo.as_slice(), tail, &echo[..20], &[0; 14]]
@@ -61,6 +65,8 @@ fn run(mut filter: Filter, rest: &[u8]) {
         let before = *filter.statistics();
         let decision = filter.decide(&frame, &|| runs as u64);
         let after = filter.statistics();
+        assert_eq!(decision, full.decide_in_full(&frame, &|| runs as u64));
+        assert_eq!(after, full.statistics());
         assert_eq!(after.runs, before.runs + 1);
         assert!(after.cost - before.cost <= u64::from(FUEL));
         let counted = |statistics: &pollux_ebpf::Statistics| {

@@ -1,6 +1,9 @@
 //! What the tests share: an assembler of one instruction each, frames, and running one program once.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::path::Path;
+use std::process::Command;
+
 use pollux_ebpf::{Decision, Filter, Frame, LoadError, MapDefinition, Refusal, Statistics};
 
 /// One slot.
@@ -131,4 +134,43 @@ pub fn value_with(slots: &[Slot], frame: &[u8], mut maps: Vec<MapDefinition>) ->
     let result = filter.map_mut("result").expect("the map");
     let octets = result.value(&[0; 4]).expect("its value");
     u64::from_le_bytes(octets.try_into().expect("eight octets"))
+}
+
+/// Compiles one of the programs with these options beside the usual ones.
+pub fn compile_with(name: &str, options: &[&str]) -> Vec<u8> {
+    // Those that users are shown, and those that only tests need.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["../examples/filters", "tests/programs"].map(|path| folder.join(path));
+    let source = folders.map(|folder| folder.join(name).with_extension("c"));
+    let source = source.iter().find(|source| source.exists());
+    let output = Command::new("clang")
+        .args(["-O2", "-target", "bpf", "-c", "-o", "-"])
+        .args(options)
+        .arg(source.expect("there is such a program"))
+        .output()
+        .expect("clang, which ./run.sh setup installs");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {complaints}");
+    output.stdout
+}
+
+/// Numbers that look random, and are the same in each run: xorshift64* (Vigna 2016).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// One of so many.
+    pub fn below(&mut self, count: u64) -> u64 {
+        (self.next() >> 32) % count
+    }
+
+    pub fn one_of<T: Copy>(&mut self, choice: &[T]) -> T {
+        choice[self.below(choice.len() as u64) as usize]
+    }
 }
