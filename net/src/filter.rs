@@ -8,7 +8,7 @@ use crate::interface::Interface;
 use crate::send::Event;
 use crate::time::Ticks;
 use alloc::boxed::Box;
-use pollux_ebpf::{Decision, Frame};
+use pollux_ebpf::{Decision, Fault, Frame};
 
 pub use pollux_ebpf::{Filter, Map, MapDefinition, MapKind, UpdateRule, Verdict};
 
@@ -69,6 +69,7 @@ impl Interface {
 
     /// What the program says of a frame, which was seen so many ticks after the start; the VLAN rule is to
     /// decide about what is no whole Ethernet header.
+    #[inline(always)]
     pub(crate) fn ask_filter(&mut self, frame: &[u8], seen: Ticks) -> Verdict {
         let slot = &mut self.filter;
         let rate = &self.rate;
@@ -78,15 +79,23 @@ impl Interface {
             return Verdict::Vlan;
         };
         let Decision { verdict, fault } = filter.decide(&frame, &nanoseconds);
-        if let Some(last) = fault
-            && filter.is_worn_out()
-        {
+        if let Some(fault) = fault {
+            self.take_out_worn(fault);
+        }
+        verdict
+    }
+
+    /// Takes the program out if it had too many faults, of which this is the last.
+    #[cold]
+    #[inline(never)]
+    fn take_out_worn(&mut self, last: Fault) {
+        let slot = &mut self.filter;
+        if let Some(filter) = slot.active.take_if(|filter| filter.is_worn_out()) {
             let faults = filter.statistics().faults;
             // Nothing was put aside, or there would be no program: nothing is given back here.
-            slot.worn_out = slot.active.take();
+            slot.worn_out = Some(filter);
             self.events.push(Event::FilterWornOut { faults, last });
             self.watch();
         }
-        verdict
     }
 }

@@ -58,6 +58,8 @@ pub struct Interface {
     pub(crate) capture: Capture,
     /// Whether every frame takes the watched way: a program decides, or all are kept.
     pub(crate) is_watched: bool,
+    /// Whether the program is the only one that wants to see them.
+    pub(crate) is_only_filtered: bool,
     pub(crate) services: Services,
     pub(crate) ethernet_services: EthernetServices,
     pub(crate) reassembly: Reassembly,
@@ -95,6 +97,7 @@ impl Interface {
             trace: Trace::new(),
             capture: Capture::new(),
             is_watched: false,
+            is_only_filtered: false,
             services: Services::new(rate),
             ethernet_services: EthernetServices::new(),
             reassembly: Reassembly::new(DEFAULT_CONTEXTS, rate),
@@ -238,8 +241,9 @@ impl Interface {
 
     /// Works out which way frames take.
     pub(crate) const fn watch(&mut self) {
-        self.is_watched =
-            self.filter.is_active() || self.capture.is_on() || self.trace.keeps_frames();
+        let is_kept = self.capture.is_on() || self.trace.keeps_frames();
+        self.is_watched = self.filter.is_active() || is_kept;
+        self.is_only_filtered = self.filter.is_active() && !is_kept;
     }
 
     /// The UDP services.

@@ -19,6 +19,7 @@ use self::ipv4::{Host, Ipv4Context};
 use crate::arrival::Arrival;
 use crate::counters::Reason;
 use crate::device::{BUFFER_SIZE, Damage, MAXIMUM_FRAME, Received, Receiver, Verdict};
+use crate::filter;
 use crate::interface::Interface;
 use crate::time::Instant;
 use crate::trace::Trace;
@@ -35,6 +36,8 @@ pub struct Reception<'interface> {
     /// To whom a frame is addressed that [`Self::answer_echo`] may answer: to the interface's station address,
     /// or, where somebody wants to see all frames first, to nobody.
     usual: u64,
+    /// What the program said of the frame that comes next, when it was asked before.
+    asked: Option<filter::Verdict>,
     now: Instant,
     milliseconds: u32,
 }
@@ -50,6 +53,7 @@ impl Interface {
             own,
             usual: if self.is_watched { u64::MAX } else { own },
             interface: self,
+            asked: None,
             now,
             milliseconds,
         }
@@ -88,16 +92,11 @@ impl Receiver for Reception<'_> {
     // Into the loop of each driver: a call for each frame would cost a tenth of what a frame costs.
     #[inline(always)]
     fn receive_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<Verdict> {
-        match self.protocol_of_usual(buffer, length, self.usual)? {
-            Protocol::ICMP => {
-                let length = self.answer_echo(buffer, length)?;
-                let counters = &mut self.interface.counters;
-                counters.count_received();
-                counters.count_answered();
-                Some(Verdict::Answer { length })
-            }
-            Protocol::UDP => self.receive_usual_udp(buffer, length),
-            _ => None,
+        match self.protocol_of_usual(buffer, length, self.usual) {
+            Some(Protocol::ICMP) => self.receive_usual_echo(buffer, length),
+            Some(Protocol::UDP) => self.receive_usual_udp(buffer, length),
+            Some(_) => None,
+            None => self.receive_filtered(buffer, length),
         }
     }
 
@@ -152,6 +151,21 @@ impl Reception<'_> {
         ipv4::protocol_of_usual(payload, device, &interface.screen)
     }
 
+    /// Receives a frame of which [`Self::protocol_of_usual`] said that it is one of ICMP. `None`, and nothing has
+    /// happened, when it is no sound echo request.
+    #[inline(always)]
+    fn receive_usual_echo(
+        &mut self,
+        buffer: &mut [u8; BUFFER_SIZE],
+        length: usize,
+    ) -> Option<Verdict> {
+        let length = self.answer_echo(buffer, length)?;
+        let counters = &mut self.interface.counters;
+        counters.count_received();
+        counters.count_answered();
+        Some(Verdict::Answer { length })
+    }
+
     /// Answers an echo request in a frame of which [`Self::protocol_of_usual`] said that it is one of ICMP. Returns
     /// the answer's length; anything else it leaves as it is, uncounted.
     #[inline(always)]
@@ -200,8 +214,12 @@ impl Reception<'_> {
         can_answer: bool,
         can_defer: bool,
     ) -> Result<usize, Exit> {
-        let is_watched = self.interface.is_watched;
-        let is_accepted = is_watched && self.look_closer(buffer, length, can_defer)?;
+        let asked = self.asked.take();
+        let is_watched = self.interface.is_watched && asked.is_none();
+        let is_accepted = match asked {
+            Some(said) => self.obey(said, buffer, length, can_defer)?,
+            None => is_watched && self.look_closer(buffer, length, can_defer)?,
+        };
         // Any other frame was asked for this before it came here. What is served in real time is not served
         // differently when a program accepted it.
         let served = if is_watched || !can_answer {

@@ -2,16 +2,43 @@
 
 use super::{Exit, Reception};
 use crate::counters::Reason;
-use crate::device::{BUFFER_SIZE, MAXIMUM_FRAME};
+use crate::device::{BUFFER_SIZE, MAXIMUM_FRAME, Verdict as DeviceVerdict};
 use crate::time::Ticks;
 use crate::wire::ethernet::EtherType;
+use crate::wire::ipv4::Protocol;
 use crate::wire::vlan::TaggedHeader;
 use pollux_ebpf::Verdict;
 
 impl Reception<'_> {
-    /// Asks the card's program about a frame. Returns whether it is accepted: if not, the VLAN rule decides.
+    /// Receives a frame that is no usual one, or is one that a program is to see first: if that leaves it in real
+    /// time, and it is a usual one, it is answered as such. `None` for anything else; what the program said is then kept
+    /// until [`super::Receiver::receive`] wants to know it, so that it is asked once.
     #[cold]
     #[inline(never)]
+    pub(super) fn receive_filtered(
+        &mut self,
+        buffer: &mut [u8; BUFFER_SIZE],
+        length: usize,
+    ) -> Option<DeviceVerdict> {
+        if !self.interface.is_only_filtered || length > MAXIMUM_FRAME {
+            return None;
+        }
+        let said = self.ask_program(buffer, length);
+        if matches!(said, Verdict::Accept | Verdict::Vlan) {
+            let answered = match self.protocol_of_usual(buffer, length, self.own) {
+                Some(Protocol::UDP) => self.receive_usual_udp(buffer, length),
+                Some(Protocol::ICMP) => self.receive_usual_echo(buffer, length),
+                _ => None,
+            };
+            if answered.is_some() {
+                return answered;
+            }
+        }
+        self.asked = Some(said);
+        None
+    }
+
+    /// Asks the card's program about a frame. Returns whether it is accepted: if not, the VLAN rule decides.
     pub(super) fn ask_filter(
         &mut self,
         buffer: &[u8; BUFFER_SIZE],
@@ -21,14 +48,31 @@ impl Reception<'_> {
         if length > MAXIMUM_FRAME {
             return Ok(false);
         }
-        let octets = buffer.get(..length).unwrap_or_default();
-        let seen = Ticks(self.now.ticks());
-        match self.interface.ask_filter(octets, seen) {
+        let said = self.ask_program(buffer, length);
+        self.obey(said, buffer, length, can_defer)
+    }
+
+    /// What comes of what the program said of a frame: whether it is accepted.
+    #[cold]
+    pub(super) fn obey(
+        &self,
+        said: Verdict,
+        buffer: &[u8; BUFFER_SIZE],
+        length: usize,
+        can_defer: bool,
+    ) -> Result<bool, Exit> {
+        match said {
             Verdict::Drop => Err(Reason::Filtered.into()),
             Verdict::Accept => Ok(true),
             Verdict::Skip => Err(self.skip(buffer, length, can_defer)),
             Verdict::Vlan => Ok(false),
         }
+    }
+
+    #[inline(always)]
+    fn ask_program(&mut self, buffer: &[u8; BUFFER_SIZE], length: usize) -> Verdict {
+        let octets = buffer.get(..length).unwrap_or_default();
+        self.interface.ask_filter(octets, Ticks(self.now.ticks()))
     }
 
     /// How a frame leaves that is to be in-band.
