@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::{VERSION, bus, firmware, power, serial};
 use alloc::string::String;
 use alloc::vec::Vec;
+use bootloader_api::info::MemoryRegionKind;
 use core::fmt::{self, Write};
 use raw_cpuid::CpuId;
 
@@ -23,12 +24,15 @@ pub fn describe(boot: &Boot, clock: &Clock) -> Vec<String> {
         ..
     } = boot;
     say(format_args!("version {VERSION}"));
-    say(format_args!("boot {method} {command_line}"));
+    match command_line {
+        &"" => say(format_args!("boot {method}, without a command line")),
+        words => say(format_args!("boot {method} {words}")),
+    }
     describe_processor(&mut say);
     describe_clock(clock, &mut say);
     for region in boot.info.memory_regions.iter() {
-        let (start, end, kind) = (region.start, region.end, region.kind);
-        say(format_args!("memory {start:#014x} to {end:#014x} {kind:?}"));
+        let (start, end, kind) = (region.start, region.end, Kind(region.kind));
+        say(format_args!("memory {start:#014x} to {end:#014x} {kind}"));
     }
     match boot.info.rsdp_addr.into_option() {
         Some(address) => {
@@ -42,7 +46,7 @@ pub fn describe(boot: &Boot, clock: &Clock) -> Vec<String> {
         None => say(format_args!("serial none")),
     }
     match &boot.display {
-        Some(display) => say(format_args!("screen by the loader: {display:?}")),
+        Some(display) => say(format_args!("screen by the loader: {display}")),
         None => say(format_args!("screen not by the loader")),
     }
     bus::ways(&mut say);
@@ -50,6 +54,31 @@ pub fn describe(boot: &Boot, clock: &Clock) -> Vec<String> {
         say(format_args!("pci {function}"));
     }
     lines
+}
+
+/// What a region of memory is, in words.
+struct Kind(MemoryRegionKind);
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            MemoryRegionKind::Usable => f.write_str("usable"),
+            MemoryRegionKind::Bootloader => f.write_str("used by the loader"),
+            // Types of the table that PC firmware gives (ACPI 6.5 §15.1).
+            MemoryRegionKind::UnknownBios(2) => f.write_str("reserved by the firmware"),
+            MemoryRegionKind::UnknownBios(3) => f.write_str("ACPI tables"),
+            MemoryRegionKind::UnknownBios(4) => f.write_str("kept for ACPI over a sleep"),
+            MemoryRegionKind::UnknownBios(5) => f.write_str("faulty"),
+            MemoryRegionKind::UnknownBios(7) => f.write_str("persistent"),
+            MemoryRegionKind::UnknownBios(kind) => {
+                write!(f, "reserved by the firmware, type {kind}")
+            }
+            MemoryRegionKind::UnknownUefi(kind) => {
+                write!(f, "reserved by UEFI, type {kind}")
+            }
+            _ => f.write_str("of no known kind"),
+        }
+    }
 }
 
 /// Logs what there is on the PCI bus, for a machine without a card that is driven: it may have no serial line on
@@ -68,10 +97,11 @@ pub fn log_devices() {
 /// The clock, and the timers that the machine may have beside it.
 fn describe_clock(clock: &Clock, say: &mut impl FnMut(fmt::Arguments<'_>)) {
     let (hertz, source) = (clock.rate().hertz(), clock.source().name());
-    let invariant = clock.is_invariant();
-    say(format_args!(
-        "clock {hertz} Hz by {source} invariant {invariant}"
-    ));
+    let rate = match clock.is_invariant() {
+        true => "always the same",
+        false => "may change",
+    };
+    say(format_args!("clock {hertz} Hz by {source}, {rate}"));
     match power::acpi_timer() {
         Some(port) => say(format_args!("timer acpi {port:#x}")),
         None => say(format_args!("timer acpi none")),
@@ -93,9 +123,18 @@ fn describe_processor(say: &mut impl FnMut(fmt::Arguments<'_>)) {
     say(format_args!("processor {}", brand.trim()));
     if let Some(info) = cpuid.get_feature_info() {
         let (family, model, step) = (info.family_id(), info.model_id(), info.stepping_id());
-        let (hypervisor, x2apic) = (info.has_hypervisor(), info.has_x2apic());
+        let hypervisor = if info.has_hypervisor() {
+            ", in a virtual machine"
+        } else {
+            ""
+        };
+        let x2apic = if info.has_x2apic() {
+            ", with x2APIC"
+        } else {
+            ""
+        };
         say(format_args!(
-            "processor family {family:#x} model {model:#x} stepping {step} hypervisor {hypervisor} x2apic {x2apic}"
+            "processor family {family:#x} model {model:#x} stepping {step}{hypervisor}{x2apic}"
         ));
     }
 }

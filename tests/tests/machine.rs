@@ -335,6 +335,15 @@ fn the_machine_describes_itself() {
             "`{line}` is missing in\n{report}"
         );
     }
+    for said in report.lines() {
+        assert!(!said.ends_with(' '), "{said:?}");
+        // Words, not the names that the program has for them.
+        for word in ["UnknownBios", "Pixels", "Text {", "true", "false"] {
+            assert!(!said.contains(word), "{said}");
+        }
+    }
+    assert!(report.contains(" usable\n"), "{report}");
+    assert!(report.contains(" reserved by the firmware\n"), "{report}");
     for kind in [
         "processor ",
         "memory 0x000000100000 to ",

@@ -4,6 +4,7 @@ use super::font::{Font, MAXIMUM_WIDTH};
 use super::grid::{Cell, Change, Grid, Looked};
 use crate::boot::PhysicalRange;
 use crate::bus;
+use core::fmt;
 use core::ptr::NonNull;
 use pollux_drivers::pci::Class;
 use x86_64::instructions::port::Port;
@@ -44,6 +45,35 @@ pub enum Display {
         /// How many lines.
         rows: usize,
     },
+}
+
+impl fmt::Display for Display {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pixels(pixels) => {
+                let Pixels {
+                    start,
+                    pitch,
+                    width,
+                    height,
+                    octets,
+                    ..
+                } = pixels;
+                let bits = octets * 8;
+                write!(
+                    f,
+                    "{width} by {height} pixels of {bits} bits at {start:#x}, {pitch} octets a line"
+                )
+            }
+            Self::Text {
+                start,
+                columns,
+                rows,
+            } => {
+                write!(f, "text, {columns} columns and {rows} rows, at {start:#x}")
+            }
+        }
+    }
 }
 
 /// A frame buffer.
