@@ -55,20 +55,40 @@ fn several_options_are_carried_out_in_evls_order() {
         appliance.typed("evl net -e -d -i eth0.42 -p 16 -Qsa"),
         "4096 16\n"
     );
-    // Enabling an enabled port ignores the parameters.
+    // Enabling an enabled port ignores the parameters, and says so.
     assert_eq!(
         appliance.typed("evl net -e -i eth0.42 -p 32 -Qsa"),
-        "4096 16\n"
+        "eth0.42: -p and -b ignored: its port is enabled with 16 buffers of 4096 octets; disable it first\n4096 16\n"
     );
+    appliance.configure(&["evl net -e -i eth0.42", "evl net -e -i eth0.42 -p 16"]);
 }
 
 #[test]
 fn a_buffer_is_made_to_hold_the_mtu() {
     let mut appliance = with_device();
-    assert_eq!(appliance.typed("evl net -ei eth0.42 -b 100 -Qs"), "1518\n");
     assert_eq!(
-        appliance.typed("evl net -dei eth0.42 -b 0 -p 0 -Qsa"),
-        "4096 2048\n"
+        appliance.typed("evl net -ei eth0.42 -b 100 -Qs"),
+        "eth0.42: buffer size raised from 100 to 1518 octets, to hold the MTU of 1500\n1518\n"
+    );
+    appliance.configure(&["evl net -di eth0.42", "ip link set eth0.42 mtu 1400"]);
+    assert_eq!(
+        appliance.typed("evl net -j -ei eth0.42 -b 1417"),
+        "{\"warning\":\"eth0.42: buffer size raised from 1417 to 1418 octets, to hold the MTU of 1400\"\n}\n"
+    );
+    // What holds it is left as it is.
+    appliance.configure(&[
+        "evl net -dei eth0.42 -b 1418",
+        "evl net -dei eth0.42 -b 1419",
+    ]);
+    assert_eq!(appliance.typed("evl net -Qs -i eth0.42"), "1419\n");
+}
+
+#[test]
+fn a_pool_of_nothing_is_the_default() {
+    let mut appliance = with_device();
+    assert_eq!(
+        appliance.typed("evl net -ei eth0.42 -b 0 -p 0 -Qsa"),
+        "eth0.42: 0 means the default: 2048 buffers of 4096 octets\n4096 2048\n"
     );
 }
 

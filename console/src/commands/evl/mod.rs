@@ -1,24 +1,24 @@
 //! `evl net`: out-of-band ports, the VLAN filter list, solicitation: EVL's own options and output.
 //!
+//! Here is what is typed and what it does; `page` is what is said in return.
+//!
 //! However the options are ordered on the line, they are carried out in EVL's order: disable, enable,
 //! filter, set VLANs, show VLANs, solicit, query.
 
+mod page;
+
+pub(crate) use page::Page;
+pub(super) use page::{filter, vlans_line};
+
 use super::arguments::Reader;
-use super::status::Program;
 use super::{Completion, Specification};
 use crate::cards::{Cards, about};
 use crate::command::{Command, Grammar};
 use crate::error::{Mistake, Refusal, Word};
-use crate::json::Quoted;
-use crate::reply::Progress;
 use crate::text::clipped;
-use crate::view::{DeviceView, StatusView};
 use crate::words::Words;
 use alloc::boxed::Box;
-use alloc::string::String;
-use core::fmt::{self, Write};
 use core::net::Ipv4Addr;
-use pollux_net::counters::Reason;
 use pollux_net::filter::Filter;
 use pollux_net::interface::OobPool;
 use pollux_net::vlan::VlanSet;
@@ -227,13 +227,13 @@ impl Evl {
                 let expected = "a number of buffers from 1 to 32768, or 0 for 2048";
                 let word = value_of("-p", value, words)?;
                 let pool = READER.number(word, 0..=LARGEST_POOL, expected)?;
-                self.pool = Some(pool as u16).filter(|&pool| pool > 0);
+                self.pool = Some(pool as u16);
             }
             'b' => {
                 let expected = "a size in octets from 1 to 16384, or 0 for 4096";
                 let word = value_of("-b", value, words)?;
                 let size = READER.number(word, 0..=LARGEST_BUFFER, expected)?;
-                self.buffer_octets = Some(size as u16).filter(|&size| size > 0);
+                self.buffer_octets = Some(size as u16);
             }
             's' | 'S' => {
                 let host = value_of(if letter == 's' { "-s" } else { "-S" }, value, words)?;
@@ -374,12 +374,9 @@ pub(crate) fn carry_out(evl: &Evl, cards: &mut Cards<'_>) -> Result<(), Refusal>
             let default = OobPool::default();
             let least = device.map_or(0, |device| device.mtu()) + HEADERS;
             let pool = OobPool {
-                buffers: evl.pool.unwrap_or(default.buffers),
+                buffers: or_default(evl.pool, default.buffers),
                 // EVL: raised to hold the MTU.
-                buffer_octets: evl
-                    .buffer_octets
-                    .unwrap_or(default.buffer_octets)
-                    .max(least),
+                buffer_octets: or_default(evl.buffer_octets, default.buffer_octets).max(least),
             };
             interface
                 .set_oob_pool(place.vid, pool)
@@ -415,6 +412,11 @@ pub(crate) fn carry_out(evl: &Evl, cards: &mut Cards<'_>) -> Result<(), Refusal>
     Ok(())
 }
 
+/// What was asked for; 0 and nothing mean the default.
+fn or_default(asked: Option<u16>, default: u16) -> u16 {
+    asked.filter(|&asked| asked > 0).unwrap_or(default)
+}
+
 /// Octets of what is wrong with a filter: with the file's name, no more than a line.
 const PROBLEM: usize = 120;
 
@@ -437,291 +439,5 @@ fn load_filter(change: &FilterChange, cards: &Cards<'_>) -> Result<Option<Box<Fi
 pub(super) fn set_vlans(cards: &mut Cards<'_>, set: &VlanSet) {
     for interface in cards.iter_mut() {
         interface.set_vlan_filter(set.clone());
-    }
-}
-
-/// As much of a filter list as a line holds, from the first identifier at or above `from`, and where the
-/// next line begins.
-pub(super) fn vlans_line(set: &VlanSet, from: u16, separator: &str) -> Option<(String, u16)> {
-    /// Characters of a line.
-    const WIDTH: usize = 100;
-    let mut rest = set.iter().skip_while(|&vid| vid < from).peekable();
-    let mut line = String::new();
-    let mut next = from;
-    while let Some(first) = rest.next() {
-        let mut last = first;
-        while let Some(next) = rest.next_if(|&next| next == last + 1) {
-            last = next;
-        }
-        // A string takes everything.
-        let _ = match last > first {
-            true => write!(line, "{first}-{last}"),
-            false => write!(line, "{first}"),
-        };
-        next = last + 1;
-        if rest.peek().is_some() {
-            line.push_str(separator);
-        }
-        if line.len() > WIDTH {
-            break;
-        }
-    }
-    (next > from).then_some((line, next))
-}
-
-/// The filter list, which is every card's.
-pub(super) fn filter<'a>(view: &StatusView<'a>) -> Option<&'a VlanSet> {
-    view.ports.first().map(|port| port.interface.vlan_filter())
-}
-
-/// A reply under way.
-#[derive(Clone, Debug)]
-pub(crate) struct Page {
-    evl: Evl,
-    stage: Stage,
-}
-
-/// Which line is next.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Cleared,
-    /// The list begins.
-    List,
-    /// The list goes on from a VLAN.
-    Vlans(u16),
-    /// A line of what is told about a port.
-    Query(usize),
-    End,
-}
-
-impl Page {
-    /// The reply to a command.
-    pub(crate) const fn new(evl: Evl) -> Self {
-        let stage = Stage::Cleared;
-        Self { evl, stage }
-    }
-
-    /// The reply that shows the filter list.
-    pub(crate) fn of_vlans() -> Self {
-        Self::new(Evl {
-            show_vlans: true,
-            ..Evl::default()
-        })
-    }
-
-    /// Writes the next line.
-    pub(crate) fn next_line(
-        &mut self,
-        json: bool,
-        view: &StatusView<'_>,
-        out: &mut dyn Write,
-    ) -> Result<Progress, fmt::Error> {
-        loop {
-            let (written, next) = self.line(json, view, out)?;
-            self.stage = next;
-            if written {
-                return Ok(Progress::Line);
-            }
-            if matches!(self.stage, Stage::End) {
-                return Ok(Progress::Done);
-            }
-        }
-    }
-
-    /// Writes the line of this stage, if there is one. Returns whether there was, and what is next.
-    fn line(
-        &self,
-        json: bool,
-        view: &StatusView<'_>,
-        out: &mut dyn Write,
-    ) -> Result<(bool, Stage), fmt::Error> {
-        let evl = &self.evl;
-        match self.stage {
-            Stage::Cleared => {
-                let is_said = evl.vlans == Some(Change::Clear) && !json;
-                if is_said {
-                    out.write_str("VLAN filter cleared")?;
-                }
-                Ok((is_said, Stage::List))
-            }
-            Stage::List if !evl.show_vlans => Ok((false, Stage::Query(0))),
-            Stage::List if json => {
-                out.write_str("{\"vlans\":[")?;
-                Ok((true, Stage::Vlans(0)))
-            }
-            Stage::List => Ok((false, Stage::Vlans(0))),
-            Stage::Vlans(from) => {
-                let separator = if json { "\",\"" } else { "," };
-                match filter(view).and_then(|set| vlans_line(set, from, separator)) {
-                    Some((line, next)) if json => {
-                        let lead = if from == 0 { "\"" } else { ",\"" };
-                        write!(out, "{lead}{}\"", line.trim_end_matches(separator))?;
-                        Ok((true, Stage::Vlans(next)))
-                    }
-                    Some((line, next)) => {
-                        out.write_str(&line)?;
-                        Ok((true, Stage::Vlans(next)))
-                    }
-                    None if json => {
-                        let end = if evl.query.is_some() { "]" } else { "]}" };
-                        out.write_str(end)?;
-                        Ok((true, Stage::Query(0)))
-                    }
-                    None => Ok((false, Stage::Query(0))),
-                }
-            }
-            Stage::Query(row) => self.query(row, json, view, out),
-            Stage::End => Ok((false, Stage::End)),
-        }
-    }
-
-    fn query(
-        &self,
-        row: usize,
-        json: bool,
-        view: &StatusView<'_>,
-        out: &mut dyn Write,
-    ) -> Result<(bool, Stage), fmt::Error> {
-        let found = self
-            .evl
-            .interface
-            .as_deref()
-            .and_then(|name| view.device_named(name));
-        let (Some(found), Some(letters)) = (found, self.evl.query.as_deref()) else {
-            return Ok((false, Stage::End));
-        };
-        let query = Query::of(&found);
-        let is_written = match (json, letters) {
-            (true, _) => {
-                let lead = if self.evl.show_vlans { "," } else { "{" };
-                query.json(row, lead, found.device.name(), out)?
-            }
-            (false, "") => query.verbose(row, out)?,
-            (false, _) if row > 0 => false,
-            (false, letters) => {
-                query.terse(letters, out)?;
-                true
-            }
-        };
-        let next = if is_written {
-            Stage::Query(row + 1)
-        } else {
-            Stage::End
-        };
-        Ok((is_written, next))
-    }
-}
-
-/// What `-Q` tells.
-struct Query<'a> {
-    /// The filter at work on its card.
-    filter: Option<&'a Filter>,
-    rx: pollux_net::interface::Traffic,
-    tx: pollux_net::interface::Traffic,
-    buffer_octets: u16,
-    buffers: u16,
-    checksum_errors: u64,
-    rx_no_memory: u64,
-    tx_no_memory: u64,
-}
-
-impl<'a> Query<'a> {
-    fn of(found: &DeviceView<'a>) -> Self {
-        let (rx, tx) = found.traffic();
-        let counters = found.port.interface.counters();
-        let has_port = found.device.has_oob_port();
-        let pool = found.device.oob_pool();
-        let statistics = (0..).map_while(found.port.statistics);
-        let no_buffer = statistics.filter(|statistic| statistic.name.contains("no_buffer"));
-        Self {
-            filter: found.port.interface.filter(),
-            rx,
-            tx,
-            buffer_octets: if has_port { pool.buffer_octets } else { 0 },
-            buffers: if has_port { pool.buffers } else { 0 },
-            checksum_errors: counters.reason(Reason::UdpChecksum),
-            rx_no_memory: no_buffer.map(|statistic| statistic.value).sum(),
-            tx_no_memory: counters.reason(Reason::NoTransmitSlot),
-        }
-    }
-}
-
-impl Query<'_> {
-    fn verbose(&self, row: usize, out: &mut dyn Write) -> Result<bool, fmt::Error> {
-        match row {
-            0 => write!(out, "oob capability: yes")?,
-            1 => write!(out, "    rx packets: {}", self.rx.packets)?,
-            2 => write!(out, "      rx bytes: {}", self.rx.octets)?,
-            3 => write!(out, "    tx packets: {}", self.tx.packets)?,
-            4 => write!(out, "      tx bytes: {}", self.tx.octets)?,
-            5 => write!(out, "      skb size: {}", self.buffer_octets)?,
-            6 => write!(out, "      skb free: {} / {}", self.buffers, self.buffers)?,
-            7 => write!(out, "      csum errors: {}", self.checksum_errors)?,
-            8 => write!(out, "      rx nomem: {}", self.rx_no_memory)?,
-            9 => write!(out, "      tx nomem: {}", self.tx_no_memory)?,
-            10 => match self.filter {
-                Some(filter) => write!(out, "        filter: {}", Program(filter))?,
-                None => return Ok(false),
-            },
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn terse(&self, letters: &str, out: &mut dyn Write) -> fmt::Result {
-        for (index, letter) in letters.chars().enumerate() {
-            if index > 0 {
-                out.write_char(' ')?;
-            }
-            match letter {
-                'R' => write!(out, "{}", self.rx.packets),
-                'r' => write!(out, "{}", self.rx.octets),
-                'T' => write!(out, "{}", self.tx.packets),
-                't' => write!(out, "{}", self.tx.octets),
-                // EVL's page shows 1; its program prints a word there.
-                'o' => write!(out, "1"),
-                's' => write!(out, "{}", self.buffer_octets),
-                'f' | 'a' => write!(out, "{}", self.buffers),
-                'c' => write!(out, "{}", self.checksum_errors),
-                _ => write!(out, "{} {}", self.rx_no_memory, self.tx_no_memory),
-            }?;
-        }
-        Ok(())
-    }
-
-    fn json(
-        &self,
-        row: usize,
-        lead: &str,
-        name: &str,
-        out: &mut dyn Write,
-    ) -> Result<bool, fmt::Error> {
-        match row {
-            0 => write!(
-                out,
-                "{lead}\"ifname\":{},\"oob_capability\":true,\"rx_packets\":{},\"rx_bytes\":{},\"tx_packets\":{},\"tx_bytes\":{},",
-                Quoted(name),
-                self.rx.packets,
-                self.rx.octets,
-                self.tx.packets,
-                self.tx.octets
-            )?,
-            1 => write!(
-                out,
-                "\"skb_size\":{},\"skb_free\":{},\"skb_total\":{},\"csum_errors\":{},\"rx_nomem\":{},\"tx_nomem\":{}",
-                self.buffer_octets,
-                self.buffers,
-                self.buffers,
-                self.checksum_errors,
-                self.rx_no_memory,
-                self.tx_no_memory
-            )?,
-            2 => match self.filter {
-                Some(filter) => write!(out, ",\"filter\":{}}}", Quoted(Program(filter)))?,
-                None => out.write_str("}")?,
-            },
-            _ => return Ok(false),
-        }
-        Ok(true)
     }
 }
