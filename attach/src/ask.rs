@@ -4,8 +4,8 @@ use crate::line::Line;
 use std::io::{self, Write};
 
 const PROMPT: &str = "pollux> ";
-/// Goes in front of a line that takes the place of what was shown of the terminal's line.
-const ERASE_LINE: &str = "\x1b[K";
+/// What goes in front of a line that takes the place of what was shown of the terminal's line ends like one of these.
+const ERASED: [&str; 2] = ["\x1b[K", "\x1b[J"];
 /// How many milliseconds nothing may come.
 const PATIENCE: u16 = 10_000;
 /// The longest line that the appliance takes.
@@ -38,7 +38,8 @@ pub enum AskError {
 
 /// What a terminal shows of a line: without carriage returns and without what was erased.
 fn shown(line: &str) -> String {
-    let line = line.rsplit(ERASE_LINE).next().unwrap_or(line);
+    let shown = |line, end| str::rsplit(line, end).next().unwrap_or(line);
+    let line = ERASED.into_iter().fold(line, shown);
     line.replace('\r', "")
 }
 
@@ -114,6 +115,10 @@ mod tests {
     fn what_was_erased_is_not_shown() {
         assert_eq!(
             shown("pollux> sta\r\x1b[K[0] count=84\r\n"),
+            "[0] count=84\n"
+        );
+        assert_eq!(
+            shown("pollux> a line of two rows\r\x1b[1A\x1b[J[0] count=84\r\n"),
             "[0] count=84\n"
         );
         assert_eq!(shown("\r\x1b[Kpollux> "), PROMPT);

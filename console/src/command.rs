@@ -18,6 +18,7 @@ use crate::commands::ip::Ip;
 use crate::commands::latency::Latency;
 use crate::commands::ping::Ping;
 use crate::commands::solicit::Solicitation;
+use crate::commands::stty::Stty;
 use crate::commands::sysctl::Sysctl;
 use crate::commands::trace::Switch;
 use crate::commands::{COMMANDS, Specification};
@@ -87,6 +88,8 @@ pub enum Command {
     Upload(Heading),
     /// List the files that were given with the kernel, or typed.
     List,
+    /// Tell or set how wide the terminal is.
+    Stty(Stty),
     /// Tell the time since the start.
     Date,
     /// Tell the version.

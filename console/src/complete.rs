@@ -3,7 +3,8 @@
 use crate::command::Grammar;
 use crate::commands::Completion;
 use crate::commands::file::VLANS;
-use crate::reply::Progress;
+use crate::line::USUAL_COLUMNS;
+use crate::reply::{MAXIMUM_LINE, Progress};
 use crate::text::{clipped, text};
 use crate::view::StatusView;
 use crate::words::Words;
@@ -45,24 +46,40 @@ impl Completions {
     }
 }
 
-/// Words on a line of the list.
-const COLUMNS: usize = 4;
-/// The width of a column.
-const WIDTH: usize = 18;
+/// The width of a column of the list, with the blank behind it.
+const WIDTH: usize = 19;
 
 impl Completions {
     /// Writes line `row` of the list of what can follow.
-    pub(crate) fn line(&self, row: usize, out: &mut dyn Write) -> Result<Progress, fmt::Error> {
-        let Some(choices) = self.choices.chunks(COLUMNS).nth(row) else {
-            let lines = self.choices.len().div_ceil(COLUMNS);
+    pub(crate) fn line(
+        &self,
+        row: usize,
+        view: &StatusView<'_>,
+        out: &mut dyn Write,
+    ) -> Result<Progress, fmt::Error> {
+        let columns = view.console.columns.unwrap_or(USUAL_COLUMNS);
+        // No line is longer than a reply's may be.
+        let columns = usize::from(columns).min(MAXIMUM_LINE);
+        let widest = self
+            .choices
+            .iter()
+            .map(|choice| choice.chars().count().min(50));
+        let width = WIDTH.max(widest.max().unwrap_or(0) + 1);
+        let in_a_row = (columns / width).max(1);
+        let Some(choices) = self.choices.chunks(in_a_row).nth(row) else {
+            let lines = self.choices.len().div_ceil(in_a_row);
             if row > lines || self.count == self.choices.len() {
                 return Ok(Progress::Done);
             }
             write!(out, "... {} in all", self.count)?;
             return Ok(Progress::Line);
         };
-        for choice in choices {
-            write!(out, "{:<WIDTH$} ", clipped::<50>(choice))?;
+        for (index, choice) in choices.iter().enumerate() {
+            let choice = clipped::<50>(choice);
+            match index + 1 < choices.len() {
+                true => write!(out, "{choice:<width$}")?,
+                false => out.write_str(&choice)?,
+            }
         }
         Ok(Progress::Line)
     }

@@ -22,6 +22,7 @@
 //! - [`cards`] is what commands change.
 //! - [`view`] is what the kernel shows of itself, so that replies can be about it.
 //! - [`complete`] is what Tab offers.
+//! - [`refused`] is what of the start was refused, and [`suggest`] what may have been meant.
 //! - [`page`] is what a screen shows all the time.
 //! - [`trace`] is the line printed for each answered echo request.
 #![no_std]
@@ -38,8 +39,9 @@ mod json;
 pub mod line;
 mod listing;
 pub mod page;
+pub mod refused;
 pub mod reply;
-mod suggest;
+pub mod suggest;
 mod text;
 pub mod trace;
 pub mod view;

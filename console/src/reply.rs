@@ -6,7 +6,7 @@
 
 use crate::command::{Command, Request};
 use crate::commands::base64::Uploaded;
-use crate::commands::config;
+use crate::commands::config::{self, Config};
 use crate::commands::ethtool::{self, Ethtool};
 use crate::commands::fault::{self, Fault};
 use crate::commands::file::{self, Access};
@@ -16,6 +16,7 @@ use crate::commands::ip::{self, Ip};
 use crate::commands::latency::{self, Latency};
 use crate::commands::ping;
 use crate::commands::solicit::{self, Solicitation};
+use crate::commands::stty::{self, Stty};
 use crate::commands::sysctl::Sysctl;
 use crate::commands::{
     about, bpftool, dump, evl, poweroff, reboot, report, show, status, sysctl, top, trace, turns,
@@ -83,8 +84,10 @@ enum Content {
     Ping(ping::Page),
     Solicit(Solicitation),
     Config(config::Page),
+    StartErrors(Cursor),
     Sysctl(Sysctl, Cursor),
     List(Cursor),
+    Stty(Stty),
     Date,
     Version,
     Report(Cursor),
@@ -121,9 +124,11 @@ impl Reply {
             Command::Ethtool(ethtool) => Content::Ethtool(ethtool),
             Command::Ping(ping) => Content::Ping(ping::Page::new(ping)),
             Command::Solicit(solicitation) => Content::Solicit(solicitation),
+            Command::Config(Config::Errors) => Content::StartErrors(Cursor::default()),
             Command::Config(config) => Content::Config(config::Page::new(config)),
             Command::Sysctl(sysctl) => Content::Sysctl(sysctl, Cursor::default()),
             Command::List => Content::List(Cursor::default()),
+            Command::Stty(stty) => Content::Stty(stty),
             Command::Date => Content::Date,
             Command::Version => Content::Version,
             Command::Report => Content::Report(Cursor::default()),
@@ -280,8 +285,10 @@ impl Reply {
             Content::Ping(page) => page.next_line(json, view, out),
             Content::Solicit(solicitation) => solicit::line(solicitation, row, json, out),
             Content::Config(page) => page.next_line(json, view, out),
+            Content::StartErrors(cursor) => config::errors(cursor, json, view, out),
             Content::Sysctl(sysctl, cursor) => sysctl::line(sysctl, cursor, json, view, out),
             Content::List(cursor) => about::list(cursor, json, view, out),
+            Content::Stty(stty) => stty::line(*stty, row, json, view, out),
             Content::Date => about::date(row, json, view, out),
             Content::Report(cursor) => report::line(cursor, json, view, out),
             Content::Version => about::version(row, json, view, out),
@@ -291,7 +298,7 @@ impl Reply {
             Content::Fault(fault) => fault::line(*fault, row, json, out),
             Content::Said(sentence) if sentence.is_empty() => Ok(Progress::Done),
             Content::Said(sentence) => said(row, sentence, json, out),
-            Content::Choices(completions) => completions.line(row, out),
+            Content::Choices(completions) => completions.line(row, view, out),
         }?;
         if progress == Progress::Line {
             self.row += 1;

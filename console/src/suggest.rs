@@ -19,7 +19,7 @@ pub type Near = Vec<Word>;
 
 /// The candidates nearest to `word`: those that it begins, else those at the smallest distance, if
 /// that is at most a third of the longer word, or 1.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Near {
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Near {
     let mut near = Near::new();
     let mut best = usize::MAX;
     for candidate in candidates {
@@ -36,6 +36,15 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
         }
     }
     near
+}
+
+/// The first of the candidates nearest to `word`. Does not allocate.
+pub fn nearest_one<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = candidates.filter_map(|candidate| {
+        closeness(word.as_bytes(), candidate.as_bytes()).map(|distance| (distance, candidate))
+    });
+    near.min_by_key(|&(distance, _)| distance)
+        .map(|(_, candidate)| candidate)
 }
 
 /// How far apart two words are, if they are near at all.

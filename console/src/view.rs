@@ -3,6 +3,7 @@
 //! The kernel builds a [`StatusView`] on its stack for each line of a reply: it is made of borrowed
 //! parts, and building it costs a few copied pointers. Nothing in it can change anything.
 
+use crate::refused::Refused;
 use alloc::string::String;
 use pollux_net::device::{Link, Statistic};
 use pollux_net::interface::{Interface, VlanDevice};
@@ -31,7 +32,7 @@ pub struct StatusView<'a> {
     /// Its poll loop.
     pub poll: &'a Turns,
     /// Its serial console.
-    pub console: ConsoleView,
+    pub console: ConsoleView<'a>,
     /// The machine in words, a line for each thing.
     pub machine: &'a [String],
     /// The files that were given with the kernel.
@@ -119,9 +120,13 @@ pub struct PortView<'a> {
 
 /// The serial console.
 #[derive(Clone, Copy, Debug)]
-pub struct ConsoleView {
+pub struct ConsoleView<'a> {
     /// Lines that were not printed because the ring towards the terminal was full.
     pub dropped_lines: u64,
+    /// How many columns the terminal has, if it was told.
+    pub columns: Option<u16>,
+    /// What of the start was refused.
+    pub refused: &'a Refused,
 }
 
 impl<'a> StatusView<'a> {

@@ -5,6 +5,7 @@ use core::fmt::{self, Write};
 use pollux_console::cards::Cards;
 use pollux_console::command::{Command, Grammar};
 use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
+use pollux_console::refused::Refused;
 use pollux_console::reply::{MAXIMUM_LINE, PROMPT, Progress, Reply};
 use pollux_console::view::{
     BootView, ClockView, ConsoleView, FileView, MemoryView, PortView, StatusView,
@@ -28,6 +29,8 @@ const FILES: [FileView<'static>; 1] = [FileView {
     name: "start.conf",
     octets: b"ip link set eth0.42 up\r\nlast \xff",
 }];
+
+static NOTHING_REFUSED: Refused = Refused::new();
 
 /// What echoes are written to: no more than the kernel has room for.
 struct Echo(usize);
@@ -117,7 +120,11 @@ impl Appliance {
             },
             ports: &ports,
             poll: &turns,
-            console: ConsoleView { dropped_lines: 0 },
+            console: ConsoleView {
+                dropped_lines: 0,
+                columns: None,
+                refused: &NOTHING_REFUSED,
+            },
             machine: &[],
             files: &FILES,
             saved: &self.saved,

@@ -16,8 +16,10 @@ use pollux_console::commands::base64::{Upload, Uploaded};
 use pollux_console::commands::config::Config;
 use pollux_console::commands::fault::Fault;
 use pollux_console::commands::ping::PingLine;
+use pollux_console::commands::stty::Stty;
 use pollux_console::error::{ParseError, Refusal};
 use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
+use pollux_console::refused::Refused;
 use pollux_console::reply::{PROMPT, Progress, Reply};
 use pollux_console::trace::TraceLines;
 use pollux_console::view::{
@@ -57,6 +59,8 @@ pub struct Session {
     traced: Option<TraceLines>,
     /// What is to be done when the reply is out.
     then: Option<Last>,
+    /// Whether the terminal was asked how wide it is, before the first prompt.
+    has_asked: bool,
 }
 
 /// What ends the appliance, after the reply was printed.
@@ -87,6 +91,7 @@ impl Session {
             trace_has_turn: false,
             traced: None,
             then: None,
+            has_asked: false,
         }
     }
 
@@ -149,11 +154,12 @@ impl Session {
     fn take_baseline(&mut self, kernel: &Kernel, now: Instant) {
         const LINES: usize = 16;
         for _ in 0..LINES {
+            let shown = Shown::of(&self.saved, &self.editor);
             let Some(baseline) = &mut self.baseline else {
                 return;
             };
             let mut line = String::<LINE>::new();
-            let progress = with_view(kernel, now, &self.saved, |view| {
+            let progress = with_view(kernel, now, shown, |view| {
                 baseline.next_line(view, &mut line)
             });
             if progress != Ok(Progress::Line) {
@@ -254,12 +260,11 @@ impl Session {
 
     fn print_reply(&mut self, kernel: &mut Kernel, now: Instant) -> Progress {
         let mut line = String::<LINE>::new();
+        let shown = Shown::of(&self.saved, &self.editor);
         let Some(reply) = &mut self.reply else {
             return Progress::Done;
         };
-        let progress = with_view(kernel, now, &self.saved, |view| {
-            reply.next_line(view, &mut line)
-        });
+        let progress = with_view(kernel, now, shown, |view| reply.next_line(view, &mut line));
         let progress = progress.unwrap_or(Progress::Done);
         match progress {
             Progress::Line => serial::with(|serial| serial.put_line(&line)),
@@ -291,12 +296,15 @@ impl Session {
                 return;
             }
             let mut prompt = Echo::default();
-            if self.editor.is_empty() {
+            if !core::mem::replace(&mut self.has_asked, true) {
+                let _ = self.editor.ask_columns(&mut prompt);
+                let _ = self.editor.redraw(&mut prompt);
+            } else if self.editor.is_empty() {
                 let _ = prompt.0.push_str(PROMPT);
             } else {
                 let _ = self.editor.redraw(&mut prompt);
             }
-            serial::with(|serial| serial.put_prompt(&prompt.0));
+            self.put_prompt(&prompt);
             return;
         }
         for _ in 0..INPUT {
@@ -305,6 +313,11 @@ impl Session {
                 return;
             }
         }
+    }
+
+    /// Shows the prompt or an echo behind it.
+    fn put_prompt(&self, echo: &Echo) {
+        serial::with(|serial| serial.put_prompt(&echo.0, self.editor.eraser()));
     }
 
     /// Feeds the editor one octet. Returns whether there is none, or it ended a line.
@@ -343,11 +356,9 @@ impl Session {
             Err(error) => Err(error.into()),
         });
         let Some(parsed) = parsed else {
-            if self.editor.take_tab() {
-                return self.complete(kernel, now);
-            }
-            serial::with(|serial| serial.put_prompt(&echo.0));
-            return false;
+            let tab = self.editor.take_tab();
+            self.put_prompt(&echo);
+            return tab && self.complete(kernel, now);
         };
         serial::with(|serial| serial.end_prompt(&echo.0));
         if is_root_prompt {
@@ -374,16 +385,17 @@ impl Session {
     /// Types what can only follow, or begins to list what can. Returns whether it lists.
     fn complete(&mut self, kernel: &Kernel, now: Instant) -> bool {
         let (grammar, line) = (self.grammar, self.editor.before_cursor());
-        let found = with_view(kernel, now, &self.saved, |view| {
+        let found = with_view(kernel, now, Shown::of(&self.saved, &self.editor), |view| {
             grammar.complete(line, view)
         });
         let mut echo = Echo::default();
         if found.count < 2 || !found.addition.is_empty() {
             self.editor.complete(&found, &mut echo);
-            serial::with(|serial| serial.put_prompt(&echo.0));
+            self.put_prompt(&echo);
             return false;
         }
-        serial::with(|serial| serial.end_prompt("\r\n"));
+        let _ = self.editor.leave(&mut echo);
+        serial::with(|serial| serial.end_prompt(&echo.0));
         self.reply = Some(Reply::choices(found));
         true
     }
@@ -401,7 +413,7 @@ impl Session {
             Ok(None) => return,
             Err(error) => {
                 match place {
-                    Some((place, _)) => place.report(error.column, &error),
+                    Some((place, _)) => place.report(&mut kernel.refused, error.column, &error),
                     None => self.reply = Some(Reply::refusal(error)),
                 }
                 return;
@@ -412,7 +424,9 @@ impl Session {
         let done = Cards::new(interfaces, &files, now).carry_out(&request.command);
         if let Err(refusal) = done {
             match place {
-                Some((place, line)) => place.report(column(&refusal, line), &refusal),
+                Some((place, line)) => {
+                    place.report(&mut kernel.refused, column(&refusal, line), &refusal);
+                }
                 None => self.reply = Some(Reply::not_done(refusal, request.json)),
             }
             return;
@@ -427,6 +441,7 @@ impl Session {
                 // There is nothing to reply yet that Ctrl-C could end.
                 return;
             }
+            Command::Stty(Stty::Columns(columns)) => self.editor.set_columns(columns),
             Command::Reboot => self.then = Some(Last::Reboot),
             Command::Poweroff => self.then = Some(Last::Poweroff),
             Command::Fault(fault) => self.then = Some(Last::Fault(fault)),
@@ -451,8 +466,9 @@ struct Place {
 }
 
 impl Place {
-    fn report(self, column: usize, error: &dyn fmt::Display) {
+    fn report(self, refused: &mut Refused, column: usize, error: &dyn fmt::Display) {
         let Self { name, number } = self;
+        refused.add(name, number, column, error);
         serial::line(format_args!(
             "{name}, line {number}, column {column}: {error}"
         ));
@@ -540,11 +556,25 @@ fn file_views<'a>(files: &'a Files, uploaded: &'a [Uploaded]) -> Vec<FileView<'a
     uploaded.iter().map(Uploaded::view).chain(views).collect()
 }
 
+/// What a session adds to what is to be seen.
+#[derive(Clone, Copy, Default)]
+pub struct Shown<'a> {
+    saved: &'a [alloc::string::String],
+    columns: Option<u16>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(saved: &'a [alloc::string::String], editor: &LineEditor) -> Self {
+        let columns = editor.columns();
+        Self { saved, columns }
+    }
+}
+
 /// Shows `work` the state of the appliance.
 pub fn with_view<T>(
     kernel: &Kernel,
     now: Instant,
-    saved: &[alloc::string::String],
+    shown: Shown<'_>,
     work: impl FnOnce(&StatusView<'_>) -> T,
 ) -> T {
     let files = file_views(&kernel.files, &kernel.uploaded);
@@ -596,10 +626,12 @@ pub fn with_view<T>(
         poll: &kernel.turns,
         console: ConsoleView {
             dropped_lines: serial::with(|serial| serial.dropped_lines()),
+            columns: shown.columns,
+            refused: &kernel.refused,
         },
         machine: &kernel.machine,
         files: &files,
-        saved,
+        saved: shown.saved,
     })
 }
 

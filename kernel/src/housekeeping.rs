@@ -159,7 +159,8 @@ impl Housekeeping {
     fn screen(&mut self, kernel: &Kernel, now: Instant) {
         self.writes_page |= self.page.is_due(now);
         if self.writes_page {
-            self.writes_page = console::with_view(kernel, now, &[], screen::page_line);
+            self.writes_page =
+                console::with_view(kernel, now, console::Shown::default(), screen::page_line);
         } else {
             screen::draw();
         }

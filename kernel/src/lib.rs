@@ -56,6 +56,7 @@ use boot::{Boot, Files};
 use bootloader_api::info::Optional;
 use clock::Clock;
 use core::net::Ipv4Addr;
+use pollux_console::refused::Refused;
 use pollux_net::ethernet::{EthernetRegisterError, EthernetService};
 use pollux_net::interface::Ipv4Cidr;
 use pollux_net::services::discard::{self, Discard};
@@ -109,6 +110,8 @@ pub struct Kernel {
     dma_octets: u64,
     ports: Vec<Port>,
     turns: Turns,
+    /// What of the start was refused.
+    refused: Refused,
     /// Whether the watchdog ended the last run.
     has_hung: bool,
     /// The machine in words.
@@ -328,6 +331,13 @@ fn set_up(boot: Boot) -> Kernel {
         machine::log_devices();
     }
     let machine = machine::describe(&boot, &clock);
+    let mut refused = Refused::new();
+    // Once more, now that there is a heap to keep it in.
+    Options::parse(boot.command_line, |word| {
+        let at = boot.command_line.find(word.word).unwrap_or(0);
+        let column = boot.command_line[..at].chars().count() + 1;
+        refused.add("boot command line", 1, column, word.reason());
+    });
     Kernel {
         boot_method: boot.method,
         command_line: boot.command_line,
@@ -339,6 +349,7 @@ fn set_up(boot: Boot) -> Kernel {
         dma_octets: memory.dma_octets,
         ports,
         turns: Turns::default(),
+        refused,
         has_hung: false,
         machine,
         defaults_are_due: false,

@@ -11,7 +11,7 @@ use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU16, Ordering};
 use heapless::{Deque, String};
 use log::{LevelFilter, Log, Metadata, Record};
-use pollux_console::line::ERASE_LINE;
+use pollux_console::line::Eraser;
 use spin::Mutex;
 
 /// Octets that wait to be sent.
@@ -28,8 +28,8 @@ pub struct Serial {
     uart: Option<Uart>,
     ring: Deque<u8, RING>,
     dropped_lines: u64,
-    /// Whether the cursor stands in a line that began with the prompt.
-    prompting: bool,
+    /// While the cursor stands in a line that began with the prompt: what erases that.
+    prompting: Option<Eraser>,
 }
 
 /// The one serial line.
@@ -37,7 +37,7 @@ static SERIAL: Mutex<Serial> = Mutex::new(Serial {
     uart: None,
     ring: Deque::new(),
     dropped_lines: 0,
-    prompting: false,
+    prompting: None,
 });
 
 /// The first I/O port of the UART, for [`Direct`]; 0 where there is none.
@@ -97,34 +97,36 @@ impl Serial {
     /// there; the console session shows it again.
     pub fn put_line(&mut self, line: &str) {
         screen::line(line);
-        let erase = if self.prompting { ERASE_LINE } else { "" };
+        let erase = self.prompting.clone().unwrap_or_default();
         if self.room() < erase.len() + line.len() + LINE_END.len() {
             self.dropped_lines += 1;
             return;
         }
-        self.put(erase);
+        self.put(&erase);
         self.put(line);
         self.put(LINE_END);
-        self.prompting = false;
+        self.prompting = None;
     }
 
-    /// Queues the prompt or an echo behind it, or drops it whole.
-    pub fn put_prompt(&mut self, text: &str) {
+    /// Queues the prompt or an echo behind it, or drops it whole. `eraser` erases then what is there.
+    pub fn put_prompt(&mut self, text: &str, eraser: Eraser) {
         if self.room() >= text.len() {
             self.put(text);
-            self.prompting = true;
+            self.prompting = Some(eraser);
         }
     }
 
     /// Queues the end of the line behind the prompt.
     pub fn end_prompt(&mut self, text: &str) {
-        self.put_prompt(text);
-        self.prompting = false;
+        if self.room() >= text.len() {
+            self.put(text);
+        }
+        self.prompting = None;
     }
 
     /// Whether the cursor stands in a line that began with the prompt.
     pub const fn is_prompting(&self) -> bool {
-        self.prompting
+        self.prompting.is_some()
     }
 
     /// Queues what there is room for: the callers have looked.
@@ -258,13 +260,14 @@ impl Log for Logger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pollux_console::line::{ERASE_LINE, LineEditor};
 
     fn without_uart() -> Serial {
         Serial {
             uart: None,
             ring: Deque::new(),
             dropped_lines: 0,
-            prompting: false,
+            prompting: None,
         }
     }
 
@@ -305,7 +308,8 @@ mod tests {
     fn a_line_takes_the_place_of_the_prompt_only_where_there_is_one() {
         let mut serial = without_uart();
         serial.put_line("first");
-        serial.put_prompt("pollux> ");
+        let eraser = LineEditor::new().eraser();
+        serial.put_prompt("pollux> ", eraser);
         assert!(serial.is_prompting());
         serial.put_line("second");
         assert!(!serial.is_prompting());

@@ -210,11 +210,15 @@ impl Console {
 
 /// What a terminal would show, roughly: no carriage returns, and no line that was erased.
 fn plain(bytes: &[u8]) -> String {
-    const ERASE_LINE: &str = "\x1b[K";
+    const ERASED: [&str; 2] = ["\x1b[K", "\x1b[J"];
+    // How wide it is it is asked behind its user's back.
+    const HOW_WIDE: &str = "\x1b7\x1b[999C\x1b[6n\x1b8";
     let text = String::from_utf8_lossy(bytes).replace('\r', "");
+    let text = text.replace(HOW_WIDE, "");
+    let shown = |line, end| str::rsplit(line, end).next().unwrap_or(line);
     let lines = text
         .split('\n')
-        .map(|line| line.rsplit(ERASE_LINE).next().unwrap_or(line));
+        .map(|line| ERASED.into_iter().fold(line, shown));
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -16,6 +16,7 @@
 //! - [`linux`]: a real Linux machine in the peer's place.
 //! - [`scratch`]: files of a test's own.
 //! - [`matrix`]: every card on every machine.
+//! - [`terminal`]: a pseudo-terminal with somebody at it.
 //! - [`suite`]: tests that share one boot.
 
 #![forbid(unsafe_code)]
@@ -33,3 +34,4 @@ pub mod scratch;
 pub mod screen;
 pub mod status;
 pub mod suite;
+pub mod terminal;

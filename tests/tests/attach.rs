@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Output, Stdio};
 
 use pollux_tests::appliance::{Appliance, Boot, run_sh};
+use pollux_tests::console::PROMPT;
 use pollux_tests::scratch::Scratch;
 use pollux_tests::suite::Suite;
+use pollux_tests::terminal::Terminal;
 
 /// The longest that a session may take, with the time to build the program.
 const LIMIT: &str = "300";
@@ -14,6 +16,7 @@ fn main() -> ExitCode {
     let mut suite = Suite::new(Boot::new());
     suite.test_alone("a_script_has_commands_carried_out", a_script);
     suite.test_alone("a_terminal_attaches_and_detaches", a_terminal);
+    suite.test_alone("a_line_can_be_edited_at_any_width", at_any_width);
     suite.test_alone("a_serial_device_is_a_console_too", a_serial_device);
     suite.test_alone("where_nobody_listens_one_line_says_so", nobody);
     suite.test_alone("wireshark_s_format_is_read_by_others", read_by_scapy);
@@ -121,6 +124,85 @@ fn a_terminal() {
     }
     let shown = at_a_terminal(&socket, &["poweroff\\r"]);
     assert!(shown.contains("the appliance has ended"), "{shown:?}");
+}
+
+/// Real keys at a real terminal: narrow, usual, wide.
+fn at_any_width() {
+    const LENGTH: usize = 220;
+    let (_socket, socket) = place("attach-width");
+    let _appliance = with_socket(&socket);
+    // It was built before, so that keys are not typed ahead of it.
+    printed(&console(&[&socket, "--command", "version"], ""));
+    for columns in [20, 40, 80, 230] {
+        let mut command = Command::new(run_sh());
+        let mut terminal = Terminal::run(command.args(["console", &socket]), 50, columns);
+        // Whether the screen ends with this line behind the prompt, and the cursor on this character of it.
+        let ends = |rows: &[String], cursor: (u16, u16), line: &str, at: usize| {
+            let prompt = rows.iter().rposition(|row| row.starts_with("pollux>"));
+            let Some(prompt) = prompt else {
+                return false;
+            };
+            let shown = rows[prompt..].join("\n");
+            let text: Vec<char> = format!("{PROMPT}{line}").chars().collect();
+            let broken: Vec<String> = text
+                .chunks(usize::from(columns))
+                .map(|row| row.iter().collect::<String>().trim_end().to_owned())
+                .collect();
+            let at = PROMPT.len() + at;
+            let place = (
+                prompt + at / usize::from(columns),
+                at % usize::from(columns),
+            );
+            let cursor = (usize::from(cursor.0), usize::from(cursor.1));
+            // Behind the last column it waits for the next character.
+            let is_there = cursor == place || (place.1 == 0 && cursor.0 + 1 == place.0);
+            shown.trim_end() == broken.join("\n").trim_end() && is_there
+        };
+        terminal.wait_until(|rows, cursor| ends(rows, cursor, "", 0));
+        let word: String = ('a'..='z').cycle().take(LENGTH).collect();
+        terminal.press(&format!("cho {word}\x01e"));
+        let line = format!("echo {word}");
+        terminal.wait_until(|rows, cursor| ends(rows, cursor, &line, 1));
+        terminal.press("\x1b[F\x7f\x7f!");
+        let line = format!("echo {}!", &word[..LENGTH - 2]);
+        terminal.wait_until(|rows, cursor| ends(rows, cursor, &line, line.len()));
+        terminal.press(&"\x1b[D".repeat(100));
+        let at = line.len() - 100;
+        terminal.wait_until(|rows, cursor| ends(rows, cursor, &line, at));
+        terminal.press("+");
+        let line = format!("{}+{}", &line[..at], &line[at..]);
+        terminal.wait_until(|rows, cursor| ends(rows, cursor, &line, at + 1));
+        // The reply is behind all of the line, wherever the cursor was.
+        terminal.press("\r");
+        terminal.wait_until(|rows, cursor| {
+            let text: String = rows.concat();
+            // A long one is cut.
+            let said = &line["echo ".len()..LENGTH / 2];
+            text.contains(&format!("{PROMPT}{line}{said}")) && ends(rows, cursor, "", 0)
+        });
+        // The line comes back, and goes.
+        terminal.press("\x1b[A");
+        terminal.wait_until(|rows, cursor| ends(rows, cursor, &line, line.len()));
+        terminal.press("\x15stty\r");
+        let width = format!("columns {columns}");
+        terminal.wait_until(|rows, cursor| rows.contains(&width) && ends(rows, cursor, "", 0));
+        // What can follow is listed in columns that fit.
+        terminal.press("ip link \t");
+        terminal.wait_until(|rows, cursor| {
+            let is_list = |row: &String| row.starts_with("add") || row.starts_with("show");
+            rows.iter().any(is_list) && ends(rows, cursor, "ip link ", 8)
+        });
+        terminal.press("\x03\x0cstatus\r");
+        terminal.wait_until(|rows, cursor| {
+            rows.concat().contains("trace_dropped") && ends(rows, cursor, "", 0)
+        });
+        terminal.press("top\r");
+        terminal.wait_until(|rows, _| {
+            rows[0].starts_with("Pollux ") && rows.concat().contains("max ns")
+        });
+        terminal.press("\x03\x1d");
+        terminal.wait_until(|rows, _| rows.concat().contains("detached; the appliance goes on"));
+    }
 }
 
 fn a_serial_device() {

@@ -386,6 +386,19 @@ evl net -ei eth0.43 -N43\n";
     ] {
         assert!(log.contains(&reported), "{reported} is missing in\n{log}");
     }
+    // They can be seen later, too.
+    let errors = appliance.console.command("config errors");
+    let mut errors = errors.lines();
+    for number in [3, 4] {
+        let begin = format!("{name}, line {number}, column ");
+        assert!(errors.next().is_some_and(|said| said.starts_with(&begin)));
+    }
+    assert_eq!(errors.next(), None);
+    let told = appliance
+        .status()
+        .value("system", "start_errors")
+        .to_owned();
+    assert_eq!(told, "2: 'config errors' lists them");
     // The other lines count, and the defaults do not.
     ping_on(&mut appliance.peer, 43, PEER_43, APPLIANCE_43);
     assert_eq!(
@@ -415,10 +428,14 @@ evl net -N43
 
 fn boot_command_line() {
     let word = "pollux.config=\"trace on; ip addr add 10.10.10.99/24 dev eth0; nonsense\"";
-    let mut appliance = Boot::new().word(word).spawn();
+    let mut appliance = Boot::new().word(word).word("pollux.tace").spawn();
     appliance.console.wait_for_prompt(PRINT_LIMIT * 3);
     appliance.console.fresh_prompt();
+    let errors = appliance.console.command("config errors");
+    let unknown = "'pollux.tace' ignored, did you mean 'pollux.trace'?\n";
+    assert!(errors.contains(unknown), "{errors}");
     let log = appliance.console.log();
+    assert!(log.contains(unknown), "{log}");
     let reported = "pollux.config, line 3, column 1: unknown command 'nonsense'";
     assert!(log.contains(reported), "{log}");
     assert_eq!(

@@ -9,6 +9,7 @@ use super::{Completion, Specification};
 use crate::command::{Command, Grammar};
 use crate::error::Mistake;
 use crate::json::Quoted;
+use crate::listing::{Cursor, Row};
 use crate::reply::Progress;
 use crate::text::text;
 use crate::view::{DeviceView, StatusView};
@@ -23,7 +24,7 @@ use pollux_net::route::Via;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "config",
-    synopsis: "config show|save|diff",
+    synopsis: "config show|save|diff|errors",
     summary: "the configuration as commands: show it, keep it, compare it",
     words: &[
         ("show", "print it, to be put into a start-up file"),
@@ -32,12 +33,15 @@ pub(crate) const SPECIFICATION: Specification = Specification {
             "diff",
             "what changed since it was kept, or since the start-up commands",
         ),
+        ("errors", "what of the start was refused, and why"),
     ],
     examples: &["config show", "config diff"],
-    complete: |_| Completion::words(&["show", "save", "diff"]),
+    complete: |_| Completion::words(&WORDS),
     test_only: false,
     parse,
 };
+
+const WORDS: [&str; 4] = ["show", "save", "diff", "errors"];
 
 /// What is to be done with the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub enum Config {
     Save,
     /// Print what differs from what was kept.
     Diff,
+    /// Print what of the start was refused.
+    Errors,
 }
 
 fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
@@ -60,7 +66,8 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
         Some("show") => Ok(Command::Config(Config::Show)),
         Some("save") => Ok(Command::Config(Config::Save)),
         Some("diff") => Ok(Command::Config(Config::Diff)),
-        Some(other) => Err(READER.none_of(other, &["show", "save", "diff"])),
+        Some("errors") => Ok(Command::Config(Config::Errors)),
+        Some(other) => Err(READER.none_of(other, &WORDS)),
     }
 }
 
@@ -228,6 +235,39 @@ fn neighbor_line(view: &StatusView<'_>, index: usize) -> Option<String> {
     ))
 }
 
+/// Writes the next line of what of the start was refused.
+pub(crate) fn errors(
+    cursor: &mut Cursor,
+    json: bool,
+    view: &StatusView<'_>,
+    out: &mut dyn Write,
+) -> Result<Progress, fmt::Error> {
+    let refused = view.console.refused;
+    let (lines, count) = (refused.lines(), refused.count());
+    cursor.next_line(json, out, |due, out| {
+        match (due.row, lines.get(due.item)) {
+            (0, Some(line)) if json => write!(
+                out,
+                "{}{{\"place\":{},\"line\":{},\"column\":{},\"error\":{}}}",
+                due.lead,
+                Quoted(&line.place),
+                line.line,
+                line.column,
+                Quoted(&line.reason)
+            )?,
+            (0, Some(line)) => write!(out, "{line}")?,
+            (_, Some(_)) => return Ok(Row::Beyond),
+            (0, None) if !json && due.item == lines.len() => match count {
+                0 => write!(out, "nothing was refused at the start")?,
+                count if count > lines.len() => write!(out, "... {count} in all")?,
+                _ => return Ok(Row::End),
+            },
+            (_, None) => return Ok(Row::End),
+        }
+        Ok(Row::Written)
+    })
+}
+
 /// A reply under way.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
@@ -281,11 +321,11 @@ impl Page {
             self.compared = Some(0);
             return match self.config {
                 Config::Diff => Look::Nothing,
-                Config::Show | Config::Save => Look::Over,
+                Config::Show | Config::Save | Config::Errors => Look::Over,
             };
         };
         match self.config {
-            Config::Show => Look::Line(line),
+            Config::Show | Config::Errors => Look::Line(line),
             Config::Save => {
                 self.here.push(line.clone());
                 Look::Line(line)

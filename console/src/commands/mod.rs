@@ -25,6 +25,7 @@ pub(crate) mod report;
 pub(crate) mod show;
 pub mod solicit;
 pub(crate) mod status;
+pub mod stty;
 pub mod sysctl;
 pub(crate) mod top;
 pub mod trace;
@@ -37,7 +38,7 @@ use crate::text::clipped;
 use crate::words::Words;
 
 /// Every command, in the order of `help`.
-pub(crate) static COMMANDS: [&Specification; 26] = [
+pub(crate) static COMMANDS: [&Specification; 27] = [
     &help::SPECIFICATION,
     &status::SPECIFICATION,
     &ip::SPECIFICATION,
@@ -58,6 +59,7 @@ pub(crate) static COMMANDS: [&Specification; 26] = [
     &file::CAT,
     &base64::SPECIFICATION,
     &about::LIST,
+    &stty::SPECIFICATION,
     &about::DATE,
     &about::VERSION,
     &report::SPECIFICATION,

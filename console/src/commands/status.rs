@@ -313,6 +313,15 @@ fn system(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, 
             Some(count) => row_of(out, "smi_count", count),
             None => Ok(Row::Empty),
         },
+        9 => match view.console.refused.count() {
+            count if out.json => row_of(out, "start_errors", count),
+            0 => Ok(Row::Empty),
+            count => row_of(
+                out,
+                "start_errors",
+                format_args!("{count}: 'config errors' lists them"),
+            ),
+        },
         _ => Ok(Row::Beyond),
     }
 }

@@ -24,6 +24,8 @@ pub(crate) const SPECIFICATION: Specification = Specification {
 
 /// Goes to the upper left corner and erases the screen.
 const HOME: &str = "\x1b[H\x1b[J";
+/// The columns of the table.
+const WIDTH: u16 = 76;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// What was counted at a moment.
@@ -135,6 +137,9 @@ impl Page {
                 let version = clipped::<40>(view.version);
                 write!(out, "{HOME}Pollux {version}, {}", Uptime(view.uptime_ns))?;
             }
+            row if view.console.columns.is_some_and(|columns| columns < WIDTH) => {
+                return self.narrow_line(row - 1, view, out);
+            }
             1 => write!(
                 out,
                 "card         received/s   answered/s    dropped/s       p50 ns       max ns"
@@ -152,6 +157,30 @@ impl Page {
                     rates.received, rates.answered, rates.dropped
                 )?;
             }
+        }
+        Ok(true)
+    }
+
+    /// A line for a terminal that is narrower than the table: one for each figure of a card.
+    fn narrow_line(
+        &self,
+        row: usize,
+        view: &StatusView<'_>,
+        out: &mut dyn Write,
+    ) -> Result<bool, fmt::Error> {
+        const LINES: usize = 6;
+        let index = row / LINES;
+        let (Some(port), Some(rates)) = (view.ports.get(index), self.rates(index)) else {
+            return Ok(false);
+        };
+        let (p50, max) = figures(port, view);
+        match row % LINES {
+            0 => write!(out, "{}", clipped::<10>(port.name))?,
+            1 => write!(out, " rx/s {:>11}", rates.received)?,
+            2 => write!(out, " tx/s {:>11}", rates.answered)?,
+            3 => write!(out, " drop/s {:>9}", rates.dropped)?,
+            4 => write!(out, " p50 ns {p50:>9}")?,
+            _ => write!(out, " max ns {max:>9}")?,
         }
         Ok(true)
     }

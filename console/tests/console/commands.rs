@@ -236,6 +236,7 @@ fn help_lists_the_commands() {
   cat                 show a pseudo-file, or a file that came with the kernel
   base64              take a file that is typed or pasted, such as an eBPF filter
   ls                  list the files that came with the kernel or were pasted
+  stty                how wide the terminal is, for one that does not tell by itself
   date                the time since the start; there is no clock of the day
   version             the version of the appliance, and how it was started
   report              processor, memory map and PCI devices, to report a mistake

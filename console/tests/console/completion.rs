@@ -39,6 +39,9 @@ fn a_word_that_can_only_be_one_is_completed() {
         ("trace of", "f "),
         ("oob", "-net-icmp "),
         ("config d", "iff "),
+        ("config e", "rrors "),
+        ("stt", "y "),
+        ("stty ", "columns "),
         ("cat st", "art.conf "),
         ("cat /sys/class/e", "vl/net/vlans "),
         ("ethtool -S eth0.43", " "),
@@ -76,7 +79,7 @@ fn a_list_shows_the_words_in_columns_and_says_how_many_there_are() {
     let choices = Reply::choices(offered("ip link "));
     assert_eq!(
         Appliance::new().printed(choices),
-        "add                del                set                show               \n"
+        "add                del                set                show\n"
     );
     let mut appliance = Appliance::bare();
     for vid in 100..150 {

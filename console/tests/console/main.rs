@@ -13,4 +13,5 @@ mod screen_page;
 mod status_page;
 mod support;
 mod sysctl;
+mod terminal;
 mod tools;

@@ -3,6 +3,7 @@
 use core::fmt::{self, Write};
 use pollux_console::cards::Cards;
 use pollux_console::command::Grammar;
+use pollux_console::refused::Refused;
 use pollux_console::reply::{MAXIMUM_LINE, Progress, Reply};
 use pollux_console::view::{
     BootView, ClockView, ConsoleView, FileView, MemoryView, PortView, StatusView,
@@ -74,7 +75,11 @@ impl Appliance {
                 },
                 ports: &[],
                 poll: turns(),
-                console: ConsoleView { dropped_lines: 0 },
+                console: ConsoleView {
+                    dropped_lines: 0,
+                    columns: None,
+                    refused: &NOTHING_REFUSED,
+                },
                 machine: &[],
                 files: &FILES,
                 saved: &[],
@@ -182,6 +187,8 @@ impl Appliance {
         progress
     }
 }
+
+static NOTHING_REFUSED: Refused = Refused::new();
 
 /// The files that came with the kernel.
 const FILES: [FileView<'static>; 2] = [

@@ -3,6 +3,7 @@
 use crate::support::Appliance;
 use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::ping::PingLine;
+use pollux_console::refused::{MOST_REFUSED, Refused};
 use pollux_console::reply::{Progress, Reply};
 use pollux_net::device::{FlowControl, Statistic};
 use pollux_net::ping::{PingReply, Verdict};
@@ -231,7 +232,7 @@ evl net -N42
     assert_eq!(again.typed("config show"), shown);
     assert_eq!(
         appliance.typed("config sohw"),
-        "config: 'sohw' is not one of show, save, diff; did you mean 'show'?\n"
+        "config: 'sohw' is not one of show, save, diff, errors; did you mean 'show'?\n"
     );
 }
 
@@ -482,4 +483,70 @@ print                   1 turns, longest      9999 ns       28932 ticks  besides
          {\"activity\":\"answering\",\"turns\":1,\"longest_ns\":221,\"longest_ticks\":640},\
          {\"activity\":\"print\",\"turns\":1,\"longest_ns\":9999,\"longest_ticks\":28932}]"
     );
+}
+
+#[test]
+fn a_narrow_terminal_has_top_one_figure_a_line() {
+    let mut appliance = Appliance::new();
+    for (columns, lines) in [(20, 7), (40, 7), (75, 7), (76, 3), (200, 3)] {
+        appliance.view.console.columns = Some(columns);
+        let parsed = Grammar::default().parse("top").expect("is right");
+        let mut reply = Reply::to(parsed.expect("is a command"));
+        let mut shown = String::new();
+        for second in 0..2 {
+            appliance.view.now = appliance.view.now.after(Ticks(second * 3_000_000_000));
+            while appliance.print_line(&mut reply, &mut shown) == Progress::Line {}
+        }
+        let shown = shown.replace("\x1b[H\x1b[J", "");
+        assert_eq!(shown.lines().count(), lines, "{columns}:\n{shown}");
+        // The first tells the version and the time.
+        let mut figures = shown.lines().skip(1);
+        assert!(
+            figures.all(|line| line.len() <= usize::from(columns)),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn what_of_the_start_was_refused_is_kept() {
+    let mut appliance = Appliance::new();
+    assert_eq!(
+        appliance.typed("config errors"),
+        "nothing was refused at the start\n"
+    );
+    assert_eq!(appliance.typed("config errors -j"), "[]\n");
+    assert!(!appliance.typed("status").contains("start_errors"));
+    let mut refused = Refused::new();
+    refused.add("start.conf", 3, 4, "ip: 'adr' is not one of \"link\"");
+    refused.add("boot command line", 1, 1, "'pollux.tace' ignored");
+    appliance.view.console.refused = Box::leak(Box::new(refused));
+    assert_eq!(
+        appliance.typed("config errors"),
+        "start.conf, line 3, column 4: ip: 'adr' is not one of \"link\"\nboot command line, line 1, column 1: 'pollux.tace' ignored\n"
+    );
+    assert_eq!(
+        appliance.typed("config errors -j"),
+        "[{\"place\":\"start.conf\",\"line\":3,\"column\":4,\"error\":\"ip: 'adr' is not one of \\\"link\\\"\"}\n,{\"place\":\"boot command line\",\"line\":1,\"column\":1,\"error\":\"'pollux.tace' ignored\"}\n]\n"
+    );
+    let status = appliance.typed("status");
+    assert!(
+        status.contains("\n  start_errors            2: 'config errors' lists them\n"),
+        "{status}"
+    );
+    let status = appliance.typed("status -j");
+    assert!(status.contains("\n,\"start_errors\":2\n"), "{status}");
+}
+
+#[test]
+fn no_more_is_kept_of_the_start_than_there_is_room_for() {
+    let mut refused = Refused::new();
+    for line in 1..=MOST_REFUSED + 5 {
+        refused.add(&"name".repeat(100), line, 1, "wrong".repeat(100));
+    }
+    let mut appliance = Appliance::new();
+    appliance.view.console.refused = Box::leak(Box::new(refused));
+    let said = appliance.typed("config errors");
+    assert!(said.ends_with("\n... 37 in all\n"), "{said}");
+    assert_eq!(said.lines().count(), MOST_REFUSED + 1);
 }

@@ -6,6 +6,7 @@
 use crate::uart::Setting;
 use crate::watchdog;
 use core::fmt;
+use pollux_console::suggest::nearest_one;
 use pollux_drivers::pci::access::Prefer;
 
 /// What happens after a panic or an exception was reported.
@@ -69,20 +70,68 @@ pub struct Options<'line> {
 pub struct UnknownWord<'line> {
     /// The word.
     pub word: &'line str,
-    expected: &'static str,
+    wrong: Wrong,
+}
+
+impl<'line> UnknownWord<'line> {
+    /// What is wrong with it.
+    pub fn reason(&self) -> impl fmt::Display + use<'line> {
+        let Self { word, wrong } = *self;
+        fmt::from_fn(move |f| match wrong {
+            Wrong::Value(expected) => write!(f, "'{word}' ignored, expected {expected}"),
+            Wrong::Name => {
+                write!(f, "'{word}' ignored, ")?;
+                match nearest_name(word) {
+                    Some(near) => write!(f, "did you mean 'pollux.{near}'?"),
+                    None => {
+                        write!(f, "it is not pollux. with one of ")?;
+                        let mut names = NAMES.iter();
+                        names.next().map_or(Ok(()), |name| f.write_str(name))?;
+                        names.try_for_each(|name| write!(f, ", {name}"))
+                    }
+                }
+            }
+        })
+    }
 }
 
 impl fmt::Display for UnknownWord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { word, expected } = self;
-        write!(
-            f,
-            "boot command line: '{word}' ignored, expected {expected}"
-        )
+        write!(f, "boot command line: {}", self.reason())
     }
 }
 
-const WORDS: &str = "pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.pci, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.watchdog, pollux.test, pollux.config or pollux.config-file";
+/// What is wrong with a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrong {
+    /// There is no such name.
+    Name,
+    /// The name has another value.
+    Value(&'static str),
+}
+
+const NAMES: [&str; 13] = [
+    "config",
+    "config-file",
+    "console",
+    "exit",
+    "memory-test",
+    "panic",
+    "pci",
+    "serial",
+    "test",
+    "trace",
+    "virtio-queues",
+    "vlan-filter",
+    "watchdog",
+];
+
+/// The name that may have been meant.
+fn nearest_name(word: &str) -> Option<&'static str> {
+    let setting = word.strip_prefix("pollux.").unwrap_or(word);
+    let name = setting.split('=').next().unwrap_or(setting);
+    nearest_one(name, NAMES.into_iter())
+}
 
 /// The words of a command line, in which quotes hold blanks together.
 pub struct Words<'line>(pub &'line str);
@@ -116,8 +165,13 @@ impl<'line> Options<'line> {
             let Some(setting) = word.strip_prefix("pollux.") else {
                 continue;
             };
-            if let Err(expected) = options.set(setting) {
-                report(UnknownWord { word, expected });
+            let name = setting.split('=').next().unwrap_or(setting);
+            let done = match NAMES.contains(&name) {
+                true => options.set(setting).map_err(Wrong::Value),
+                false => Err(Wrong::Name),
+            };
+            if let Err(wrong) = done {
+                report(UnknownWord { word, wrong });
             }
         }
         options
@@ -165,7 +219,7 @@ impl<'line> Options<'line> {
             ("config", commands) => self.config = Some(commands.trim_matches('"')),
             ("config-file", "") => return Err("pollux.config-file=NAME"),
             ("config-file", name) => self.config_file = Some(name),
-            _ => return Err(WORDS),
+            _ => return Err("pollux.test or pollux.memory-test, without a value"),
         }
         Ok(())
     }
@@ -231,7 +285,7 @@ mod tests {
     #[test]
     fn a_wrong_word_is_named_with_what_would_have_been_right_and_the_others_count() {
         let (options, reports) =
-            parse("pollux.panic=maybe pollux.exit=zz pollux.colour pollux.trace");
+            parse("pollux.panic=maybe pollux.exit=zz pollux.xyzzy pollux.trace");
         assert!(options.trace);
         assert_eq!(options.exit_port, None);
         assert_eq!(
@@ -239,7 +293,29 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.colour' ignored, expected pollux.console, pollux.exit, pollux.memory-test, pollux.panic, pollux.pci, pollux.serial, pollux.trace, pollux.vlan-filter, pollux.virtio-queues, pollux.watchdog, pollux.test, pollux.config or pollux.config-file",
+                "boot command line: 'pollux.xyzzy' ignored, it is not pollux. with one of config, config-file, console, exit, memory-test, panic, pci, serial, test, trace, virtio-queues, vlan-filter, watchdog",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_nearest_word_is_offered() {
+        for (line, near) in [
+            ("pollux.tace", "trace"),
+            ("pollux.conifg=\"status\"", "config"),
+            ("pollux.watchdgo=10", "watchdog"),
+            ("pollux.mem", "memory-test"),
+        ] {
+            let expected =
+                format!("boot command line: '{line}' ignored, did you mean 'pollux.{near}'?");
+            assert_eq!(parse(line).1, [expected], "{line}");
+        }
+        let (options, reports) = parse("pollux.test=1");
+        assert!(!options.test_mode);
+        assert_eq!(
+            reports,
+            [
+                "boot command line: 'pollux.test=1' ignored, expected pollux.test or pollux.memory-test, without a value"
             ]
         );
     }
