@@ -112,7 +112,9 @@ function appliance {{
     if {is_there}; then set start_up=pollux.config-file=pollux.conf; fi
     multiboot2 "$stick/boot/pollux" $start_up "$@"{words}
     if [ -n "$start_up" ]; then module2 "$stick/pollux.conf" pollux.conf; fi
-{modules}    boot
+{modules}    # The picture that the appliance asks for. A machine without a screen has text, which is no mistake.
+    set gfxpayload=1024x768x32,1024x768,auto,text
+    boot
 }}
 
 if serial --unit=0 --speed=115200; then
@@ -176,7 +178,7 @@ mod tests {
         );
         let names = ["a.o".to_owned(), "two words".to_owned()];
         let text = configuration("", Files::Listed(&names));
-        let lines = "\n    module2 \"$stick\"/files/a.o a.o\n    module2 \"$stick\"/files/'two words' 'two words'\n    boot\n";
+        let lines = "\n    module2 \"$stick\"/files/a.o a.o\n    module2 \"$stick\"/files/'two words' 'two words'\n    #";
         assert!(text.contains(lines), "{text}");
         assert!(!text.contains("for file"), "{text}");
     }
@@ -192,6 +194,18 @@ mod tests {
     fn a_machine_without_a_serial_port_keeps_its_screen() {
         let text = configuration("", Files::Found);
         assert!(text.contains("\nif serial "), "{text}");
+    }
+
+    #[test]
+    fn a_machine_without_a_screen_is_told_so_behind_what_the_appliance_asks_for() {
+        let text = configuration("", Files::Found);
+        // The command that reads the appliance's own wish comes first.
+        let behind = text.split("multiboot2 \"$stick/boot/pollux\"").nth(1);
+        let behind = behind.expect("it is loaded");
+        assert!(
+            behind.contains("\n    set gfxpayload=1024x768x32,1024x768,auto,text\n    boot\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -161,6 +161,9 @@ fn boots(machine: &Machine) {
     let mut appliance = machine.boot().start();
     appliance.peer.assert_pings(100);
     assert_obedient(&mut appliance);
+    // Nothing that a loader complained of either.
+    let log = appliance.console.log();
+    assert!(!log.contains("error: "), "{log}");
     println!(
         "| {} | {} | {} | {} MiB | {} | {:.1} |",
         machine.loader,
@@ -305,6 +308,12 @@ fn bootloader_images() {
         assert_eq!(appliance.status().value("console", "trace"), "on");
         let files = appliance.console.command("ls");
         assert!(files.contains("-crate-notes"), "{files}");
+        drop(appliance);
+        let refused = Boot::from_medium(&options).with(&["--cpu", "qemu64,-tsc"]);
+        let appliance = refused.qemu(&["-vga", "std"]).spawn();
+        let mark = appliance.console.mark();
+        let said = "pollux: this processor has no time stamp counter (TSC)";
+        appliance.console.wait_for(mark, said, START_LIMIT);
     }
 }
 

@@ -6,7 +6,8 @@
 //! stub, which maps the first 4 GiB one to one. The `bootloader` crate jumps to the ELF's own entry,
 //! `entry_bootloader`, in 64-bit mode. All end in a Rust function of [`super`].
 //!
-//! Rust code for this target uses SSE from its first formatted print on, so each way switches it on.
+//! Rust code for this target uses SSE from its first formatted print on, so each way switches it on, after it has asked
+//! whether the processor has it, and a time stamp counter.
 
 /// What `entry_pvh` passes as the protocol.
 pub const PROTOCOL_PVH: u32 = 1;
@@ -48,6 +49,20 @@ core::arch::global_asm!(
     ".long 8",
     "3:",
     ".popsection",
+
+    // Sends al to the first serial port: when the line has room for an octet (line status, bit 5), or there is none.
+    // Changes ebx, ecx, dx.
+    ".macro send_octet",
+    "mov ebx, eax",
+    "mov ecx, 100000",
+    "mov dx, 0x3fd",
+    "8: in al, dx",
+    "test al, 0x20",
+    "loopz 8b",
+    "mov eax, ebx",
+    "mov dx, 0x3f8",
+    "out dx, al",
+    ".endm",
 
     ".pushsection .text.entry, \"ax\"",
     ".code32",
@@ -138,16 +153,7 @@ core::arch::global_asm!(
     "jb 7f",
     "mov [edi], ax",
     "add edi, 2",
-    // Until the line has room for an octet (line status, bit 5), or there is none.
-    "7: mov ebx, eax",
-    "mov ecx, 100000",
-    "mov dx, 0x3fd",
-    "8: in al, dx",
-    "test al, 0x20",
-    "loopz 8b",
-    "mov eax, ebx",
-    "mov dx, 0x3f8",
-    "out dx, al",
+    "7: send_octet",
     "jmp 6b",
     "halt_32:",
     "hlt",
@@ -183,6 +189,16 @@ core::arch::global_asm!(
     "entry_bootloader:",
     "cli",
     "cld",
+    // What the other entries ask for, and this loader does not. That it has 64-bit mode is plain by now.
+    "mov eax, 1",
+    "cpuid",
+    "mov esi, offset no_tsc_text",
+    "bt edx, 4",
+    "jnc refuse_64",
+    "mov esi, offset no_sse2_text",
+    "and edx, 0x07000000",
+    "cmp edx, 0x07000000",
+    "jne refuse_64",
     "mov rax, cr0",
     "or eax, 2",
     "and eax, 0xfffffff3",
@@ -194,6 +210,17 @@ core::arch::global_asm!(
     "xor ebp, ebp",
     "call {start_bootloader}",
     "ud2",
+
+    // Says why, on the first serial line only: where a screen is, this loader says in memory.
+    "refuse_64:",
+    "lodsb",
+    "test al, al",
+    "jz halt_64",
+    "send_octet",
+    "jmp refuse_64",
+    "halt_64:",
+    "hlt",
+    "jmp halt_64",
     ".popsection",
 
     multiboot2 = const PROTOCOL_MULTIBOOT2,
