@@ -36,8 +36,6 @@ pub struct Reception<'interface> {
     /// To whom a frame is addressed that [`Self::answer_echo`] may answer: to the interface's station address,
     /// or, where somebody wants to see all frames first, to nobody.
     usual: u64,
-    /// What the program said of the frame that comes next, when it was asked before.
-    asked: Option<filter::Verdict>,
     now: Instant,
     milliseconds: u32,
 }
@@ -53,7 +51,6 @@ impl Interface {
             own,
             usual: if self.is_watched { u64::MAX } else { own },
             interface: self,
-            asked: None,
             now,
             milliseconds,
         }
@@ -92,17 +89,25 @@ impl Receiver for Reception<'_> {
     // Into the loop of each driver: a call for each frame would cost a tenth of what a frame costs.
     #[inline(always)]
     fn receive_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<Verdict> {
-        match self.protocol_of_usual(buffer, length, self.usual) {
-            Some(Protocol::ICMP) => self.receive_usual_echo(buffer, length),
-            Some(Protocol::UDP) => self.receive_usual_udp(buffer, length),
-            Some(_) => None,
-            None => self.receive_filtered(buffer, length),
+        match self.protocol_of_usual(buffer, length, self.usual)? {
+            Protocol::ICMP => {
+                let length = self.answer_echo(buffer, length)?;
+                let counters = &mut self.interface.counters;
+                counters.count_received();
+                counters.count_answered();
+                Some(Verdict::Answer { length })
+            }
+            Protocol::UDP => self.receive_usual_udp(buffer, length),
+            _ => None,
         }
     }
 
     fn receive(&mut self, frame: Received<'_>) -> Verdict {
         self.interface.counters.count_received();
-        self.receive_any(frame)
+        if self.interface.is_only_filtered {
+            return self.receive_filtered(frame);
+        }
+        self.receive_any(frame, None)
     }
 }
 
@@ -151,21 +156,6 @@ impl Reception<'_> {
         ipv4::protocol_of_usual(payload, device, &interface.screen)
     }
 
-    /// Receives a frame of which [`Self::protocol_of_usual`] said that it is one of ICMP. `None`, and nothing has
-    /// happened, when it is no sound echo request.
-    #[inline(always)]
-    fn receive_usual_echo(
-        &mut self,
-        buffer: &mut [u8; BUFFER_SIZE],
-        length: usize,
-    ) -> Option<Verdict> {
-        let length = self.answer_echo(buffer, length)?;
-        let counters = &mut self.interface.counters;
-        counters.count_received();
-        counters.count_answered();
-        Some(Verdict::Answer { length })
-    }
-
     /// Answers an echo request in a frame of which [`Self::protocol_of_usual`] said that it is one of ICMP. Returns
     /// the answer's length; anything else it leaves as it is, uncounted.
     #[inline(always)]
@@ -189,14 +179,14 @@ impl Reception<'_> {
         Some(length)
     }
 
-    /// Receives any frame that arrived.
+    /// Receives any frame that arrived, with what the program said of it, if it was asked.
     #[inline(never)]
-    fn receive_any(&mut self, frame: Received<'_>) -> Verdict {
+    fn receive_any(&mut self, frame: Received<'_>, asked: Option<filter::Verdict>) -> Verdict {
         let Received { buffer, length, .. } = frame;
         let (can_answer, can_defer) = (frame.can_answer, frame.can_defer);
         let answered = match frame.damage {
             Some(damage) => Err(reason_for(damage).into()),
-            None => self.receive_sound(buffer, length, can_answer, can_defer),
+            None => self.receive_sound(buffer, length, can_answer, can_defer, asked),
         };
         let verdict = self.conclude(answered, buffer, length);
         if self.interface.is_watched {
@@ -213,8 +203,8 @@ impl Reception<'_> {
         length: usize,
         can_answer: bool,
         can_defer: bool,
+        asked: Option<filter::Verdict>,
     ) -> Result<usize, Exit> {
-        let asked = self.asked.take();
         let is_watched = self.interface.is_watched && asked.is_none();
         let is_accepted = match asked {
             Some(said) => self.obey(said, buffer, length, can_defer)?,

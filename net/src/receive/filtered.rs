@@ -2,40 +2,29 @@
 
 use super::{Exit, Reception};
 use crate::counters::Reason;
-use crate::device::{BUFFER_SIZE, MAXIMUM_FRAME, Verdict as DeviceVerdict};
+use crate::device::{BUFFER_SIZE, MAXIMUM_FRAME, Received, Verdict as DeviceVerdict};
 use crate::time::Ticks;
 use crate::wire::ethernet::EtherType;
-use crate::wire::ipv4::Protocol;
 use crate::wire::vlan::TaggedHeader;
 use pollux_ebpf::Verdict;
 
 impl Reception<'_> {
-    /// Receives a frame that is no usual one, or is one that a program is to see first: if that leaves it in real
-    /// time, and it is a usual one, it is answered as such. `None` for anything else; what the program said is then kept
-    /// until [`super::Receiver::receive`] wants to know it, so that it is asked once.
+    /// Receives a frame that a program, and nobody else, is to see first: if that leaves it in real time, and it is a usual
+    /// one, it is answered as such.
     #[cold]
     #[inline(never)]
-    pub(super) fn receive_filtered(
-        &mut self,
-        buffer: &mut [u8; BUFFER_SIZE],
-        length: usize,
-    ) -> Option<DeviceVerdict> {
-        if !self.interface.is_only_filtered || length > MAXIMUM_FRAME {
-            return None;
+    pub(super) fn receive_filtered(&mut self, frame: Received<'_>) -> DeviceVerdict {
+        let length = frame.length;
+        if frame.damage.is_some() || length > MAXIMUM_FRAME {
+            return self.receive_any(frame, None);
         }
-        let said = self.ask_program(buffer, length);
-        if matches!(said, Verdict::Accept | Verdict::Vlan) {
-            let answered = match self.protocol_of_usual(buffer, length, self.own) {
-                Some(Protocol::UDP) => self.receive_usual_udp(buffer, length),
-                Some(Protocol::ICMP) => self.receive_usual_echo(buffer, length),
-                _ => None,
-            };
-            if answered.is_some() {
-                return answered;
-            }
+        let said = self.ask_program(frame.buffer, length);
+        if matches!(said, Verdict::Accept | Verdict::Vlan)
+            && let Some(answered) = self.serve_usual(frame.buffer, length, frame.can_answer)
+        {
+            return self.conclude(answered, frame.buffer, length);
         }
-        self.asked = Some(said);
-        None
+        self.receive_any(frame, Some(said))
     }
 
     /// Asks the card's program about a frame. Returns whether it is accepted: if not, the VLAN rule decides.

@@ -184,7 +184,7 @@ proptest! {
             let mut reception = card.reception(NOW, MILLISECONDS);
             let verdict = if step_by_step {
                 reception.interface.counters.count_received();
-                reception.receive_any(received)
+                reception.receive_any(received, None)
             } else {
                 reception.receive(received)
             };

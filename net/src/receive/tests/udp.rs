@@ -235,7 +235,7 @@ proptest! {
                     damage: None,
                     can_answer,
                     can_defer: false,
-                })
+                }, None)
             };
             let device = card.device(42).expect("is there");
             let traffic = (device.received(), device.transmitted());
