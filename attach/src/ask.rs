@@ -59,14 +59,51 @@ fn check(command: &str) -> Result<(), AskError> {
     }
 }
 
-/// Has the appliance carry out `command`, and prints the lines of the reply as they come.
-pub fn ask(line: &Line, command: &str) -> Result<(), AskError> {
+/// What a command came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Refused,
+}
+
+/// Has the appliance carry out `command`, prints the lines of the reply as they come, and asks what it came to.
+pub fn ask(line: &Line, command: &str) -> Result<Outcome, AskError> {
     check(command)?;
+    let mut output = io::stdout().lock();
+    let mut print = |printed: &str| {
+        output.write_all(printed.as_bytes())?;
+        output.flush()
+    };
+    match reply(line, command, &mut print) {
+        // It was to end.
+        Err(AskError::Ended) if command.split_whitespace().last() == Some("poweroff") => {
+            return Ok(Outcome::Done);
+        }
+        other => other?,
+    }
+    // As a shell is asked. What the log says meanwhile is no answer.
+    let mut outcome = Outcome::Done;
+    reply(line, "echo $?", &mut |printed| {
+        match printed.trim_end() {
+            "0" => outcome = Outcome::Done,
+            "1" => outcome = Outcome::Refused,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(outcome)
+}
+
+/// Types `command`, and hands the lines of the reply to `take` as they come.
+fn reply(
+    line: &Line,
+    command: &str,
+    take: &mut dyn FnMut(&str) -> io::Result<()>,
+) -> Result<(), AskError> {
     // Ctrl-C gives up what somebody left half typed.
     line.send(format!("\x03{command}\r").as_bytes())?;
     let mut text = Vec::new();
     let mut has_echo = false;
-    let mut output = io::stdout().lock();
     loop {
         let mut room = [0; 4096];
         if !line.wait(PATIENCE)? {
@@ -81,12 +118,11 @@ pub fn ask(line: &Line, command: &str) -> Result<(), AskError> {
             let printed: Vec<u8> = text.drain(..=end).collect();
             let printed = shown(&String::from_utf8_lossy(&printed));
             if has_echo {
-                output.write_all(printed.as_bytes())?;
+                take(&printed)?;
             } else {
                 has_echo = printed.trim_end_matches('\n') == format!("{PROMPT}{command}");
             }
         }
-        output.flush()?;
         if has_echo && shown(&String::from_utf8_lossy(&text)) == PROMPT {
             return Ok(());
         }

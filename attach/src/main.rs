@@ -6,6 +6,8 @@
 //! pollux-attach LINE <FILE             carry out the lines of a file, print their replies
 //! ```
 //!
+//! The exit status is 1 when the appliance refused something, 2 when it could not be asked.
+//!
 //! LINE is a Unix socket that QEMU listens on, or a serial device such as /dev/ttyUSB0.
 
 #![forbid(unsafe_code)]
@@ -14,6 +16,7 @@ mod ask;
 mod line;
 mod terminal;
 
+use crate::ask::Outcome;
 use crate::line::{Line, LineError};
 use lexopt::prelude::*;
 use std::io::IsTerminal;
@@ -35,7 +38,8 @@ enum Error {
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("console: {error}");
             ExitCode::from(2)
@@ -43,7 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Error> {
+fn run() -> Result<Outcome, Error> {
     let mut path: Option<PathBuf> = None;
     let mut commands = Vec::new();
     let mut arguments = lexopt::Parser::from_env();
@@ -56,16 +60,23 @@ fn run() -> Result<(), Error> {
     }
     let path = path.ok_or(lexopt::Error::from("which socket or serial device?"))?;
     let line = Line::open(&path)?;
+    let mut outcome = Outcome::Done;
+    let mut ask = |command: &str| {
+        if ask::ask(&line, command)? == Outcome::Refused {
+            outcome = Outcome::Refused;
+        }
+        Ok::<(), ask::AskError>(())
+    };
     if !commands.is_empty() {
         for command in commands {
-            ask::ask(&line, &command)?;
+            ask(&command)?;
         }
     } else if std::io::stdin().is_terminal() {
         terminal::lend(&line, &path).map_err(Error::Terminal)?;
     } else {
         for command in std::io::stdin().lines() {
-            ask::ask(&line, &command.map_err(Error::Terminal)?)?;
+            ask(&command.map_err(Error::Terminal)?)?;
         }
     }
-    Ok(())
+    Ok(outcome)
 }

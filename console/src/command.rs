@@ -25,6 +25,7 @@ use crate::commands::{COMMANDS, Specification};
 use crate::error::{Mistake, ParseError};
 use crate::suggest::{Near, nearest};
 use crate::text::clipped;
+pub use crate::words::Commands;
 use crate::words::Words;
 
 /// What fingers type that know other systems, and what does it here.

@@ -7,7 +7,7 @@ use crate::line::USUAL_COLUMNS;
 use crate::reply::{MAXIMUM_LINE, Progress};
 use crate::text::{clipped, text};
 use crate::view::StatusView;
-use crate::words::Words;
+use crate::words::{Commands, Words};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -88,6 +88,9 @@ impl Completions {
 impl Grammar {
     /// What can follow `line`, whose last word may be incomplete.
     pub fn complete(self, line: &str, view: &StatusView<'_>) -> Completions {
+        // Of several commands, the last.
+        let last = Commands::of(line).last();
+        let line = last.map_or(line, |(_, command)| command);
         let begins_word = line.ends_with(char::is_whitespace) || line.is_empty();
         let mut words: Vec<&str> = Words::new(line).collect();
         let typed = if begins_word { None } else { words.pop() };

@@ -125,6 +125,8 @@ pub struct ConsoleView<'a> {
     pub dropped_lines: u64,
     /// How many columns the terminal has, if it was told.
     pub columns: Option<u16>,
+    /// Whether something of the last line was refused.
+    pub was_refused: bool,
     /// What of the start was refused.
     pub refused: &'a Refused,
 }

@@ -106,6 +106,54 @@ fn next_word(line: &str, from: usize) -> Option<(Range<usize>, usize)> {
     Some((start..start + length, start + length))
 }
 
+/// The commands of a line, with where in it each begins, in octets: `;` stands between them, unless in quotes or in a
+/// comment.
+#[derive(Clone, Debug)]
+pub struct Commands<'line> {
+    line: &'line str,
+    /// Where the next one begins, if there is one.
+    next: Option<usize>,
+}
+
+impl<'line> Commands<'line> {
+    /// Those of `line`: at least one, which may be empty.
+    pub const fn of(line: &'line str) -> Self {
+        Self {
+            line,
+            next: Some(0),
+        }
+    }
+}
+
+impl<'line> Iterator for Commands<'line> {
+    type Item = (usize, &'line str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let begin = self.next.take()?;
+        let mut end = begin;
+        loop {
+            let rest = self.line.get(end..)?;
+            let blanks = rest.len() - rest.trim_start().len();
+            end += blanks;
+            let word = rest.get(blanks..)?;
+            let mut characters = word.chars();
+            end += match characters.next() {
+                None | Some('#') => break end = self.line.len(),
+                Some(';') => break self.next = Some(end + 1),
+                Some(quote @ ('"' | '\'')) if characters.as_str().contains(quote) => characters
+                    .as_str()
+                    .find(quote)
+                    .map_or(0, |length| length + 2),
+                Some(_) => {
+                    let is_end = |character: char| character == ';' || character.is_whitespace();
+                    word.find(is_end).unwrap_or(word.len())
+                }
+            };
+        }
+        Some((begin, self.line.get(begin..end)?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -154,7 +202,40 @@ mod tests {
         assert_eq!(words.column(), 8);
     }
 
+    fn commands(line: &str) -> Vec<&str> {
+        Commands::of(line)
+            .map(|(_, command)| command.trim())
+            .collect()
+    }
+
+    #[test]
+    fn semicolons_separate_commands_but_not_in_quotes_or_comments() {
+        assert_eq!(commands("ip a"), ["ip a"]);
+        assert_eq!(commands("ip a;ip r ; date"), ["ip a", "ip r", "date"]);
+        assert_eq!(commands("echo 'a;b';\"c;\" d"), ["echo 'a;b'", "\"c;\" d"]);
+        assert_eq!(commands("ip a # b; c"), ["ip a # b; c"]);
+        assert_eq!(commands("echo it's; date"), ["echo it's", "date"]);
+        assert_eq!(commands("echo \"; date"), ["echo \"", "date"]);
+        assert_eq!(commands(";;"), ["", "", ""]);
+        assert_eq!(commands(""), [""]);
+        let places: Vec<_> = Commands::of("ä; b").map(|(at, _)| at).collect();
+        assert_eq!(places, [0, 3]);
+    }
+
     proptest! {
+        #[test]
+        fn commands_are_all_of_a_line_but_the_semicolons(line in "[ab;#'\" \u{e4}]{0,30}") {
+            let mut whole = String::new();
+            for (at, command) in Commands::of(&line) {
+                if at > 0 {
+                    whole.push(';');
+                }
+                prop_assert_eq!(at, whole.len());
+                whole.push_str(command);
+            }
+            prop_assert_eq!(whole, line);
+        }
+
         #[test]
         fn any_line_has_words_and_an_end(line in any::<String>()) {
             let mut words = Words::new(&line);

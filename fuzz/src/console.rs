@@ -3,7 +3,7 @@
 
 use core::fmt::{self, Write};
 use pollux_console::cards::Cards;
-use pollux_console::command::{Command, Grammar};
+use pollux_console::command::{Command, Commands, Grammar};
 use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
 use pollux_console::refused::Refused;
 use pollux_console::reply::{MAXIMUM_LINE, PROMPT, Progress, Reply};
@@ -123,6 +123,7 @@ impl Appliance {
             console: ConsoleView {
                 dropped_lines: 0,
                 columns: None,
+                was_refused: false,
                 refused: &NOTHING_REFUSED,
             },
             machine: &[],
@@ -249,7 +250,9 @@ pub fn console(octets: &[u8]) {
         let line = editor.feed(octet, &mut echo);
         let line = line.and_then(Result::ok).map(str::to_owned);
         if let Some(line) = line {
-            appliance.carry_out(&line);
+            for (_, command) in Commands::of(&line) {
+                appliance.carry_out(command);
+            }
         }
         if editor.take_tab() {
             let line = editor.before_cursor();

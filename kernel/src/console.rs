@@ -11,14 +11,14 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use heapless::{Deque, String};
 use pollux_console::cards::Cards;
-use pollux_console::command::{Command, Grammar, Request};
+use pollux_console::command::{Command, Commands, Grammar, Request};
 use pollux_console::commands::base64::{Upload, Uploaded};
 use pollux_console::commands::config::Config;
 use pollux_console::commands::fault::Fault;
 use pollux_console::commands::ping::PingLine;
 use pollux_console::commands::stty::Stty;
 use pollux_console::error::{ParseError, Refusal};
-use pollux_console::line::{LineEditor, MAXIMUM_ECHO};
+use pollux_console::line::{CAPACITY, LineEditor, MAXIMUM_ECHO};
 use pollux_console::refused::Refused;
 use pollux_console::reply::{PROMPT, Progress, Reply};
 use pollux_console::trace::TraceLines;
@@ -46,6 +46,10 @@ pub struct Session {
     /// What is executed at the start: the start-up file, then the commands on the boot command line.
     scripts: [Option<Script>; 2],
     reply: Option<Reply>,
+    /// The commands behind the one of the last line that was typed which is under way.
+    rest: String<CAPACITY>,
+    /// Whether one of that line was refused.
+    was_refused: bool,
     /// The file that is being typed, and whether a program does it.
     upload: Option<(Upload, bool)>,
     /// The configuration that was kept last, or the one after the start, as commands.
@@ -82,6 +86,8 @@ impl Session {
             typed: Deque::new(),
             scripts: scripts(kernel),
             reply: Some(Reply::banner()),
+            rest: String::new(),
+            was_refused: false,
             upload: None,
             saved: Vec::new(),
             baseline: Some(Reply::to(Request {
@@ -130,6 +136,8 @@ impl Session {
             {
                 self.print_trace(kernel);
             }
+        } else if !self.rest.is_empty() && self.upload.is_none() {
+            self.execute_next(kernel, now);
         } else if self.trace_has_turn && self.print_trace(kernel) {
         } else if let Some((script, line)) = self.next_of_a_script() {
             serial::line(format_args!("{PROMPT}{line}"));
@@ -154,7 +162,7 @@ impl Session {
     fn take_baseline(&mut self, kernel: &Kernel, now: Instant) {
         const LINES: usize = 16;
         for _ in 0..LINES {
-            let shown = Shown::of(&self.saved, &self.editor);
+            let shown = Shown::of(&self.saved, &self.editor, self.was_refused);
             let Some(baseline) = &mut self.baseline else {
                 return;
             };
@@ -174,14 +182,25 @@ impl Session {
         self.reply.as_ref().is_some_and(Reply::is_json)
     }
 
-    /// The next line of what is executed at the start.
+    /// The next command of what is executed at the start.
     fn next_of_a_script(&mut self) -> Option<(Place, &'static str)> {
-        self.scripts.iter_mut().flatten().find_map(|script| {
-            let line = script.lines.next()?.trim();
-            script.number += 1;
-            let Script { name, number, .. } = *script;
-            Some((Place { name, number }, line))
-        })
+        let mut scripts = self.scripts.iter_mut().flatten();
+        scripts.find_map(|script| script.next(self.upload.is_some()))
+    }
+
+    /// Executes the next command of the line that was typed last.
+    fn execute_next(&mut self, kernel: &mut Kernel, now: Instant) {
+        let line = core::mem::take(&mut self.rest);
+        let mut commands = Commands::of(&line);
+        let parsed = match commands.next() {
+            Some((_, command)) => self.grammar.parse(command),
+            None => Ok(None),
+        };
+        if let Some((next, _)) = commands.next() {
+            // It fits: it is a part of what did.
+            let _ = self.rest.push_str(line.get(next..).unwrap_or(""));
+        }
+        self.execute(kernel, now, parsed, None);
     }
 
     /// Whether Ctrl-C is among what was typed.
@@ -244,6 +263,7 @@ impl Session {
     }
 
     fn interrupt(&mut self, kernel: &mut Kernel) {
+        self.rest.clear();
         if self.reply.as_mut().is_some_and(Reply::interrupt) {
             serial::line(format_args!("^C"));
             return;
@@ -260,7 +280,7 @@ impl Session {
 
     fn print_reply(&mut self, kernel: &mut Kernel, now: Instant) -> Progress {
         let mut line = String::<LINE>::new();
-        let shown = Shown::of(&self.saved, &self.editor);
+        let shown = Shown::of(&self.saved, &self.editor, self.was_refused);
         let Some(reply) = &mut self.reply else {
             return Progress::Done;
         };
@@ -347,24 +367,33 @@ impl Session {
             }
             return true;
         }
-        let mut is_root_prompt = false;
-        let parsed = line.map(|line| match line {
-            Ok(line) => {
-                is_root_prompt = grammar.is_root_prompt(line);
-                grammar.parse(line)
-            }
-            Err(error) => Err(error.into()),
-        });
-        let Some(parsed) = parsed else {
+        let Some(line) = line else {
             let tab = self.editor.take_tab();
             self.put_prompt(&echo);
             return tab && self.complete(kernel, now);
         };
+        match line {
+            Ok(line) if grammar.is_root_prompt(line) => {
+                self.reply = Some(Reply::to_root_prompt());
+            }
+            Ok(line) => {
+                let parsed = grammar.parse(line);
+                let tells_status = matches!(
+                    &parsed,
+                    Ok(Some(Request { command: Command::File(access), .. })) if access.tells_status()
+                );
+                self.was_refused &= tells_status;
+                // It fits: it is no longer than a line.
+                let _ = self.rest.push_str(line);
+            }
+            Err(error) => {
+                self.was_refused = true;
+                self.reply = Some(Reply::refusal(error.into()));
+            }
+        }
         serial::with(|serial| serial.end_prompt(&echo.0));
-        if is_root_prompt {
-            self.reply = Some(Reply::to_root_prompt());
-        } else {
-            self.execute(kernel, now, parsed, None);
+        if self.reply.is_none() {
+            self.execute_next(kernel, now);
         }
         true
     }
@@ -379,15 +408,19 @@ impl Session {
             file.keep(&mut kernel.uploaded)?;
             Ok(reply)
         });
+        self.was_refused |= kept.is_err();
         self.reply = Some(kept.unwrap_or_else(|refusal| Reply::not_done(refusal, json)));
     }
 
     /// Types what can only follow, or begins to list what can. Returns whether it lists.
     fn complete(&mut self, kernel: &Kernel, now: Instant) -> bool {
         let (grammar, line) = (self.grammar, self.editor.before_cursor());
-        let found = with_view(kernel, now, Shown::of(&self.saved, &self.editor), |view| {
-            grammar.complete(line, view)
-        });
+        let found = with_view(
+            kernel,
+            now,
+            Shown::of(&self.saved, &self.editor, self.was_refused),
+            |view| grammar.complete(line, view),
+        );
         let mut echo = Echo::default();
         if found.count < 2 || !found.addition.is_empty() {
             self.editor.complete(&found, &mut echo);
@@ -412,6 +445,7 @@ impl Session {
             Ok(Some(request)) => request,
             Ok(None) => return,
             Err(error) => {
+                self.was_refused = true;
                 match place {
                     Some((place, _)) => place.report(&mut kernel.refused, error.column, &error),
                     None => self.reply = Some(Reply::refusal(error)),
@@ -423,6 +457,7 @@ impl Session {
         let files = file_views(&kernel.files, &kernel.uploaded);
         let done = Cards::new(interfaces, &files, now).carry_out(&request.command);
         if let Err(refusal) = done {
+            self.was_refused = true;
             match place {
                 Some((place, line)) => {
                     place.report(&mut kernel.refused, column(&refusal, line), &refusal);
@@ -454,20 +489,76 @@ impl Session {
 /// Commands that are executed at the start.
 struct Script {
     name: &'static str,
+    /// The lines that were not begun.
     lines: core::str::Split<'static, char>,
+    /// The line that was begun, and its commands that were not.
+    line: (&'static str, Option<Commands<'static>>),
     number: usize,
+    /// Whether it has one line only, whose commands are counted instead.
+    is_word: bool,
 }
 
-/// A line of a script.
+impl Script {
+    fn new(name: &'static str, text: &'static str, is_word: bool) -> Self {
+        Self {
+            name,
+            lines: text.split('\n'),
+            line: ("", None),
+            number: 0,
+            is_word,
+        }
+    }
+
+    /// The next command, or the next line `as_it_is`.
+    fn next(&mut self, as_it_is: bool) -> Option<(Place, &'static str)> {
+        loop {
+            let (line, commands) = &mut self.line;
+            if let Some((at, command)) = commands.as_mut().and_then(Iterator::next) {
+                self.number += usize::from(self.is_word);
+                let blanks = command.len() - command.trim_start().len();
+                let before = line.get(..at + blanks).unwrap_or("").chars().count();
+                let place = Place {
+                    name: self.name,
+                    number: self.number,
+                    before: if self.is_word { 0 } else { before },
+                };
+                return Some((place, command.trim()));
+            }
+            let line = self.lines.next()?;
+            self.number += usize::from(!self.is_word);
+            if as_it_is {
+                let (name, number) = (self.name, self.number);
+                return Some((
+                    Place {
+                        name,
+                        number,
+                        before: 0,
+                    },
+                    line.trim(),
+                ));
+            }
+            self.line = (line, Some(Commands::of(line)));
+        }
+    }
+}
+
+/// Where in a script a command is.
 #[derive(Clone, Copy)]
 struct Place {
     name: &'static str,
     number: usize,
+    /// Characters of its line in front of it.
+    before: usize,
 }
 
 impl Place {
     fn report(self, refused: &mut Refused, column: usize, error: &dyn fmt::Display) {
-        let Self { name, number } = self;
+        let Self {
+            name,
+            number,
+            before,
+        } = self;
+        let column = before + column;
         refused.add(name, number, column, error);
         serial::line(format_args!(
             "{name}, line {number}, column {column}: {error}"
@@ -496,15 +587,11 @@ impl Write for Echo {
 
 /// What is executed at the start.
 fn scripts(kernel: &Kernel) -> [Option<Script>; 2] {
-    let script = |name, text: &'static str, separator| Script {
-        name,
-        lines: text.split(separator),
-        number: 0,
-    };
     let file = kernel.options.config_file;
-    let file = file.and_then(|name| Some(script(name, start_up_file(kernel, name)?, '\n')));
+    let file = file.and_then(|name| Some(Script::new(name, start_up_file(kernel, name)?, false)));
     let words = kernel.options.config;
-    [file, words.map(|text| script("pollux.config", text, ';'))]
+    let words = words.map(|text| Script::new("pollux.config", text, true));
+    [file, words]
 }
 
 /// The text of the start-up file.
@@ -561,12 +648,16 @@ fn file_views<'a>(files: &'a Files, uploaded: &'a [Uploaded]) -> Vec<FileView<'a
 pub struct Shown<'a> {
     saved: &'a [alloc::string::String],
     columns: Option<u16>,
+    was_refused: bool,
 }
 
 impl<'a> Shown<'a> {
-    fn of(saved: &'a [alloc::string::String], editor: &LineEditor) -> Self {
-        let columns = editor.columns();
-        Self { saved, columns }
+    fn of(saved: &'a [alloc::string::String], editor: &LineEditor, was_refused: bool) -> Self {
+        Self {
+            saved,
+            columns: editor.columns(),
+            was_refused,
+        }
     }
 }
 
@@ -627,6 +718,7 @@ pub fn with_view<T>(
         console: ConsoleView {
             dropped_lines: serial::with(|serial| serial.dropped_lines()),
             columns: shown.columns,
+            was_refused: shown.was_refused,
             refused: &kernel.refused,
         },
         machine: &kernel.machine,

@@ -73,11 +73,60 @@ fn a_script() {
         "",
     ));
     assert_eq!(shown, "eth0.42@eth0     UP             10.10.10.11/24 \n");
-    let lines = "# a comment\ntrace on\n\nevl net -n\nshwo\n";
+    let lines = "# a comment\ntrace on\n\nevl net -n\n";
     assert_eq!(
         printed(&console(&[&socket], lines)),
-        "trace is on, 0 lines dropped\n42\nunknown command 'shwo'; did you mean 'show'?\n"
+        "trace is on, 0 lines dropped\n42\n"
     );
+    // What is refused is told by the status too, the other lines are carried out.
+    for (arguments, lines, said) in [
+        (
+            &[] as &[&str],
+            "shwo\ndate; evl net -n # the list\n",
+            "unknown command 'shwo'; did you mean 'show'?\n",
+        ),
+        (
+            &["--command", "ip link set eth0.43 up"],
+            "",
+            "eth0.43: no such interface; did you mean 'eth0.42'?\n",
+        ),
+        (
+            &["--command", "evl net -N1 -j; evl net -n"],
+            "",
+            "{\"error\":\"evl net: '1' is not a list of VLAN identifiers from 2 to 4094, such as 42-45,100,107\"}\n42\n",
+        ),
+        (
+            &[
+                "--command",
+                "evl net -n",
+                "--command",
+                "ip adr",
+                "--command",
+                "evl net -n",
+            ],
+            "",
+            "42\nip: 'adr' is not one of link, addr, route, neigh; did you mean 'addr'?\n42\n",
+        ),
+    ] {
+        let refused = console(&[&[socket.as_str()], arguments].concat(), lines);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let printed = String::from_utf8_lossy(&refused.stdout);
+        assert!(printed.starts_with(said), "{printed}");
+        assert!(
+            printed.ends_with(if lines.is_empty() { said } else { "\n42\n" }),
+            "{printed}"
+        );
+    }
+    // Several commands on a line are carried out one after the other.
+    let shown = printed(&console(
+        &[
+            &socket,
+            "--command",
+            "evl net -N42,43; evl net -n; echo 'a;b'; evl net -N42",
+        ],
+        "",
+    ));
+    assert_eq!(shown, "42-43\na;b\n");
     // The second appliance must not take the place of the first.
     let second = Command::new(run_sh())
         .args(["boot", "--accel", "tcg", "--net", "dgram:19990", "--kernel"])
@@ -91,6 +140,9 @@ fn a_script() {
         "{second:?}"
     );
     assert_eq!(second.status.code(), Some(2));
+    // To switch it off is no failure.
+    let said = printed(&console(&[&socket, "--command", "poweroff"], ""));
+    assert_eq!(said, "switching off\n");
 }
 
 /// Runs `./run.sh console` at a terminal of its own, and types `keys` one after the other.

@@ -30,6 +30,7 @@ pub(crate) const ECHO: Specification = Specification {
             "1 > /sys/class/net/eth0.42/oob_port",
             "enable an out-of-band port",
         ),
+        ("$?", "0, or 1 when something of the last line was refused"),
     ],
     examples: &["echo 42 > /sys/class/evl/net/vlans"],
     complete: |_| Completion::files(&[]),
@@ -73,6 +74,8 @@ pub struct Access(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Say(String),
+    /// Whether the last line was refused, as a shell says it: `echo $?`.
+    SayStatus,
     SetVlans(Box<VlanSet>),
     SetOobPort {
         device: Word,
@@ -116,6 +119,9 @@ fn parse_echo(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     }
     let said = said.trim();
     let Some(path) = path else {
+        if said == "$?" {
+            return Ok(Command::File(Access(Kind::SayStatus)));
+        }
         return Ok(Command::File(Access(Kind::Say(said.into()))));
     };
     if path == VLANS {
@@ -167,6 +173,11 @@ fn parse_cat(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
 }
 
 impl Access {
+    /// Whether it only tells what became of the line before.
+    pub fn tells_status(&self) -> bool {
+        self.0 == Kind::SayStatus
+    }
+
     /// Whether the filter list is to be shown.
     pub(crate) fn shows_vlans(&self) -> bool {
         self.0 == Kind::ShowVlans
@@ -195,7 +206,7 @@ pub(crate) fn carry_out(access: &Access, cards: &mut Cards<'_>) -> Result<(), Re
         Kind::ShowFile(name) => cards.file(name).map(|_| ()),
         Kind::SetVariable { variable, value } => variable.set(*value, cards),
         Kind::ShowVariable(_) => cards.interface(0).map(|_| ()),
-        Kind::Say(_) | Kind::ShowVlans => Ok(()),
+        Kind::Say(_) | Kind::SayStatus | Kind::ShowVlans => Ok(()),
     }
 }
 
@@ -213,6 +224,13 @@ pub(crate) fn line(
             true => write!(out, "{{\"text\":{}}}", Quoted(clipped::<JSON_WIDTH>(said)))?,
             false => write!(out, "{}", clipped::<WIDTH>(said))?,
         },
+        Kind::SayStatus if row == 0 => {
+            let status = u8::from(view.console.was_refused);
+            match json {
+                true => write!(out, "{{\"status\":{status}}}")?,
+                false => write!(out, "{status}")?,
+            }
+        }
         Kind::ShowAttribute { device, attribute } if row == 0 => {
             let Some(found) = view.device_named(device) else {
                 return Ok(Progress::Done);

@@ -24,6 +24,8 @@ fn a_word_that_can_only_be_one_is_completed() {
         ("hel", "p "),
         ("sta", "tus "),
         ("sudo sta", "tus "),
+        ("date; ip l", "ink "),
+        ("echo 'a;b'; hel", "p "),
         ("ip l", "ink "),
         ("ip -d l", "ink "),
         ("ip link s", ""),

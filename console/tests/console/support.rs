@@ -78,6 +78,7 @@ impl Appliance {
                 console: ConsoleView {
                     dropped_lines: 0,
                     columns: None,
+                    was_refused: false,
                     refused: &NOTHING_REFUSED,
                 },
                 machine: &[],

@@ -550,3 +550,13 @@ fn no_more_is_kept_of_the_start_than_there_is_room_for() {
     assert!(said.ends_with("\n... 37 in all\n"), "{said}");
     assert_eq!(said.lines().count(), MOST_REFUSED + 1);
 }
+
+#[test]
+fn what_the_last_line_came_to_is_told_as_by_a_shell() {
+    let mut appliance = Appliance::new();
+    assert_eq!(appliance.typed("echo $?"), "0\n");
+    appliance.view.console.was_refused = true;
+    assert_eq!(appliance.typed("echo $?"), "1\n");
+    assert_eq!(appliance.typed("echo -j $?"), "{\"status\":1}\n");
+    assert_eq!(appliance.typed("echo $? is told"), "$? is told\n");
+}
