@@ -20,6 +20,14 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Nothing was looked at yet.
+    pub const fn new() -> Self {
+        Self {
+            position: 0,
+            looks: 0,
+        }
+    }
+
     /// Looks: whether there is work, and how far it has come. Returns whether it hangs.
     pub const fn hangs(&mut self, has_work: bool, position: u32) -> bool {
         if !has_work || position != self.position {
@@ -32,29 +40,50 @@ impl Progress {
     }
 }
 
-/// How often a card had to be reset.
+/// Whether the event of this number is to be said: the first ones are, and then one of many.
+pub const fn is_to_be_said(number: u64) -> bool {
+    number <= FAULTS_SAID || number.is_multiple_of(FAULTS_SAID)
+}
+
+/// What went wrong with a card, and how often.
 #[derive(Debug, Default)]
 pub struct Faults {
+    /// How often it had to be reset.
     resets: u64,
     /// Of these, those because it hung.
     hangs: u64,
+    /// Whether it was still in use when it was taken over.
+    was_in_use: bool,
 }
 
 impl Faults {
+    /// None so far, but that a card which was taken over may have been left in use.
+    pub const fn since_take_over(was_in_use: bool) -> Self {
+        Self {
+            resets: 0,
+            hangs: 0,
+            was_in_use,
+        }
+    }
+
     /// Counts one. Returns whether it is to be said.
     pub const fn count(&mut self, is_hang: bool) -> bool {
         self.resets = self.resets.saturating_add(1);
         if is_hang {
             self.hangs = self.hangs.saturating_add(1);
         }
-        self.resets <= FAULTS_SAID || self.resets.is_multiple_of(FAULTS_SAID)
+        is_to_be_said(self.resets)
     }
 
     /// The counts, by the names that `ethtool -S` would give them.
     pub fn statistics(&self) -> impl Iterator<Item = Statistic> + use<> {
-        [("resets", self.resets), ("tx_timeout_count", self.hangs)]
-            .map(|(name, value)| Statistic { name, value })
-            .into_iter()
+        [
+            ("resets", self.resets),
+            ("tx_timeout_count", self.hangs),
+            ("found_in_use", self.was_in_use.into()),
+        ]
+        .map(|(name, value)| Statistic { name, value })
+        .into_iter()
     }
 }
 
@@ -64,7 +93,7 @@ mod tests {
 
     #[test]
     fn work_without_progress_is_a_hang_after_two_seconds() {
-        let mut progress = Progress::default();
+        let mut progress = Progress::new();
         assert!((0..1000).all(|_| !progress.hangs(false, 0)));
         assert!((1..1000).all(|position| !progress.hangs(true, position)));
         let looks = (0..).take_while(|_| !progress.hangs(true, 999)).count();

@@ -672,7 +672,7 @@ pub fn with_view<T>(
     let statistics: Vec<_> = kernel
         .ports
         .iter()
-        .map(|port| |index| port.device.statistics().nth(index))
+        .map(|port| |index| port.statistics().nth(index))
         .collect();
     let ports: Vec<_> = kernel
         .ports

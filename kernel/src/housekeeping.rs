@@ -16,6 +16,10 @@ const STATISTICS_INTERVAL: u64 = 20_000_000;
 /// The page on the screen is written anew this often, in nanoseconds.
 const PAGE_INTERVAL: u64 = 1_000_000_000;
 
+/// When nothing at all was done for this long, in nanoseconds, that is said: no turn of ours takes it, so somebody
+/// held the machine up.
+const STANDSTILL: u64 = 1_000_000_000;
+
 /// Something that is due again and again.
 struct Timer {
     interval: Ticks,
@@ -40,6 +44,34 @@ impl Timer {
         }
         self.due = next;
         true
+    }
+}
+
+/// Notices when the machine stood still: a hypervisor that was stopped, or a host with much else to do. Frames that
+/// came meanwhile may be lost, and no configuration is.
+struct Continuity {
+    limit: Ticks,
+    last: Option<Instant>,
+    standstills: u64,
+}
+
+impl Continuity {
+    const fn new(limit: Ticks) -> Self {
+        Self {
+            limit,
+            last: None,
+            standstills: 0,
+        }
+    }
+
+    /// Takes note of the time. Returns how long nothing was done, if that was too long. A clock that ran backwards
+    /// says nothing of that.
+    fn interruption(&mut self, now: Instant) -> Option<Ticks> {
+        let gap = now - self.last.replace(now)?;
+        (gap >= self.limit).then(|| {
+            self.standstills = self.standstills.saturating_add(1);
+            gap
+        })
     }
 }
 
@@ -73,6 +105,7 @@ impl Rounds {
 pub struct Housekeeping {
     chore: Activity,
     session: Session,
+    continuity: Continuity,
     milliseconds: u32,
     /// The port whose stack has the next turn to send.
     sender: usize,
@@ -94,6 +127,7 @@ impl Housekeeping {
         Self {
             chore: Activity::Input,
             session: Session::new(kernel),
+            continuity: Continuity::new(rate.ticks(STANDSTILL)),
             milliseconds: 0,
             sender: 0,
             link: Rounds::new(rate.ticks(LINK_INTERVAL), ports),
@@ -132,6 +166,7 @@ impl Housekeeping {
                 Activity::Device
             }
             Activity::Device => {
+                self.notice_standstill(kernel, now);
                 self.device(kernel, now);
                 Activity::Screen
             }
@@ -145,6 +180,18 @@ impl Housekeeping {
             }
         };
         chore
+    }
+
+    /// Says when nothing was done for long.
+    #[inline(never)]
+    fn notice_standstill(&mut self, kernel: &Kernel, now: Instant) {
+        if let Some(gap) = self.continuity.interruption(now) {
+            log::warn!(
+                "the machine stood still for {} ms: time {} since the start",
+                kernel.clock.rate().nanoseconds(gap) / 1_000_000,
+                self.continuity.standstills
+            );
+        }
     }
 
     /// Lets one card's stack say what it has to say on its own.
@@ -208,6 +255,26 @@ mod tests {
         assert!(timer.is_due(Instant::from_ticks(5)));
         assert!(!timer.is_due(Instant::from_ticks(6)));
         assert!(timer.is_due(Instant::from_ticks(15)));
+    }
+
+    #[test]
+    fn a_machine_that_stood_still_is_noticed_and_a_clock_that_ran_backwards_is_not() {
+        let mut continuity = Continuity::new(Ticks(100));
+        let found: Vec<_> = [1_000, 1_099, 1_198, 1_298, 5_000, 17, 18, 200]
+            .map(|now| continuity.interruption(Instant::from_ticks(now)))
+            .into();
+        let expected = [
+            None,
+            None,
+            None,
+            Some(100),
+            Some(3_702),
+            None,
+            None,
+            Some(182),
+        ];
+        assert_eq!(found, expected.map(|gap| gap.map(Ticks)));
+        assert_eq!(continuity.standstills, 3);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use heapless::String;
 use pollux_drivers::dma::DmaRegion;
-use pollux_net::device::{Device, FlowControl, Link};
+use pollux_net::device::{Device, FlowControl, Link, Statistic};
 use pollux_net::interface::{DEFAULT_MTU, Interface, NAME_LENGTH};
 use pollux_net::time::Instant;
 use pollux_net::vlan::VlanSet;
@@ -23,6 +23,8 @@ pub struct Port {
     pub(crate) device: Nic,
     pub(crate) interface: Interface,
     pub(crate) link: Link,
+    /// How often its link went down.
+    link_downs: u64,
     /// Whether the card's own filter is open, so that only the stack's decides and counts.
     passes_all_vlans: bool,
 }
@@ -43,6 +45,15 @@ impl Port {
         self.link
     }
 
+    /// What the card and its driver have counted, and what is counted of any card.
+    pub(crate) fn statistics(&self) -> impl Iterator<Item = Statistic> + '_ {
+        let link_downs = Statistic {
+            name: "link_down_events",
+            value: self.link_downs,
+        };
+        self.device.statistics().chain([link_downs])
+    }
+
     /// Reads the link's state. A link that comes up has all our addresses claimed on it.
     pub(crate) fn refresh_link(&mut self) {
         let link = self.device.refresh_link();
@@ -52,6 +63,7 @@ impl Port {
                 speed => log::info!("{}: link up, {speed} Mbit/s", self.name()),
             }
         } else if !link.up && self.link.up {
+            self.link_downs = self.link_downs.saturating_add(1);
             log::info!("{}: link down", self.name());
         }
         self.link = link;
@@ -128,6 +140,7 @@ pub fn bring_up(found: Found, boot: &Boot, dma: &mut DmaRegion, clock: &Clock) -
             device,
             interface,
             link: Link::default(),
+            link_downs: 0,
             passes_all_vlans: false,
         });
     });

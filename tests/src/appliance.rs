@@ -262,15 +262,57 @@ impl Appliance {
     ///
     /// The appliance was not booted [`Boot::with_pokes`], or there is no such register.
     pub fn poke(&self, kind: &str, bar: u8, offset: u64, value: u32) {
+        self.poke_at(kind, self.bar(bar) + offset, value);
+    }
+
+    /// Reads such a register: how ([`Pokes::read`]), behind which base address register, and where.
+    ///
+    /// # Panics
+    ///
+    /// As [`Appliance::poke`].
+    pub fn peek(&self, kind: &str, bar: u8, offset: u64) -> u32 {
+        self.peek_at(kind, self.bar(bar) + offset)
+    }
+
+    /// Where the first network card has what is behind a base address register, in memory or among the I/O ports.
+    ///
+    /// # Panics
+    ///
+    /// The appliance was not booted [`Boot::with_monitor`], or there is no such register.
+    pub fn bar(&self, bar: u8) -> u64 {
         let printed = self.monitor.command("info pci");
         let card = printed.split("Ethernet controller").nth(1);
         let bar = format!("BAR{bar}: ");
         let place = card.and_then(|card| card.split(bar.as_str()).nth(1));
-        let address = place.and_then(|place| place.split("memory at 0x").nth(1));
+        let address = place.and_then(|place| place.split(" at 0x").nth(1));
         let digits = address.and_then(|address| address.split(' ').next());
         let start = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        let start = start.unwrap_or_else(|| panic!("no {bar}in {printed}"));
-        self.poke_at(kind, start + offset, value);
+        start.unwrap_or_else(|| panic!("no {bar}in {printed}"))
+    }
+
+    /// Where on its bus the first network card is.
+    ///
+    /// # Panics
+    ///
+    /// The appliance was not booted [`Boot::with_monitor`], or has none on a PCI bus.
+    pub fn card_slot(&self) -> u32 {
+        let printed = self.monitor("info pci");
+        let before = printed.split("Ethernet controller").next();
+        let number = before.and_then(|before| before.rsplit("device").next());
+        let digits = number.and_then(|number| number.split(',').next());
+        let digits = digits.expect("the card has a place").trim();
+        digits.parse().expect("it is a number")
+    }
+
+    /// Writes to the configuration space (PCI 3.0 §6.1) of what is in `slot` of the first bus: how (`outw` or `outl`), where
+    /// and what.
+    ///
+    /// # Panics
+    ///
+    /// The appliance was not booted [`Boot::with_pokes`].
+    pub fn poke_configuration(&self, slot: u32, kind: &str, offset: u32, value: u32) {
+        self.poke_at("outl", 0xcf8, 1 << 31 | slot << 11 | offset);
+        self.poke_at(kind, 0xcfc, value);
     }
 
     /// The same at a physical address.
@@ -280,6 +322,15 @@ impl Appliance {
     /// The appliance was not booted [`Boot::with_pokes`].
     pub fn poke_at(&self, kind: &str, address: u64, value: u32) {
         self.pokes.write(kind, address, value);
+    }
+
+    /// Reads at a physical address ([`Pokes::read`]).
+    ///
+    /// # Panics
+    ///
+    /// The appliance was not booted [`Boot::with_pokes`].
+    pub fn peek_at(&self, kind: &str, address: u64) -> u32 {
+        self.pokes.read(kind, address)
     }
 
     /// Waits for QEMU to end by itself.

@@ -29,6 +29,8 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const ARP_INTERVAL: Duration = Duration::from_millis(5);
 /// The identifier of the pings that [`Peer::settle`] sends.
 const SETTLING: u16 = 0x5e77;
+/// How long [`Peer::find`] waits for a ping's answer before it sends another.
+const SETTLING_INTERVAL: Duration = Duration::from_millis(200);
 /// Frames that may wait in QEMU at once: its socket buffer holds a few hundred small ones.
 const BURST: usize = 32;
 
@@ -82,8 +84,10 @@ impl Peer {
         let mac_address = found.expect("the wire carries frames")?;
         let at = Instant::now();
         assert_eq!(mac_address, APPLIANCE_MAC);
-        // Answers to the requests that waited while the card was deaf.
-        self.settle();
+        // Requests that waited while the card was deaf may leave no room on the wire for this one.
+        while self.settled_within(SETTLING_INTERVAL).is_none() {
+            assert!(Instant::now() < deadline, "ARP is answered, and no ping is");
+        }
         Some(at)
     }
 
@@ -134,6 +138,13 @@ impl Peer {
     ///
     /// That ping was not answered.
     pub fn settle(&mut self) -> Vec<Vec<u8>> {
+        let others = self.settled_within(ANSWER_LIMIT);
+        others.unwrap_or_else(|| panic!("no ping answered in {ANSWER_LIMIT:?}"))
+    }
+
+    /// The same, if that ping is answered within `limit`.
+    fn settled_within(&mut self, limit: Duration) -> Option<Vec<Vec<u8>>> {
+        let deadline = Instant::now() + limit;
         self.settled = self.settled.wrapping_add(1);
         let echo = Echo {
             id: SETTLING,
@@ -149,10 +160,10 @@ impl Peer {
         self.send(&echo.request(&Self::link()));
         let mut others = Vec::new();
         loop {
-            let frame = self.receive(ANSWER_LIMIT);
-            let frame = frame.unwrap_or_else(|| panic!("no ping answered in {ANSWER_LIMIT:?}"));
+            let left = deadline.saturating_duration_since(Instant::now());
+            let frame = self.receive(left)?;
             if frame == answer {
-                return others;
+                return Some(others);
             }
             others.push(frame);
         }

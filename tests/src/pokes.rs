@@ -26,21 +26,38 @@ impl Pokes {
     }
 
     /// Writes `value` to the physical `address`, in the way that `kind` says: `writeb`, `writew` or
-    /// `writel`.
+    /// `writel`; to an I/O port by `outb`, `outw` or `outl`.
     ///
     /// # Panics
     ///
     /// The machine was not started with this.
     pub fn write(&self, kind: &str, address: u64, value: u32) {
+        self.ask(&format!("{kind} {address:#x} {value:#x}"));
+    }
+
+    /// Reads from the physical `address`, in the way that `kind` says: `readb`, `readw` or `readl`.
+    ///
+    /// # Panics
+    ///
+    /// The machine was not started with this.
+    pub fn read(&self, kind: &str, address: u64) -> u32 {
+        let answer = self.ask(&format!("{kind} {address:#x}"));
+        let digits = answer.trim_end().strip_prefix("OK 0x");
+        let value = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        value.unwrap_or_else(|| panic!("{kind} at {address:#x}: {answer}")) as u32
+    }
+
+    fn ask(&self, question: &str) -> String {
         let mut stream = UnixStream::connect(&self.0).expect("qtest listens");
         stream
             .set_read_timeout(Some(LIMIT))
             .expect("a socket can have a limit");
-        writeln!(stream, "{kind} {address:#x} {value:#x}").expect("qtest takes input");
+        writeln!(stream, "{question}").expect("qtest takes input");
         let mut answer = [0; 64];
         let length = stream.read(&mut answer).expect("qtest answers");
-        let answer = String::from_utf8_lossy(&answer[..length]);
-        assert!(answer.starts_with("OK"), "{kind} at {address:#x}: {answer}");
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(answer.starts_with("OK"), "{question}: {answer}");
+        answer
     }
 }
 

@@ -82,6 +82,7 @@ pub struct Quiet<R> {
     card: &'static Card,
     registers: Registers<R>,
     mac_address: MacAddress,
+    was_in_use: bool,
 }
 
 impl<R: RegisterAccess> Quiet<R> {
@@ -98,6 +99,7 @@ impl<R: RegisterAccess> Quiet<R> {
     ) -> Result<Self, E1000Error> {
         let mut registers = Registers(registers);
         refuse_gone(&registers)?;
+        let was_in_use = registers.read(RCTL).contains(ReceiveControl::EN);
         stop(card, &mut registers);
         delay(SETTLE_MICROSECONDS);
         request_reset(card, &mut registers);
@@ -105,10 +107,17 @@ impl<R: RegisterAccess> Quiet<R> {
         wait_for_reset(&registers, &mut delay)?;
         calm(card, &mut registers);
         let mac_address = read_mac_address(card, &mut registers, &mut delay)?;
+        if was_in_use {
+            log::info!(
+                "{} {mac_address}: who had it before left it receiving; it was reset",
+                card.name
+            );
+        }
         Ok(Self {
             card,
             registers,
             mac_address,
+            was_in_use,
         })
     }
 
@@ -137,7 +146,7 @@ impl<R: RegisterAccess> Quiet<R> {
             card: self.card,
             mac_address: self.mac_address,
             vlans: vlans.clone(),
-            recovery: Recovery::default(),
+            recovery: Recovery::new(self.was_in_use),
             negotiation: Negotiation::default(),
             flow_control: FlowControl::default(),
         };

@@ -170,7 +170,13 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
     /// One counter each time, so that it costs four register reads at most: [`COUNTERS`] calls read
     /// them all.
     fn refresh_statistics(&mut self) {
-        self.statistics.read_next(&self.registers);
+        if let Some(missed) = self.statistics.read_next(&self.registers) {
+            log::warn!(
+                "{} {}: {missed} frames were lost, they came faster than they were looked at",
+                self.card.name,
+                self.mac_address
+            );
+        }
     }
 
     fn statistics(&self) -> impl Iterator<Item = Statistic> + '_ {

@@ -42,10 +42,9 @@ impl fmt::Display for Fault {
 }
 
 /// Where the card stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// At work.
-    #[default]
     Runs,
     /// Told to stop.
     Stops,
@@ -58,7 +57,7 @@ enum Phase {
 }
 
 /// How far the recovery of a card is, and what happened so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recovery {
     phase: Phase,
     transmit: Progress,
@@ -66,6 +65,15 @@ pub struct Recovery {
 }
 
 impl Recovery {
+    /// For a card that was just taken over, and may have been left in use.
+    pub const fn new(was_in_use: bool) -> Self {
+        Self {
+            phase: Phase::Runs,
+            transmit: Progress::new(),
+            faults: Faults::since_take_over(was_in_use),
+        }
+    }
+
     /// What happened so far.
     pub fn statistics(&self) -> impl Iterator<Item = Statistic> + use<> {
         self.faults.statistics()
@@ -164,7 +172,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         calm(self.card, &mut self.registers);
         self.receive.restart();
         self.transmit.restart();
-        self.recovery.transmit = Progress::default();
+        self.recovery.transmit = Progress::new();
         // That it is gone is found by the next look.
         self.recovery.phase = Phase::Runs;
         if self.attach().is_err() {

@@ -11,6 +11,7 @@ use pollux_net::device::Statistic;
 
 use super::registers::Registers;
 use crate::registers::RegisterAccess;
+use crate::supervision::is_to_be_said;
 
 /// Where one counter is, and its name as `ethtool -S` prints it.
 struct Counter {
@@ -47,7 +48,7 @@ const TABLE: [Counter; 22] = [
     wide_counter("tx_bytes", 0x4090),          // GOTCL and GOTCH, §13.7.32
     counter("rx_broadcast", 0x4078),           // BPRC, §13.7.28
     counter("rx_multicast", 0x407c),           // MPRC, §13.7.29
-    counter("rx_missed_errors", 0x4010),       // MPC, §13.7.5
+    counter("rx_missed_errors", MISSED),       // MPC, §13.7.5
     counter("rx_no_buffer_count", 0x40a0),     // RNBC, §13.7.33
     counter("rx_crc_errors", 0x4000),          // CRCERRS, §13.7.1
     counter("rx_align_errors", 0x4004),        // ALGNERRC, §13.7.2
@@ -73,7 +74,12 @@ pub struct Statistics {
     held: [u64; COUNTERS],
     /// Which counter's turn it is.
     next: usize,
+    /// How often some frames had found no descriptor.
+    overruns: u64,
 }
+
+/// Where the card counts frames that found no room in it, since no descriptor was free.
+const MISSED: u32 = 0x4010;
 
 impl Statistics {
     /// Starts from zero: whatever the counters hold, which after power-on can be anything
@@ -83,21 +89,29 @@ impl Statistics {
             sums: [0; COUNTERS],
             held: [0; COUNTERS],
             next: 0,
+            overruns: 0,
         };
         for _ in 0..COUNTERS {
             statistics.read_next(registers);
         }
         statistics.sums = [0; COUNTERS];
+        statistics.overruns = 0;
         statistics
     }
 
-    /// Takes up one counter; at most four register reads.
-    pub fn read_next<R: RegisterAccess>(&mut self, registers: &Registers<R>) {
+    /// Takes up one counter; at most four register reads. Returns how many frames were lost for want of a
+    /// descriptor, when that is to be said.
+    pub fn read_next<R: RegisterAccess>(&mut self, registers: &Registers<R>) -> Option<u64> {
         let mut counters = TABLE.iter().zip(&mut self.sums).zip(&mut self.held);
+        let mut overrun = None;
         if let Some(((counter, sum), held)) = counters.nth(self.next) {
-            *sum = sum.saturating_add(counter.events(registers, held));
+            let events = counter.events(registers, held);
+            *sum = sum.saturating_add(events);
+            overrun = (counter.offset == MISSED && events > 0).then_some(events);
         }
         self.next = (self.next + 1) % COUNTERS;
+        self.overruns = self.overruns.saturating_add(overrun.is_some().into());
+        overrun.filter(|_| is_to_be_said(self.overruns))
     }
 
     /// The sums.

@@ -48,6 +48,7 @@ const HALF_DUPLEX: u8 = 0;
 #[derive(Debug)]
 pub struct Quiet<T> {
     transport: T,
+    was_in_use: bool,
 }
 
 impl<T: Transport> Quiet<T> {
@@ -58,6 +59,9 @@ impl<T: Transport> Quiet<T> {
     ///
     /// [`VirtioError`], when the device is not there or stays in its reset.
     pub fn reset(mut transport: T, mut delay: impl FnMut(u32)) -> Result<Self, VirtioError> {
+        let found = transport.read_status();
+        // Who has it reach memory no more takes "driver ok" from it on some hypervisors.
+        let was_in_use = !found.is_gone() && found.contains(Status::DRIVER);
         transport.write_status(Status::empty());
         for _ in 0..RESET_POLLS {
             let status = transport.read_status();
@@ -65,7 +69,13 @@ impl<T: Transport> Quiet<T> {
                 return Err(VirtioError::Gone);
             }
             if status.is_empty() {
-                return Ok(Self { transport });
+                if was_in_use {
+                    log::info!("virtio-net: who had it before left it in use; it was reset");
+                }
+                return Ok(Self {
+                    transport,
+                    was_in_use,
+                });
             }
             delay(RESET_POLL_MICROSECONDS);
         }
@@ -101,7 +111,7 @@ impl<T: Transport> Quiet<T> {
             control: Control::new(memory)?,
             mac_address: MacAddress([0; 6]),
             maximum_mtu: DEFAULT_MTU,
-            recovery: Recovery::default(),
+            recovery: Recovery::new(self.was_in_use),
         };
         device.control.want(vlans);
         device.attach()?;

@@ -49,10 +49,9 @@ impl fmt::Display for Fault {
 }
 
 /// Where the device stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// At work.
-    #[default]
     Runs,
     /// Told to reset, so many looks ago.
     Resets(u32),
@@ -61,7 +60,7 @@ enum Phase {
 }
 
 /// How far the recovery of a device is, and what happened so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recovery {
     phase: Phase,
     transmit: Progress,
@@ -77,6 +76,17 @@ fn hangs(progress: &mut Progress, queue: &impl Virtqueue) -> bool {
 }
 
 impl Recovery {
+    /// For a device that was just taken over, and may have been left in use.
+    pub const fn new(was_in_use: bool) -> Self {
+        Self {
+            phase: Phase::Runs,
+            transmit: Progress::new(),
+            control: Progress::new(),
+            faults: Faults::since_take_over(was_in_use),
+            breaches: 0,
+        }
+    }
+
     /// What happened so far.
     pub fn statistics(&self) -> impl Iterator<Item = Statistic> + use<> {
         let breaches = Statistic {
@@ -186,8 +196,8 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
         match attached {
             Ok(()) => {
                 self.recovery.phase = Phase::Runs;
-                self.recovery.transmit = Progress::default();
-                self.recovery.control = Progress::default();
+                self.recovery.transmit = Progress::new();
+                self.recovery.control = Progress::new();
             }
             Err(VirtioError::Gone) => self.lose(),
             Err(error) => self.give_up_for_now(error),

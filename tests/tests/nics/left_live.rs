@@ -66,6 +66,15 @@ fn taken_over(nic: &str) {
     appliance.console.wait_for(mark, "pollux> ", SAYING_LIMIT);
     appliance.console.fresh_prompt();
     appliance.poke_at("writel", u64::from(BUFFER), MARK);
+    assert!(
+        appliance
+            .console
+            .log()
+            .contains("left it receiving; it was reset"),
+        "what was found was not said"
+    );
+    let status = appliance.status();
+    assert_eq!(status.value("statistics eth0", "found_in_use"), "1");
     let used_before = used(&appliance);
     appliance.peer.assert_pings(2000);
     assert_eq!(word(&appliance, u64::from(BUFFER)), MARK);
@@ -100,8 +109,7 @@ fn leave_live(appliance: &Appliance) {
         }
     }
     // It may reach memory (PCI 3.0 §6.2.2): the card is the first after the chip set.
-    appliance.poke_at("outl", 0xcf8, 0x8000_0004 | card_number(appliance) << 11);
-    appliance.poke_at("outw", 0xcfc, 0x0007);
+    appliance.poke_configuration(appliance.card_slot(), "outw", 4, 0x0007);
     for (register, value) in [
         (RDBAL, RING as u32),
         (RDBAH, 0),
@@ -112,16 +120,6 @@ fn leave_live(appliance: &Appliance) {
     ] {
         appliance.poke("writel", 0, register, value);
     }
-}
-
-/// Where on the bus the card is.
-fn card_number(appliance: &Appliance) -> u32 {
-    let printed = appliance.monitor("info pci");
-    let before = printed.split("Ethernet controller").next();
-    let number = before.and_then(|before| before.rsplit("device").next());
-    let digits = number.and_then(|number| number.split(',').next());
-    let digits = digits.expect("the card has a place").trim();
-    digits.parse().expect("it is a number")
 }
 
 /// How many descriptors of the ring hold a frame.
@@ -141,9 +139,5 @@ fn used(appliance: &Appliance) -> u32 {
 
 /// Four octets of memory.
 fn word(appliance: &Appliance, address: u64) -> u32 {
-    let printed = appliance.monitor(&format!("xp /1wx {address:#x}"));
-    let value = printed.split(": 0x").last();
-    let digits = value.and_then(|value| value.get(..8));
-    let word = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    word.unwrap_or_else(|| panic!("no word in {printed}"))
+    appliance.peek_at("readl", address)
 }

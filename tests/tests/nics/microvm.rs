@@ -3,18 +3,19 @@
 use pollux_tests::appliance::Boot;
 use pollux_tests::suite::Suite;
 
-use super::{Card, Switch, other_vlans_get_no_answer, serves, survives};
+use super::faults::survives;
+use super::{Card, Registers, other_vlans_get_no_answer, serves};
 
 /// The card as QEMU names it.
 const NIC: &str = "virtio-net-device";
 
-/// With registers of version 1.0. QEMU fills its window from the end: its status is written there.
+/// With registers of version 1.0.
 const MODERN: Card = Card {
     name: "virtio_mmio",
     nic: NIC,
     driver: "virtio-net",
     model: "virtio-net",
-    switch: Switch::At("writel", 0xfeb0_2e70),
+    registers: Registers::VirtioMmio,
     boot: |_| microvm(),
 };
 

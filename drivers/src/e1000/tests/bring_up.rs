@@ -54,6 +54,15 @@ fn a_card_that_was_reset_receives_nothing_and_has_not_been_told_of_memory() {
     }
 }
 
+#[test]
+fn a_card_that_was_left_receiving_is_counted_as_such() {
+    for (control, expected) in [(0, 0), (ReceiveControl::EN.bits(), 1)] {
+        let mut bench = bring_up(|model| model.set(RCTL.offset(), control)).unwrap();
+        assert_eq!(bench.statistic("found_in_use"), expected);
+        assert_eq!(bench.statistic("resets"), 0);
+    }
+}
+
 /// What the driver is to leave in each register that it programs.
 fn programmed(model: &Model) -> Vec<(u32, u32)> {
     let single = [

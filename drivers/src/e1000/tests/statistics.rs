@@ -59,5 +59,23 @@ fn octets_are_counted_in_64_bits() {
 fn names_are_unique() {
     let bench = bench();
     let names: BTreeSet<_> = bench.device.statistics().map(|entry| entry.name).collect();
-    assert_eq!(names.len(), COUNTERS + 4);
+    assert_eq!(names.len(), COUNTERS + 5);
+}
+
+#[test]
+fn an_overrun_is_said_with_how_many_frames_it_cost_and_of_many_a_few_are() {
+    let bench = bench();
+    let registers = Registers(bench.model.clone());
+    let mut statistics = Statistics::start(&registers);
+    let mut said = |missed: u32| {
+        bench.model().set(0x4010, missed);
+        let said = (0..COUNTERS).filter_map(|_| statistics.read_next(&registers));
+        said.collect::<Vec<_>>()
+    };
+    assert_eq!(said(0), []);
+    for missed in 1..=10 {
+        assert_eq!(said(missed), [u64::from(missed)]);
+    }
+    assert!((11..20).all(|missed| said(missed).is_empty()));
+    assert_eq!(said(20), [20]);
 }

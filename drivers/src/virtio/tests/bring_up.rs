@@ -30,6 +30,15 @@ fn it_comes_up_with_the_features_that_have_a_purpose() {
     assert_eq!(bench.device.link.speed_mbps, 0);
 }
 
+#[test]
+fn a_device_that_was_left_in_use_is_counted_as_such() {
+    for (status, expected) in [(0, 0), (1, 0), (0x0b, 1), (0x0f, 1)] {
+        let mut bench = bring_up::<SplitQueue>(|model| model.status = status).unwrap();
+        assert_eq!(bench.statistic("found_in_use"), expected);
+        bench.assert_serves();
+    }
+}
+
 fn a_link_says_its_speed<Q: Virtqueue>() {
     let bench = bring_up::<Q>(|model| model.speed = 25_000).unwrap();
     assert_eq!(bench.device.link.speed_mbps, 25_000);
