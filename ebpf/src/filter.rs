@@ -16,6 +16,8 @@ use sha1::{Digest, Sha1};
 const DEFAULT_FUEL: u32 = 10_000;
 /// How many faults are one too many, unless told otherwise.
 const DEFAULT_FAULT_LIMIT: u64 = 100;
+/// One of so many runs is timed.
+const RUNS_PER_TIMED: u64 = 64;
 
 /// What is to become of a frame. The numbers are those that EVL's programs return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,12 @@ pub struct Statistics {
     pub cost: u64,
     /// The most fuel that a run took.
     pub highest_cost: u32,
+    /// Runs of which the time was taken.
+    pub timed: u64,
+    /// Nanoseconds that these took together.
+    pub nanoseconds: u64,
+    /// Nanoseconds of the longest of them.
+    pub longest_nanoseconds: u64,
 }
 
 /// A program, checked and ready, with its maps and what was counted.
@@ -207,6 +215,20 @@ impl Filter {
         statistics.settle(verdict)
     }
 
+    /// Whether the time of the next run is to be taken: of the first, and of each 64th.
+    #[inline(always)]
+    pub const fn is_next_timed(&self) -> bool {
+        self.statistics.runs.is_multiple_of(RUNS_PER_TIMED)
+    }
+
+    /// Takes note of how long a run took.
+    pub fn record_time(&mut self, nanoseconds: u64) {
+        let statistics = &mut self.statistics;
+        statistics.timed = statistics.timed.wrapping_add(1);
+        statistics.nanoseconds = statistics.nanoseconds.saturating_add(nanoseconds);
+        statistics.longest_nanoseconds = statistics.longest_nanoseconds.max(nanoseconds);
+    }
+
     /// Whether there are frames for which nothing but tests of their fields has to be done.
     pub const fn has_shortcut(&self) -> bool {
         self.program.lowered.shortcut.is_some()
@@ -296,6 +318,16 @@ impl Filter {
 }
 
 impl Statistics {
+    /// Fuel of a run, on average; 0 without any.
+    pub fn average_cost(&self) -> u64 {
+        self.cost.checked_div(self.runs).unwrap_or(0)
+    }
+
+    /// Nanoseconds of a run, on average over those that were timed; `None` without any.
+    pub const fn average_nanoseconds(&self) -> Option<u64> {
+        self.nanoseconds.checked_div(self.timed)
+    }
+
     #[inline(always)]
     fn count_run(&mut self, cost: u32) {
         self.runs = self.runs.wrapping_add(1);

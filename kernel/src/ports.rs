@@ -1,7 +1,7 @@
 //! The ports: each a network card by its name, and the stack's side of it.
 
 use crate::boot::Boot;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::nics::{Found, Nic};
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -133,6 +133,7 @@ pub fn bring_up(found: Found, boot: &Boot, dma: &mut DmaRegion, clock: &Clock) -
             log::info!("{name}: it takes datagrams of up to {mtu} octets");
         }
         interface.limit_mtu(mtu);
+        interface.set_stopwatch(clock::now);
         if device.has_flow_control() {
             interface.set_flow_control(FlowControl::default());
         }

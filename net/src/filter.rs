@@ -6,7 +6,7 @@
 
 use crate::interface::Interface;
 use crate::send::Event;
-use crate::time::Ticks;
+use crate::time::{Instant, TickRate, Ticks};
 use alloc::boxed::Box;
 use pollux_ebpf::{Decision, Fault, Frame};
 
@@ -78,7 +78,12 @@ impl Interface {
         let (Some(filter), Some(frame)) = (slot.active.as_deref_mut(), frame) else {
             return Verdict::Vlan;
         };
-        let Decision { verdict, fault } = filter.decide(&frame, &nanoseconds);
+        let Decision { verdict, fault } = match self.stopwatch {
+            Some(stopwatch) if filter.is_next_timed() => {
+                decide_timed(filter, &frame, &nanoseconds, stopwatch, rate)
+            }
+            _ => filter.decide(&frame, &nanoseconds),
+        };
         if let Some(fault) = fault {
             self.take_out_worn(fault);
         }
@@ -98,4 +103,21 @@ impl Interface {
             self.watch();
         }
     }
+}
+
+/// Decides, and takes the time of it, with one of the two readings of the clock.
+#[cold]
+#[inline(never)]
+fn decide_timed(
+    filter: &mut Filter,
+    frame: &Frame<'_>,
+    clock: &dyn Fn() -> u64,
+    stopwatch: fn() -> Instant,
+    rate: &TickRate,
+) -> Decision {
+    let started = stopwatch();
+    let decision = filter.decide(frame, clock);
+    let span = stopwatch().ticks().saturating_sub(started.ticks());
+    filter.record_time(rate.nanoseconds(Ticks(span)));
+    decision
 }

@@ -24,7 +24,7 @@ use crate::own_ping::OwnPing;
 use crate::reassembly::{DEFAULT_CONTEXTS, Reassembly};
 use crate::route::RouteTable;
 use crate::send::{Events, Turn};
-use crate::time::{TickRate, Ticks};
+use crate::time::{Instant, TickRate, Ticks};
 use crate::trace::{Trace, Tracing};
 use crate::udp::Services;
 use crate::vlan::VlanSet;
@@ -49,6 +49,8 @@ pub struct Interface {
     /// The largest datagram that the card sends in one piece.
     maximum_mtu: u16,
     pub(crate) filter: FilterSlot,
+    /// Reads the clock, to take the time of some of the filter's runs.
+    pub(crate) stopwatch: Option<fn() -> Instant>,
     pub(crate) screen: SourceScreen,
     pub(crate) claims: Claims,
     pub(crate) routes: RouteTable,
@@ -89,6 +91,7 @@ impl Interface {
             vlans: Vlans::new(VlanDevice::of_card(name)),
             maximum_mtu: DEFAULT_MTU,
             filter: FilterSlot::new(),
+            stopwatch: None,
             screen: SourceScreen::new(),
             claims: Claims::new(),
             routes: RouteTable::new(),
@@ -120,6 +123,11 @@ impl Interface {
     /// Sets what the card is to do about pauses. The first time says that it knows them.
     pub const fn set_flow_control(&mut self, flow_control: FlowControl) {
         self.flow_control = Some(flow_control);
+    }
+
+    /// Has the time of some of the filter's runs taken with this clock.
+    pub const fn set_stopwatch(&mut self, clock: fn() -> Instant) {
+        self.stopwatch = Some(clock);
     }
 
     /// The filter list.

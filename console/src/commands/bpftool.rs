@@ -501,22 +501,25 @@ fn program_line(
             let (limit, verdict) = (filter.fault_limit(), filter.verdict_on_fault());
             write!(out, "  fault-limit {limit}  on-fault {}", verdict.name())?;
         }
-        4 => write!(
-            out,
-            "\tcost average {} max {}  fuel {}",
-            average(filter),
-            statistics.highest_cost,
-            filter.fuel()
-        )?,
+        4 => {
+            write!(
+                out,
+                "\tcost average {} max {}  fuel {}",
+                statistics.average_cost(),
+                statistics.highest_cost,
+                filter.fuel()
+            )?;
+            if let Some(average) = statistics.average_nanoseconds() {
+                let (longest, timed) = (statistics.longest_nanoseconds, statistics.timed);
+                write!(
+                    out,
+                    "  time average {average} ns max {longest} ns timed {timed}"
+                )?;
+            }
+        }
         _ => return Ok(Row::Beyond),
     }
     Ok(Row::Written)
-}
-
-/// Instructions in a run, on average.
-pub(crate) fn average(filter: &Filter) -> u64 {
-    let statistics = filter.statistics();
-    statistics.cost / statistics.runs.max(1)
 }
 
 fn program_json(
@@ -547,13 +550,20 @@ fn program_json(
         }
         2 => write!(
             out,
-            "\"faults\":{},\"fault_limit\":{},\"on_fault\":\"{}\",\"cost_average\":{},\"cost_max\":{},\"fuel\":{}}}",
+            "\"faults\":{},\"fault_limit\":{},\"on_fault\":\"{}\",\"cost_average\":{},\"cost_max\":{},\"fuel\":{},",
             statistics.faults,
             filter.fault_limit(),
             filter.verdict_on_fault().name(),
-            average(filter),
+            statistics.average_cost(),
             statistics.highest_cost,
             filter.fuel()
+        )?,
+        3 => write!(
+            out,
+            "\"time_average_ns\":{},\"time_max_ns\":{},\"timed\":{}}}",
+            statistics.average_nanoseconds().unwrap_or(0),
+            statistics.longest_nanoseconds,
+            statistics.timed
         )?,
         _ => return Ok(Row::Beyond),
     }

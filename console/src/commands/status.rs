@@ -371,9 +371,13 @@ impl fmt::Display for Program<'_> {
             program.tag(),
             program.instructions(),
             statistics.faults,
-            super::bpftool::average(program),
+            statistics.average_cost(),
             statistics.highest_cost
-        )
+        )?;
+        match statistics.average_nanoseconds() {
+            Some(average) => write!(f, ", {average} ns max {}", statistics.longest_nanoseconds),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::support::{Appliance, ECHO_REQUEST};
 use pollux_net::filter::{Filter, MapDefinition};
+use pollux_net::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn map(
     name: &str,
@@ -57,7 +59,8 @@ fn programs_are_shown_with_their_verdicts_and_what_they_cost() {
         "\
 [{\"id\":1,\"type\":\"socket_filter\",\"name\":\"\",\"tag\":\"8923dad831f6fb51\",\"dev\":\"eth0\",\"run_cnt\":1,\"bytes_xlated\":16,
 \"drop\":0,\"accept\":0,\"skip\":1,\"vlan\":0,\"unknown\":1,\"short\":0,
-\"faults\":0,\"fault_limit\":100,\"on_fault\":\"vlan\",\"cost_average\":2,\"cost_max\":2,\"fuel\":10000}
+\"faults\":0,\"fault_limit\":100,\"on_fault\":\"vlan\",\"cost_average\":2,\"cost_max\":2,\"fuel\":10000,
+\"time_average_ns\":0,\"time_max_ns\":0,\"timed\":0}
 ]
 "
     );
@@ -69,6 +72,34 @@ fn programs_are_shown_with_their_verdicts_and_what_they_cost() {
     }
     assert_eq!(Appliance::new().typed("bpftool prog show"), "");
     assert_eq!(Appliance::new().typed("bpftool prog show -j"), "[]\n");
+}
+
+#[test]
+fn the_time_that_programs_take_is_shown_where_there_is_a_clock() {
+    static TICKS: AtomicU64 = AtomicU64::new(0);
+    let mut appliance = appliance(1);
+    // Each reading is further from the one before: 100, 300, 500 nanoseconds of 2.9 ticks each.
+    appliance.interface.set_stopwatch(|| {
+        let reading = TICKS.fetch_add(1, Ordering::Relaxed);
+        Instant::from_ticks(reading * reading * 289 + reading * 2)
+    });
+    // The first of them is timed, and the 65th.
+    for _ in 0..100 {
+        appliance.receive(&ECHO_REQUEST);
+    }
+    let shown = appliance.typed("bpftool prog show");
+    let cost = "\tcost average 2 max 2  fuel 10000  time average 300 ns max 500 ns timed 2\n";
+    assert!(shown.contains(cost), "{shown}");
+    let shown = appliance.typed("bpftool prog show -j");
+    let time = "\n\"time_average_ns\":300,\"time_max_ns\":500,\"timed\":2}\n]";
+    assert!(shown.contains(time), "{shown}");
+    for line in ["evl net -Q -i eth0.42", "evl net -Q -i eth0 -j", "status"] {
+        let shown = appliance.typed(line);
+        assert!(
+            shown.contains("cost 2 max 2, 300 ns max 500"),
+            "{line}: {shown}"
+        );
+    }
 }
 
 #[test]
