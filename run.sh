@@ -731,8 +731,15 @@ in_root() { (cd "$root" && "$@"); }
 at_least() { [[ $(printf '%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]; }
 
 value() {
-    (($# >= 2)) || die "$1 needs a value"
+    (($# >= 2)) || die "$1 needs a value$(how_written "$1")"
     printf '%s' "$2"
+}
+
+# How `help` has an option written, with its values.
+how_written() {
+    local lines
+    lines=$(usage | grep -e "^  $1 ") || return 0
+    printf ':\n%s' "$lines"
 }
 
 one_of() {

@@ -1,10 +1,10 @@
 //! How the appliance begins and how it ends: on other machines, and after a fault. What it is loaded from
 //! is in `media.rs`.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT};
+use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT, run_sh};
 use pollux_tests::peer::Peer;
 use pollux_tests::scratch::Scratch;
 use pollux_tests::suite::Suite;
@@ -72,6 +72,29 @@ fn fault_tests(suite: &mut Suite) {
             assert_eq!(appliance.wait_for_exit(END_LIMIT).code(), Some(FAULTED));
         });
     }
+    suite.test_alone("an_option_without_its_value_says_what_it_takes", || {
+        for (arguments, takes) in [
+            (
+                ["boot", "--net"],
+                "  --net tap:IFNAME     the tap interface",
+            ),
+            (
+                ["boot", "--serial"],
+                "  --serial WHICH       stdio (default), none, or socket[:PATH]",
+            ),
+            (
+                ["image", "--loader"],
+                "  --loader WHICH       grub (default); network",
+            ),
+        ] {
+            let mut command = Command::new(run_sh());
+            let output = command.args(arguments).output().expect("run.sh starts");
+            let said = String::from_utf8_lossy(&output.stderr);
+            let needs = format!("run.sh: {} needs a value:\n", arguments[1]);
+            assert!(said.starts_with(&needs) && said.contains(takes), "{said}");
+            assert_eq!(output.status.code(), Some(2));
+        }
+    });
     suite.test_alone("a_fault_restarts_the_appliance_which_then_says_why", || {
         let boot = Boot::new().word("pollux.test");
         let mut appliance = boot.word("pollux.panic=restart").start();

@@ -1,6 +1,7 @@
 //! `evl net`, the pseudo-files and `oob-net-icmp`.
 
 use crate::support::Appliance;
+use pollux_console::view::FileView;
 use pollux_net::device::{Statistic, Verdict};
 
 /// VLAN 42 with a device, and nothing else.
@@ -405,4 +406,37 @@ fn the_responder_prints_until_it_is_ended() {
     assert!(appliance.interface.trace().keeps_frames());
     assert_eq!(appliance.typed("oob-net-icmp -s -i eth0.42"), listening);
     assert!(!appliance.interface.trace().is_enabled());
+}
+
+#[test]
+fn a_file_that_is_no_object_is_told_by_what_it_begins_with() {
+    let mut appliance = Appliance::new();
+    appliance.view.files = &[
+        FileView {
+            name: "start.conf",
+            octets: b"# start\nip link set eth0.42 up\n",
+        },
+        FileView {
+            name: "picture.png",
+            octets: b"\x89PNG\r\n\x1a\n\0\0",
+        },
+        FileView {
+            name: "nothing.o",
+            octets: b"",
+        },
+    ];
+    let makes = "; 'clang -O2 -g -target bpf -c FILE.c' makes one";
+    for (name, begins) in [
+        ("start.conf", "begins with '# start'"),
+        (
+            "picture.png",
+            "begins with the octets 89 50 4e 47 0d 0a 1a 0a",
+        ),
+        ("nothing.o", "is empty"),
+    ] {
+        assert_eq!(
+            appliance.typed(&format!("evl net -F{name} -i eth0")),
+            format!("{name}: no ELF object, it {begins}{makes}\n")
+        );
+    }
 }

@@ -15,9 +15,10 @@ use super::{Completion, Specification};
 use crate::cards::{Cards, about};
 use crate::command::{Command, Grammar};
 use crate::error::{Mistake, Refusal, Word};
-use crate::text::clipped;
+use crate::text::{clipped, text};
 use crate::words::Words;
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::net::Ipv4Addr;
 use pollux_net::filter::Filter;
 use pollux_net::interface::OobPool;
@@ -417,6 +418,8 @@ fn or_default(asked: Option<u16>, default: u16) -> u16 {
     asked.filter(|&asked| asked > 0).unwrap_or(default)
 }
 
+/// What an ELF object begins with.
+const ELF: &[u8] = b"\x7fELF";
 /// Octets of what is wrong with a filter: with the file's name, no more than a line.
 const PROBLEM: usize = 120;
 
@@ -426,13 +429,39 @@ fn load_filter(change: &FilterChange, cards: &Cards<'_>) -> Result<Option<Box<Fi
         return Ok(None);
     };
     let seed = cards.now().ticks();
-    match Filter::load(cards.file(name)?, seed) {
-        Ok(filter) => Ok(Some(Box::new(filter))),
-        Err(error) => Err(Refusal::Filter {
-            subject: clipped(name),
-            problem: clipped::<PROBLEM>(error).as_str().into(),
-        }),
+    let octets = cards.file(name)?;
+    let refused = |problem: &str| Refusal::Filter {
+        subject: clipped(name),
+        problem: problem.into(),
+    };
+    if !octets.starts_with(ELF) {
+        return Err(refused(&not_elf(octets)));
     }
+    match Filter::load(octets, seed) {
+        Ok(filter) => Ok(Some(Box::new(filter))),
+        Err(error) => Err(refused(&clipped::<PROBLEM>(error))),
+    }
+}
+
+/// What a file says that is no ELF object.
+fn not_elf(octets: &[u8]) -> String {
+    const SHOWN: usize = 8;
+    let begin = octets.get(..SHOWN).unwrap_or(octets);
+    let begins = match (begin, core::str::from_utf8(begin)) {
+        ([], _) => text!("is empty"),
+        (_, Ok(line)) => {
+            let line = line.split(char::is_control).next().unwrap_or("");
+            text!("begins with '{}'", clipped::<SHOWN>(line))
+        }
+        (_, Err(_)) => {
+            let mut digits = text!("begins with the octets");
+            begin
+                .iter()
+                .for_each(|octet| digits += &text!(" {octet:02x}"));
+            digits
+        }
+    };
+    text!("no ELF object, it {begins}; 'clang -O2 -g -target bpf -c FILE.c' makes one")
 }
 
 /// Makes `set` the filter list of every card: in EVL there is one for the machine.
