@@ -166,11 +166,11 @@ default via 10.10.10.1 dev eth0.42 \n\
     assert_eq!(appliance.typed("ip route show dev eth0"), "");
     assert_eq!(
         appliance.typed("ip route get 192.168.4.4"),
-        "192.168.4.4 via 10.10.10.2 dev eth0.42 src 10.10.10.11 \n"
+        "192.168.4.4 via 10.10.10.2 dev eth0.42 src 10.10.10.11 uid 0 \n    cache \n"
     );
     assert_eq!(
         appliance.typed("ip route get 10.10.10.77"),
-        "10.10.10.77 dev eth0.42 src 10.10.10.11 \n"
+        "10.10.10.77 dev eth0.42 src 10.10.10.11 uid 0 \n    cache \n"
     );
     appliance.configure(&["ip route replace default via 10.10.10.3"]);
     appliance.configure(&[
@@ -384,6 +384,19 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
                 "ip -6 addr",
                 "ip: '-6' is not supported: the appliance speaks IPv4 only",
             ),
+            (
+                "ip -f inet6 addr",
+                "ip: 'inet6' is not supported: the appliance speaks IPv4 only",
+            ),
+            (
+                "ip -human -s link",
+                "ip: '-human' is not supported: figures are whole numbers; -h is help",
+            ),
+            (
+                "ip -o -s link",
+                "ip: '-o' is not supported: with -d or -s a line would be too long; -br and -j go with them",
+            ),
+            ("ip route get 203.0.113.1", "no route to 203.0.113.1"),
         ],
     );
 }
@@ -466,11 +479,49 @@ fn a_vlan_device_is_renamed_and_what_it_has_stays_its_own() {
     );
     assert_eq!(
         appliance.typed("ip route get 192.0.2.1"),
-        "192.0.2.1 via 10.10.10.1 dev machine src 10.10.10.11 \n"
+        "192.0.2.1 via 10.10.10.1 dev machine src 10.10.10.11 uid 0 \n    cache \n"
     );
     appliance.answer(1_000);
     let shown = appliance.typed("config show");
     let mut again = Appliance::bare();
     again.configure(&shown.lines().collect::<Vec<_>>());
     assert_eq!(again.typed("config show"), shown);
+}
+
+#[test]
+fn what_scripts_ask_of_iproute2_is_answered_as_there() {
+    let mut appliance = Appliance::new();
+    appliance.configure(&["ip route add default via 10.10.10.1"]);
+    let one_line = "3: eth0.42    inet 10.10.10.11/24 scope global eth0.42\\       valid_lft forever preferred_lft forever\n";
+    let brief = "eth0.42@eth0     UP             10.10.10.11/24 \n";
+    for (line, said) in [
+        // A card without an address is none of IPv4's.
+        ("ip -4 -br a", brief),
+        ("ip -br -4 addr", brief),
+        ("ip -f inet -br a", brief),
+        ("ip -4 -br addr show dev eth0", ""),
+        ("ip -o -4 addr show", one_line),
+        ("ip -o a", one_line),
+        ("ip -o addr show dev eth0.42", one_line),
+        (
+            "ip -o link show dev eth0.42",
+            "3: eth0.42@eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP mode DEFAULT group default qlen 1000\\    link/ether 52:54:00:12:34:56 brd ff:ff:ff:ff:ff:ff\n",
+        ),
+        (
+            "ip -j route get 192.0.2.1",
+            "[{\"dst\":\"192.0.2.1\",\"gateway\":\"10.10.10.1\",\"dev\":\"eth0.42\",\"prefsrc\":\"10.10.10.11\",\"flags\":[],\"uid\":0,\"cache\":[]}\n]\n",
+        ),
+        (
+            "ip -j -4 -br a",
+            "[{\"link\":\"eth0\",\"ifname\":\"eth0.42\",\"operstate\":\"UP\"\n,\"addr_info\":[{\"local\":\"10.10.10.11\",\"prefixlen\":24}\n]}\n]\n",
+        ),
+    ] {
+        assert_eq!(appliance.typed(line), said, "{line}");
+    }
+    // -h is help with every command, also where iproute2 has it for figures.
+    let help = appliance.typed("ip -h -j");
+    assert!(
+        help.starts_with("{\"command\":\"ip\"") || help.contains("\"ip\""),
+        "{help}"
+    );
 }

@@ -180,8 +180,21 @@ pub(super) fn row(
     if !which.contains(&found) {
         return Ok(Row::Beyond);
     }
+    if options.ipv4_only && address_of(&found, 0).is_none() {
+        return Ok(Row::Beyond);
+    }
     if json {
         return json_row(due, &found, options, out);
+    }
+    if options.one_line && !options.brief {
+        let Some((address, is_secondary)) = address_of(&found, due.row) else {
+            return Ok(Row::Beyond);
+        };
+        write!(out, "{}: {}", found.ifindex, found.device.name())?;
+        inet(0, &address, is_secondary, &found, out)?;
+        out.write_char('\\')?;
+        inet(1, &address, is_secondary, &found, out)?;
+        return Ok(Row::Written);
     }
     match (due.row, options.brief) {
         (0, true) => {

@@ -641,6 +641,12 @@ pub(super) fn row(
         }
         (row, false, true) if row <= JSON_DETAILS => json_details(row - 1, &found, options, out),
         (row, false, true) => close(row - 1 - JSON_DETAILS, out),
+        (0, false, false) if options.one_line => {
+            heading(&found, "mode DEFAULT ", out)?;
+            out.write_char('\\')?;
+            details(0, &found, options, out)
+        }
+        (_, false, false) if options.one_line => Ok(Row::Beyond),
         (0, false, false) => heading(&found, "mode DEFAULT ", out),
         (row, false, false) if row <= DETAILS => details(row - 1, &found, options, out),
         (row, false, false) if options.statistics => statistics(row - 1 - DETAILS, &found, out),

@@ -77,6 +77,10 @@ pub(crate) struct Options {
     pub brief: bool,
     pub details: bool,
     pub statistics: bool,
+    /// Only devices with an IPv4 address, in `ip addr`.
+    pub ipv4_only: bool,
+    /// Each thing on one line, with `\\` where another would begin.
+    pub one_line: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,12 +139,22 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
 
 fn options(words: &mut Words<'_>) -> Result<Options, Mistake> {
     const KNOWN: &[&str] = &["-brief", "-details", "-statistics", "-stats"];
+    const IPV4_ONLY: &str = "the appliance speaks IPv4 only";
     let mut options = Options::default();
     while let Some(word) = words.peek().filter(|word| word.starts_with('-')) {
         words.next();
         match word {
-            "-4" | "-o" | "-oneline" | "-c" | "-color" | "-p" | "-pretty" => {}
-            "-6" => return Err(READER.not_supported(word, "the appliance speaks IPv4 only")),
+            "-c" | "-color" | "-p" | "-pretty" => {}
+            "-4" => options.ipv4_only = true,
+            "-o" | "-oneline" => options.one_line = true,
+            "-6" => return Err(READER.not_supported(word, IPV4_ONLY)),
+            "-f" | "-family" => match READER.value(words, "-family", "'inet'")? {
+                "inet" => options.ipv4_only = true,
+                other => return Err(READER.not_supported(other, IPV4_ONLY)),
+            },
+            "-human" | "-human-readable" | "-iec" => {
+                return Err(READER.not_supported(word, "figures are whole numbers; -h is help"));
+            }
             "-s" => options.statistics = true,
             word => match READER.abbreviated(word, KNOWN)? {
                 "-brief" => options.brief = true,
@@ -148,6 +162,10 @@ fn options(words: &mut Words<'_>) -> Result<Options, Mistake> {
                 _ => options.statistics = true,
             },
         }
+    }
+    if options.one_line && (options.details || options.statistics) {
+        const REASON: &str = "with -d or -s a line would be too long; -br and -j go with them";
+        return Err(READER.not_supported("-o", REASON));
     }
     Ok(options)
 }

@@ -166,7 +166,16 @@ impl Target {
 
 pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Refusal> {
     match action {
-        Action::Show(None) | Action::Get(_) => Ok(()),
+        Action::Show(None) => Ok(()),
+        Action::Get(address) => {
+            let leads = cards
+                .iter_mut()
+                .any(|interface| interface.routes().next_hop(*address).is_ok());
+            leads.then_some(()).ok_or(Refusal::Unreachable {
+                address: *address,
+                over_gateway: false,
+            })
+        }
         Action::Show(Some(name)) => cards.find(name).map(|_| ()),
         Action::Add {
             route,
@@ -327,6 +336,11 @@ pub(super) fn row_to(
     if due.item > 0 {
         return Ok(Row::End);
     }
+    if due.row == 1 && !json {
+        // Linux has it from its cache, or puts it there.
+        out.write_str("    cache ")?;
+        return Ok(Row::Written);
+    }
     if due.row > 0 {
         return Ok(Row::Beyond);
     }
@@ -337,19 +351,18 @@ pub(super) fn row_to(
     let mut hops =
         hops.filter_map(|(port, routes)| Some((port, routes.next_hop(destination).ok()?)));
     let Some((port, hop)) = hops.next() else {
-        if json {
-            return Ok(Row::End);
-        }
-        write!(out, "no route to {destination}")?;
-        return Ok(Row::Written);
+        return Ok(Row::End);
     };
     let (name, source) = (name_of(port, hop.vid), hop.source);
     let gateway = (hop.address != destination).then_some(hop.address);
     match (gateway, json) {
         (Some(gateway), false) => {
-            write!(out, "{destination} via {gateway} dev {name} src {source} ")?;
+            write!(
+                out,
+                "{destination} via {gateway} dev {name} src {source} uid 0 "
+            )?;
         }
-        (None, false) => write!(out, "{destination} dev {name} src {source} ")?,
+        (None, false) => write!(out, "{destination} dev {name} src {source} uid 0 ")?,
         (gateway, true) => {
             write!(out, "{}{{\"dst\":\"{destination}\",", due.lead)?;
             if let Some(gateway) = gateway {
@@ -358,7 +371,7 @@ pub(super) fn row_to(
             let name = Quoted(name);
             write!(
                 out,
-                "\"dev\":{name},\"prefsrc\":\"{source}\",\"flags\":[]}}"
+                "\"dev\":{name},\"prefsrc\":\"{source}\",\"flags\":[],\"uid\":0,\"cache\":[]}}"
             )?;
         }
     }
