@@ -2,7 +2,8 @@
 //!
 //! Each turn looks for frames on every port, answers a batch and rings the doorbells. What is less
 //! urgent follows in bounded pieces: fragments of long answers; when nothing was answered, one in-band
-//! frame; and, when the wire is quiet or it is overdue, a slice of housekeeping. Nothing here waits.
+//! frame; and, when the wire is quiet or it is overdue, a slice of housekeeping. Nothing here waits for
+//! anybody; but after a batch the next look is put off for as long as the batch took.
 
 use crate::Kernel;
 use crate::clock;
@@ -12,7 +13,7 @@ use crate::nics::Nic;
 use crate::ports::Port;
 use pollux_net::device::Device;
 use pollux_net::interface::Interface;
-use pollux_net::time::Instant;
+use pollux_net::time::{Instant, Ticks};
 use pollux_net::turns::Activity;
 
 /// At most this many frames of a port are answered before its doorbell rings and the next port has
@@ -22,9 +23,10 @@ const BATCH: usize = 64;
 const FRAGMENTS: usize = 4;
 /// At most this many in-band frames are served in a turn in which nothing was answered.
 const IN_BAND: usize = 1;
-/// After several frames were answered at once, more are on their way: this many empty looks are made leisurely,
-/// so that they come together and share a doorbell. Who asks one at a time is not made to wait.
-const PATIENCE: u32 = 16;
+/// After several frames were answered at once, more are on their way: the next look is put off for as long as that
+/// took, so that they come together and share a doorbell, but for no more than this, in nanoseconds. Who asks one at a
+/// time is not made to wait.
+const LONGEST_GATHERING: u64 = 200_000;
 /// Slices of housekeeping follow each other by this much when the wire is quiet, in nanoseconds.
 const QUIET_INTERVAL: u64 = 50_000;
 /// And by this much when it is not: every fifth looks for typed octets, of which the UART holds 1.4 ms.
@@ -32,24 +34,12 @@ const BUSY_INTERVAL: u64 = 220_000;
 
 /// Goes round for good.
 pub fn run(kernel: &mut Kernel) -> ! {
-    let rate = kernel.clock.rate();
-    let quiet_interval = rate.ticks(QUIET_INTERVAL);
-    let busy_interval = rate.ticks(BUSY_INTERVAL);
-    let mut housekeeping = Housekeeping::new(kernel);
+    let mut rest = Rest::new(kernel);
     let mut start = clock::now();
-    let mut before = (start, Activity::Looking, false);
-    let mut last_slice = start;
-    let mut in_band_turn = 0;
-    let mut patience = 0;
     loop {
-        let milliseconds = housekeeping.milliseconds();
-        let mut answers = 0;
-        let mut is_busy = false;
-        let mut activity = Activity::Looking;
-        // When what has been done so far in this turn was done, if that is known.
-        let mut done_at = None;
+        let milliseconds = rest.housekeeping.milliseconds();
+        let mut turn = Turn::default();
         for port in &mut kernel.ports {
-            let before = port.interface.counters().answered();
             let interface = &mut port.interface;
             let served = match &mut port.device {
                 Nic::E1000(card) => serve(card, interface, start, milliseconds),
@@ -57,70 +47,125 @@ pub fn run(kernel: &mut Kernel) -> ! {
                 Nic::Advanced(card) => serve_aside(card, interface, start, milliseconds),
                 Nic::VirtioPacked(card) => serve_aside(card, interface, start, milliseconds),
             };
-            if served.is_some() {
-                done_at = served;
-                is_busy = true;
-                activity = Activity::Answering;
-                answers += port.interface.counters().answered() - before;
+            if let Some(served) = served {
+                turn.done_at = Some(served.rung);
+                turn.answers += served.answers;
             }
             if port.interface.has_large() {
                 port.send_large(FRAGMENTS, start);
-                activity = Activity::Fragments;
-                done_at = None;
+                turn.has_fragments = true;
             }
         }
-        if answers > 1 {
-            patience = PATIENCE;
-        } else if !is_busy && patience > 0 {
-            patience -= 1;
-            core::hint::spin_loop();
+        start = rest.finish(kernel, start, &turn).unwrap_or_else(clock::now);
+    }
+}
+
+/// What was found and done for the wire in a turn.
+#[derive(Default)]
+struct Turn {
+    /// When the last doorbell rang that sent answers; none when there was no frame.
+    done_at: Option<Instant>,
+    answers: u64,
+    has_fragments: bool,
+}
+
+/// What a turn does besides, and what is kept for it from turn to turn. All of it is one function apart, so that what
+/// is between the clock and a look is short.
+struct Rest {
+    housekeeping: Housekeeping,
+    quiet_interval: Ticks,
+    busy_interval: Ticks,
+    longest_gathering: Ticks,
+    last_slice: Instant,
+    in_band_turn: usize,
+    /// The turn before: when it began, what it did, and whether it found frames.
+    before: (Instant, Activity, bool),
+}
+
+impl Rest {
+    fn new(kernel: &Kernel) -> Self {
+        let rate = kernel.clock.rate();
+        let start = clock::now();
+        Self {
+            housekeeping: Housekeeping::new(kernel),
+            quiet_interval: rate.ticks(QUIET_INTERVAL),
+            busy_interval: rate.ticks(BUSY_INTERVAL),
+            longest_gathering: rate.ticks(LONGEST_GATHERING),
+            last_slice: start,
+            in_band_turn: 0,
+            before: (start, Activity::Looking, false),
         }
-        if answers == 0 {
-            in_band_turn += 1;
-            if in_band_turn >= kernel.ports.len() {
-                in_band_turn = 0;
+    }
+
+    /// Ends a turn that began at `start`, and returns when that was, if it is known without asking the clock.
+    #[inline(never)]
+    fn finish(&mut self, kernel: &mut Kernel, start: Instant, turn: &Turn) -> Option<Instant> {
+        let is_busy = turn.done_at.is_some();
+        let mut done_at = turn.done_at;
+        let mut activity = match is_busy {
+            true => Activity::Answering,
+            false => Activity::Looking,
+        };
+        if turn.has_fragments {
+            activity = Activity::Fragments;
+            done_at = None;
+        }
+        if turn.answers > 1
+            && let Some(done) = done_at
+        {
+            done_at = Some(gather(done, (done - start).min(self.longest_gathering)));
+            activity = Activity::Gathering;
+        }
+        if turn.answers == 0 {
+            self.in_band_turn += 1;
+            if self.in_band_turn >= kernel.ports.len() {
+                self.in_band_turn = 0;
             }
-            if let Some(port) = kernel.ports.get_mut(in_band_turn)
+            if let Some(port) = kernel.ports.get_mut(self.in_band_turn)
                 && port.device.deferred() > 0
             {
-                serve_in_band(port, start, milliseconds);
+                serve_in_band(port, start, self.housekeeping.milliseconds());
                 activity = Activity::InBand;
                 done_at = None;
             }
         }
         // Of the turn before, whose end is known by now; and before the clock is read for the next, so that no frame
         // which that one finds stays the longer for it.
-        let (began, did, was_busy) = before;
+        let (began, did, was_busy) = self.before;
         kernel.turns.record(did, was_busy, began, start);
-        let interval = if is_busy {
-            busy_interval
-        } else {
-            quiet_interval
+        let interval = match is_busy {
+            true => self.busy_interval,
+            false => self.quiet_interval,
         };
         // A counter that ran backwards, as after a migration, must not put slices off until it has
         // caught up.
-        last_slice = last_slice.min(start);
-        let end = if start - last_slice >= interval {
-            last_slice = start;
-            activity = housekeeping.slice(kernel, start, !is_busy);
-            clock::now()
-        } else {
-            done_at.unwrap_or_else(clock::now)
-        };
-        before = (start, activity, is_busy);
-        start = end;
+        self.last_slice = self.last_slice.min(start);
+        if start - self.last_slice >= interval {
+            self.last_slice = start;
+            activity = self.housekeeping.slice(kernel, start, !is_busy);
+            done_at = None;
+        }
+        self.before = (start, activity, is_busy);
+        done_at
     }
 }
 
-/// Answers the frames that a card has, as of `seen`, and returns when the doorbells had rung; nothing, when there
-/// is none. Their residence is that span: the same for all, and no less than what any of them stayed.
+/// What came of a look that found frames.
+struct Served {
+    /// When the doorbells had rung.
+    rung: Instant,
+    answers: u64,
+}
+
+/// Answers the frames that a card has, as of `seen`, and rings the doorbells; nothing, when there is none. Their
+/// residence is the span until then: the same for all, and no less than what any of them stayed.
 #[inline]
 fn serve(
     card: &mut impl Device,
     interface: &mut Interface,
     seen: Instant,
     milliseconds: u32,
-) -> Option<Instant> {
+) -> Option<Served> {
     let count = card.ready(BATCH);
     if count == 0 {
         return None;
@@ -133,7 +178,7 @@ fn serve(
     let rung = clock::now();
     let answers = interface.counters().answered().wrapping_sub(before);
     interface.record_residence(rung - seen, answers, milliseconds);
-    Some(rung)
+    Some(Served { rung, answers })
 }
 
 /// The same as a function of its own: with more of it in the loop, the loop would be slower for every card.
@@ -143,8 +188,21 @@ fn serve_aside(
     interface: &mut Interface,
     seen: Instant,
     milliseconds: u32,
-) -> Option<Instant> {
+) -> Option<Served> {
     serve(card, interface, seen, milliseconds)
+}
+
+/// Lets `span` pass from `start` on, and returns when it is over. Only the clock is looked at: `pause` would end a block of
+/// translated code in an emulator and take its lock, for which the one waits that carries the next frames.
+#[inline(never)]
+fn gather(start: Instant, span: Ticks) -> Instant {
+    loop {
+        let now = clock::now();
+        // A counter that ran backwards, as after a migration, ends it.
+        if now < start || now - start >= span {
+            return now;
+        }
+    }
 }
 
 /// Serves in-band frames, whose time is nobody's concern.

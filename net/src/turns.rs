@@ -34,6 +34,7 @@ macro_rules! activities {
 activities! {
     Looking, "looking", "no frame on any card";
     Answering, "answering", "a batch of frames of each card that has any, at most 64";
+    Gathering, "gathering", "besides, after several answers, no look for as long as they took, at most 200 us";
     Fragments, "fragments", "besides, fragments of long answers, at most 4 of each card";
     InBand, "in_band", "besides, one in-band frame";
     Input, "input", "besides, octets that were typed";
