@@ -183,7 +183,8 @@ pub fn measure(plan: Plan, cards: &[&'static str], host: &Host) -> Results {
                 contenders.rotate_left(1);
                 for contender in &mut contenders {
                     if contender.name().answers(workload.protocol) {
-                        let (outcome, others) = measure_one(contender, workload, plan, &mut quiet);
+                        let (outcome, others) =
+                            measure_one(contender, workload, plan, host, &mut quiet);
                         results.enter(card, contender.name(), workload, round, &outcome, others);
                     }
                 }
@@ -201,7 +202,7 @@ fn start(card: &'static str, host: &Host, results: &mut Results) -> Vec<Contende
     let mut contenders = Vec::new();
     for (name, started) in started {
         let ready = started.and_then(|mut contender| {
-            contender.wait(card)?;
+            contender.wait(card, host)?;
             Ok(contender)
         });
         match ready {
@@ -220,6 +221,7 @@ fn measure_one(
     contender: &mut Contender,
     workload: Workload,
     plan: Plan,
+    host: &Host,
     quiet: &mut Quiet,
 ) -> (Outcome, f64) {
     contender.resume();
@@ -232,8 +234,16 @@ fn measure_one(
         load::ask(contender.wire(), workload, span)
             .expect("a socket of this machine carries frames")
     };
-    asked(WARM_UP);
-    let measured = quiet.measure(&processes, || asked(span));
+    let mut measure = || {
+        asked(WARM_UP);
+        quiet.measure(&processes, || asked(span))
+    };
+    let measured = match &host.places {
+        Some(places) => places
+            .apart(measure)
+            .expect("this program may choose among its own processors"),
+        None => measure(),
+    };
     contender.pause();
     measured
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::frames::{APPLIANCE, APPLIANCE_MAC, VLAN};
 use crate::initramfs;
 use crate::load::{Protocol, station};
+use crate::places::Places;
 
 /// The longest that one may take from its last command to its first answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
@@ -70,6 +71,8 @@ pub struct Host {
     pub udp_echo: PathBuf,
     /// A folder for files.
     pub folder: PathBuf,
+    /// Where the threads of all of them run, if there are processors enough.
+    pub places: Option<Places>,
 }
 
 /// One that runs, or stands still. Dropping it ends it.
@@ -108,12 +111,12 @@ impl Contender {
         self.name
     }
 
-    /// Waits until it answers, and then has it stand still.
+    /// Waits until it answers, puts its threads where they belong, and then has it stand still.
     ///
     /// # Errors
     ///
     /// It does not answer.
-    pub fn wait(&mut self, card: &str) -> Result<(), String> {
+    pub fn wait(&mut self, card: &str, host: &Host) -> Result<(), String> {
         match &mut self.body {
             Body::Appliance(appliance) => appliance.console.wait_for_prompt(START_LIMIT),
             Body::Linux(linux, _) => {
@@ -137,6 +140,10 @@ impl Contender {
         let found = arp::resolve(wire, &station, APPLIANCE, ARP_INTERVAL, deadline, &never);
         match found.map_err(|error| error.to_string())? {
             Some(APPLIANCE_MAC) => {
+                if let Some(places) = &host.places {
+                    let put = places.put(self.process(), &self.processors());
+                    put.map_err(|error| format!("its threads cannot be placed: {error}"))?;
+                }
                 self.pause();
                 Ok(())
             }
@@ -168,6 +175,15 @@ impl Contender {
         }
     }
 
+    /// The threads that are its processors, by what QEMU says of them; none, if it is no virtual machine.
+    fn processors(&self) -> Vec<u32> {
+        const BEFORE: &str = "thread_id=";
+        let printed = self.monitor("info cpus");
+        let numbers = printed.split(BEFORE).skip(1);
+        let digits = numbers.filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        digits.filter_map(|digits| digits.parse().ok()).collect()
+    }
+
     /// Has it stand still, its time included.
     pub fn pause(&mut self) {
         self.monitor("stop");
@@ -178,16 +194,13 @@ impl Contender {
         self.monitor("cont");
     }
 
-    fn monitor(&self, command: &str) {
+    /// What QEMU's monitor of it prints.
+    fn monitor(&self, command: &str) -> String {
         match &self.body {
-            Body::Appliance(appliance) => {
-                appliance.monitor(command);
-            }
-            Body::Linux(linux, _) => {
-                linux.monitor().command(command);
-            }
+            Body::Appliance(appliance) => appliance.monitor(command),
+            Body::Linux(linux, _) => linux.monitor().command(command),
             // It sleeps when it has nothing to do.
-            Body::Process(..) => {}
+            Body::Process(..) => String::new(),
         }
     }
 }

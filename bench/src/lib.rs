@@ -12,7 +12,7 @@
 //! - [`scale`] counts them for more and more of everything.
 //! - [`accesses`] counts how often the card's registers are touched.
 //! - [`comparison`] measures the appliance, Linux, DPDK and a native process side by side: [`contenders`]
-//!   are these, [`load`] asks them, [`quiet`] repeats what was disturbed, [`answerer`] is the
+//!   are these, [`load`] asks them, [`places`] keeps them apart, [`quiet`] repeats what was disturbed, [`answerer`] is the
 //!   native one; [`report`] and [`drawing`] show it.
 
 #![forbid(unsafe_code)]
@@ -29,6 +29,7 @@ pub mod frames;
 pub mod initramfs;
 pub mod instructions;
 pub mod load;
+pub mod places;
 pub mod quiet;
 pub mod report;
 pub mod scale;

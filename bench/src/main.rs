@@ -21,6 +21,7 @@ use pollux_bench::cases;
 use pollux_bench::comparison::{self, Plan};
 use pollux_bench::contenders::Host;
 use pollux_bench::instructions::{self, Change, Table};
+use pollux_bench::places::Places;
 use pollux_bench::report::{self, Circumstances};
 use pollux_bench::scale;
 use pollux_tests::appliance;
@@ -75,6 +76,7 @@ fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
         accel: "tcg".to_owned(),
         udp_echo: PathBuf::new(),
         folder: PathBuf::new(),
+        places: Places::of_this_program()?,
     };
     while let Some(argument) = parser.next()? {
         match argument {
