@@ -107,6 +107,21 @@ fn table(rsdp: u64, wanted: &[u8; 4]) -> Option<&'static [u8]> {
     (sum == 0).then_some(octets)
 }
 
+/// Where the high precision event timer has its registers.
+pub fn hpet(rsdp: u64) -> Option<u64> {
+    hpet_base(table(rsdp, b"HPET")?)
+}
+
+/// What a table HPET says of that (IA-PC HPET 1.0a §3.2.4): behind four octets, an address with its kind.
+fn hpet_base(hpet: &[u8]) -> Option<u64> {
+    const MEMORY: u8 = 0;
+    let [MEMORY, _, _, _, address @ ..] = hpet.get(HEADER + 4..)? else {
+        return None;
+    };
+    let base = u64::from_le_bytes(*address.first_chunk()?);
+    (base != 0).then_some(base)
+}
+
 /// Where configuration space lies in memory: `take` gets each region that the table MCFG names.
 pub fn configuration_regions(rsdp: u64, take: impl FnMut(Region)) {
     if let Some(mcfg) = table(rsdp, b"MCFG") {
@@ -188,6 +203,16 @@ mod tests {
         pointer[24..32].fill(0);
         assert_eq!(root_table(&pointer), Some((0x7fe_1234, 4)));
         assert_eq!(root_table(&pointer[..31]), None);
+    }
+
+    #[test]
+    fn an_hpet_is_where_its_table_says_if_that_is_memory() {
+        let mut hpet = vec![0; 56];
+        hpet[44..52].copy_from_slice(&0xfed0_0000_u64.to_le_bytes());
+        assert_eq!(hpet_base(&hpet), Some(0xfed0_0000));
+        assert_eq!(hpet_base(&hpet[..51]), None);
+        hpet[40] = 1;
+        assert_eq!(hpet_base(&hpet), None);
     }
 
     #[test]

@@ -311,8 +311,9 @@ fn set_up(boot: Boot) -> Kernel {
     if options.test_mode {
         memory::heap::fault_in_frame_path();
     }
-    power::initialize(boot.info.rsdp_addr.into_option());
-    let clock = Clock::calibrate();
+    let rsdp = boot.info.rsdp_addr.into_option();
+    power::initialize(rsdp);
+    let clock = Clock::calibrate(options.clock, rsdp);
     if clock.source() == clock::Source::Assumed {
         log::warn!(
             "clock: nothing tells how fast the time stamp counter runs; all times are wrong"

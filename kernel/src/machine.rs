@@ -2,7 +2,7 @@
 
 use crate::boot::Boot;
 use crate::clock::Clock;
-use crate::{VERSION, bus, firmware, power, serial};
+use crate::{VERSION, bus, cpu, firmware, power, serial};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bootloader_api::info::MemoryRegionKind;
@@ -29,7 +29,7 @@ pub fn describe(boot: &Boot, clock: &Clock) -> Vec<String> {
         words => say(format_args!("boot {method} {words}")),
     }
     describe_processor(&mut say);
-    describe_clock(clock, &mut say);
+    describe_clock(clock, boot.info.rsdp_addr.into_option(), &mut say);
     for region in boot.info.memory_regions.iter() {
         let (start, end, kind) = (region.start, region.end, Kind(region.kind));
         say(format_args!("memory {start:#014x} to {end:#014x} {kind}"));
@@ -95,7 +95,7 @@ pub fn log_devices() {
 }
 
 /// The clock, and the timers that the machine may have beside it.
-fn describe_clock(clock: &Clock, say: &mut impl FnMut(fmt::Arguments<'_>)) {
+fn describe_clock(clock: &Clock, rsdp: Option<u64>, say: &mut impl FnMut(fmt::Arguments<'_>)) {
     let (hertz, source) = (clock.rate().hertz(), clock.source().name());
     let rate = match clock.is_invariant() {
         true => "always the same",
@@ -105,6 +105,10 @@ fn describe_clock(clock: &Clock, say: &mut impl FnMut(fmt::Arguments<'_>)) {
     match power::acpi_timer() {
         Some(port) => say(format_args!("timer acpi {port:#x}")),
         None => say(format_args!("timer acpi none")),
+    }
+    match rsdp.and_then(firmware::hpet) {
+        Some(base) => say(format_args!("timer hpet {base:#x}")),
+        None => say(format_args!("timer hpet none")),
     }
 }
 
@@ -136,5 +140,8 @@ fn describe_processor(say: &mut impl FnMut(fmt::Arguments<'_>)) {
         say(format_args!(
             "processor family {family:#x} model {model:#x} stepping {step}{hypervisor}{x2apic}"
         ));
+        if info.has_apic() {
+            say(format_args!("processor apic {}", cpu::apic_mode()));
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Each is `pollux.NAME` or `pollux.NAME=VALUE`. A word that is not understood is reported and
 //! passed over: the appliance always comes up far enough to be repaired.
 
+use crate::clock::Source;
 use crate::uart::Setting;
 use crate::watchdog;
 use core::fmt;
@@ -55,6 +56,8 @@ pub struct Options<'line> {
     pub all_vlans: bool,
     /// Whether the memory of the cards' buffers is tested first.
     pub memory_test: bool,
+    /// What tells the rate of the clock, if not the first that can.
+    pub clock: Option<Source>,
     /// By which way PCI's configuration space is reached where there are two.
     pub pci: Prefer,
     /// Whether virtio devices are given packed queues where they offer them.
@@ -110,7 +113,8 @@ enum Wrong {
     Value(&'static str),
 }
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
+    "clock",
     "config",
     "config-file",
     "console",
@@ -210,6 +214,11 @@ impl<'line> Options<'line> {
             ("virtio-queues", "split") => self.packed_queues = false,
             ("virtio-queues", "packed") => self.packed_queues = true,
             ("virtio-queues", _) => return Err("pollux.virtio-queues=split or packed"),
+            ("clock", name) => {
+                let source = Source::parse(name);
+                self.clock =
+                    Some(source.ok_or("pollux.clock=cpuid, hypervisor, pit, acpi or hpet")?);
+            }
             ("pci", "ports") => self.pci = Prefer::Ports,
             ("pci", "memory") => self.pci = Prefer::Memory,
             ("pci", _) => return Err("pollux.pci=ports or memory"),
@@ -238,7 +247,7 @@ mod tests {
     #[test]
     fn every_word_is_understood() {
         let (options, reports) = parse(
-            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.pci=memory pollux.virtio-queues=packed pollux.test pollux.watchdog=10 pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.pci=memory pollux.clock=hpet pollux.virtio-queues=packed pollux.test pollux.watchdog=10 pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
         );
         assert_eq!(reports, [] as [String; 0]);
         assert_eq!(
@@ -253,6 +262,7 @@ mod tests {
                 test_mode: true,
                 all_vlans: true,
                 memory_test: true,
+                clock: Some(Source::Hpet),
                 pci: Prefer::Memory,
                 packed_queues: true,
                 config_file: Some("start"),
@@ -293,7 +303,7 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.xyzzy' ignored, it is not pollux. with one of config, config-file, console, exit, memory-test, panic, pci, serial, test, trace, virtio-queues, vlan-filter, watchdog",
+                "boot command line: 'pollux.xyzzy' ignored, it is not pollux. with one of clock, config, config-file, console, exit, memory-test, panic, pci, serial, test, trace, virtio-queues, vlan-filter, watchdog",
             ]
         );
     }

@@ -101,6 +101,20 @@ fn mask_interrupt_controllers() {
     }
 }
 
+/// The mode in which firmware left the processor's own interrupt controller. Nothing here touches it: with interrupts
+/// disabled none is taken, whatever waits there, in which mode ever.
+pub fn apic_mode() -> &'static str {
+    const APIC_BASE: Msr = Msr::new(0x1b);
+    const ENABLED: u64 = 1 << 11;
+    const EXTENDED: u64 = 1 << 10;
+    // SAFETY: every processor with such a controller has the register, and reading it has no effect.
+    match unsafe { APIC_BASE.read() } & (ENABLED | EXTENDED) {
+        0 => "off",
+        ENABLED => "xapic",
+        _ => "x2apic",
+    }
+}
+
 /// Stops for good.
 pub fn halt() -> ! {
     loop {
