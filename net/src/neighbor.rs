@@ -280,6 +280,11 @@ impl NeighborTable {
         Ok(())
     }
 
+    /// Whether it is being asked who has `address`.
+    pub(crate) fn is_asking(&mut self, vid: u16, address: Ipv4Addr) -> bool {
+        self.questions.find_mut(vid, address).is_some()
+    }
+
     /// What is to be done next, if anything: a bounded look at the open questions. To be called as
     /// often as a frame can be sent.
     pub fn poll(&mut self, now: Instant) -> Option<Action<'_>> {

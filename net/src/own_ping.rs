@@ -3,7 +3,7 @@
 use crate::arrival::Arrival;
 use crate::interface::Interface;
 use crate::ping::{PingReply, PingSession, PingSettings, PingSummary};
-use crate::route::{NextHop, NoRoute};
+use crate::route::{NextHop, NoRoute, RouteTable};
 use crate::time::Instant;
 use crate::wire::icmpv4::EchoHeader;
 use crate::wire::ipv4::Ipv4Header;
@@ -41,6 +41,25 @@ impl fmt::Display for PingError {
 impl core::error::Error for PingError {}
 
 impl OwnPing {
+    /// Where its requests go.
+    pub(crate) fn next_hop(&self, routes: &RouteTable) -> Result<NextHop, NoRoute> {
+        let destination = self.session.settings().destination;
+        match self.vid {
+            Some(vid) => routes.next_hop_in(vid, destination),
+            None => routes.next_hop(destination),
+        }
+    }
+
+    /// Tells of one request that could not be sent, if there is room to.
+    pub(crate) fn tell_unreachable(&mut self) {
+        if !self.replies.is_full()
+            && let Some(unreachable) = self.session.next_unreachable()
+        {
+            // There is room.
+            let _ = self.replies.push_back(unreachable);
+        }
+    }
+
     /// Takes an echo reply, if it is for this session.
     pub(crate) fn on_reply(
         &mut self,
@@ -81,16 +100,13 @@ impl Interface {
         if self.claims.all().any(|cidr| cidr.address() == destination) {
             return Err(PingError::OwnAddress);
         }
-        let hop = match vid {
-            Some(vid) => self.routes.next_hop_in(vid, destination),
-            None => self.routes.next_hop(destination),
-        };
-        let hop = hop.map_err(PingError::NoRoute)?;
-        self.ping = Some(OwnPing {
+        let ping = OwnPing {
             session: PingSession::new(settings, self.rate, now),
             vid,
             replies: heapless::Deque::new(),
-        });
+        };
+        let hop = ping.next_hop(&self.routes).map_err(PingError::NoRoute)?;
+        self.ping = Some(ping);
         Ok(hop)
     }
 

@@ -67,9 +67,14 @@ pub enum Verdict {
         /// The first octet that differs or is missing, or where more follow than were sent.
         offset: usize,
     },
+    /// No reply: nobody answered for the address to which the request should have gone.
+    Unreachable {
+        /// Our own address, from which it would have come.
+        from: Ipv4Addr,
+    },
 }
 
-/// A reply to a request of this session.
+/// A reply to a request of this session, or what takes the place of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PingReply {
     /// The sequence number.
@@ -101,6 +106,8 @@ pub struct PingSummary {
     pub corrupted: u64,
     /// Not answered.
     pub lost: u64,
+    /// Those of the lost that could not be sent, because nobody answered for the address.
+    pub unreachable: u64,
     /// Replies to requests that had one.
     pub duplicates: u64,
     /// Replies that arrived behind one to a later request.
@@ -154,6 +161,10 @@ pub struct PingSession {
     /// The highest number that was answered.
     highest: u64,
     stopped: bool,
+    /// Whether requests still wait for the address of the next hop: none is lost meanwhile.
+    held: bool,
+    /// Requests before this one did not leave, and from which address they would have.
+    failed: Option<(u64, Ipv4Addr)>,
     /// By number modulo [`WINDOW`].
     window: Box<[Sent]>,
     tally: PingSummary,
@@ -178,6 +189,8 @@ impl PingSession {
             oldest: 1,
             highest: 0,
             stopped: false,
+            held: false,
+            failed: None,
             window: vec![nothing; WINDOW as usize].into_boxed_slice(),
             tally: PingSummary::default(),
             round_trips: Box::new(Histogram::new()),
@@ -235,7 +248,7 @@ impl PingSession {
                 return;
             };
             if sent.fate == Fate::Outstanding {
-                if now < sent.at.after(self.timeout) {
+                if self.held || self.failed.is_some() || now < sent.at.after(self.timeout) {
                     return;
                 }
                 sent.fate = Fate::Lost;
@@ -244,6 +257,54 @@ impl PingSession {
             }
             self.oldest = self.oldest.saturating_add(1);
         }
+    }
+
+    /// Whether the oldest request that has no reply waited for too long.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        let oldest = self.window.get(place(self.oldest));
+        self.oldest < self.next && oldest.is_some_and(|sent| now >= sent.at.after(self.timeout))
+    }
+
+    /// Tells whether requests wait for the address of the next hop.
+    pub const fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// Nobody answered for the address of the next hop: what waited for it will not be sent. `from` is our address.
+    pub const fn fail(&mut self, from: Ipv4Addr) {
+        self.held = false;
+        self.failed = Some((self.next, from));
+    }
+
+    /// Counts the next request as lost that was not sent because of that, after a bounded number of looks.
+    pub fn next_unreachable(&mut self) -> Option<PingReply> {
+        let (end, from) = self.failed?;
+        for _ in 0..LOOKS {
+            let number = self.oldest;
+            if number >= end {
+                self.failed = None;
+                return None;
+            }
+            self.oldest = number.saturating_add(1);
+            let sent = self.window.get_mut(place(number))?;
+            if sent.fate != Fate::Outstanding {
+                continue;
+            }
+            sent.fate = Fate::Lost;
+            let tally = &mut self.tally;
+            tally.outstanding = tally.outstanding.saturating_sub(1);
+            tally.lost = tally.lost.saturating_add(1);
+            tally.unreachable = tally.unreachable.saturating_add(1);
+            return Some(PingReply {
+                sequence: number as u16,
+                octets: 0,
+                time_to_live: 0,
+                round_trip_ns: 0,
+                reordered: false,
+                verdict: Verdict::Unreachable { from },
+            });
+        }
+        None
     }
 
     /// Judges an echo reply: the fields behind its ICMP checksum, which must be right. `None` when it

@@ -359,6 +359,12 @@ impl Interface {
         let Some(ping) = &mut self.ping else {
             return false;
         };
+        if ping.session.is_overdue(now) {
+            let hop = ping.next_hop(&self.routes);
+            let waits = hop.is_ok_and(|hop| self.neighbors.is_asking(hop.vid, hop.address));
+            ping.session.hold(waits);
+        }
+        ping.tell_unreachable();
         let Some(request) = ping.session.poll(now) else {
             return false;
         };
@@ -438,6 +444,12 @@ impl Interface {
             }) => {
                 if solicited {
                     self.events.push(Event::NeighborSilent { vid, address });
+                }
+                if let Some(ping) = &mut self.ping
+                    && let Ok(hop) = ping.next_hop(&self.routes)
+                    && (hop.vid, hop.address) == (vid, address)
+                {
+                    ping.session.fail(hop.source);
                 }
                 return false;
             }

@@ -213,6 +213,17 @@ fn echo_reply(request: &[u8]) -> Vec<u8> {
 }
 
 fn ping_asks_and_sums_up(appliance: &mut Appliance) {
+    // Nobody has this address.
+    let said = appliance.console.command("ping -c 1 10.10.10.99");
+    assert_eq!(
+        said,
+        "\
+PING 10.10.10.99 (10.10.10.99) 56(84) bytes of data.
+From 10.10.10.11 icmp_seq=1 Destination Host Unreachable
+--- 10.10.10.99 ping statistics ---
+1 packets transmitted, 0 received, +1 errors, 100% packet loss
+"
+    );
     configure(
         appliance,
         &["ip neigh add 10.10.10.10 lladdr 02:00:0a:0a:0a:0a dev eth0.42"],

@@ -179,6 +179,13 @@ pub struct PingLine {
 impl fmt::Display for PingLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reply = &self.reply;
+        if let Verdict::Unreachable { from } = reply.verdict {
+            return write!(
+                f,
+                "From {from} icmp_seq={} Destination Host Unreachable",
+                reply.sequence
+            );
+        }
         write!(
             f,
             "{} bytes from {}: icmp_seq={} ttl={} time={} ms",
@@ -189,7 +196,7 @@ impl fmt::Display for PingLine {
             Milliseconds(reply.round_trip_ns)
         )?;
         match reply.verdict {
-            Verdict::InTime => {}
+            Verdict::InTime | Verdict::Unreachable { .. } => {}
             Verdict::Late => f.write_str(" (late)")?,
             Verdict::Duplicate => f.write_str(" (DUP!)")?,
             Verdict::Corrupted { offset } => write!(f, " (wrong data at octet {offset})")?,
@@ -305,12 +312,12 @@ fn text_line(
         (2, _) => {
             let answered = summary.in_time + summary.late + summary.corrupted;
             let lost = summary.lost + summary.outstanding;
-            write!(
-                out,
-                "{} packets transmitted, {answered} received, {}% packet loss",
-                summary.sent,
-                lost * 100 / summary.sent.max(1)
-            )?;
+            let sent = summary.sent;
+            write!(out, "{sent} packets transmitted, {answered} received")?;
+            if summary.unreachable > 0 {
+                write!(out, ", +{} errors", summary.unreachable)?;
+            }
+            write!(out, ", {}% packet loss", lost * 100 / sent.max(1))?;
             for (count, name) in [
                 (summary.late, "late"),
                 (summary.corrupted, "corrupted"),
@@ -345,11 +352,12 @@ fn json_line(
     match (row, summary.round_trip) {
         (1, _) => write!(
             out,
-            "{{\"destination\":\"{destination}\",\"sent\":{},\"in_time\":{},\"late\":{},\"lost\":{},\"outstanding\":{},\"corrupted\":{},\"duplicates\":{},\"reordered\":{}",
+            "{{\"destination\":\"{destination}\",\"sent\":{},\"in_time\":{},\"late\":{},\"lost\":{},\"unreachable\":{},\"outstanding\":{},\"corrupted\":{},\"duplicates\":{},\"reordered\":{}",
             summary.sent,
             summary.in_time,
             summary.late,
             summary.lost,
+            summary.unreachable,
             summary.outstanding,
             summary.corrupted,
             summary.duplicates,

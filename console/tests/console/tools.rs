@@ -324,7 +324,7 @@ fn a_host_is_pinged_and_what_came_of_it_is_summed_up() {
                 "--- 10.10.10.10 ping statistics ---\n0 packets transmitted, 0 received, 0% packet loss\n"
             }
             true => {
-                "{\"destination\":\"10.10.10.10\",\"sent\":0,\"in_time\":0,\"late\":0,\"lost\":0,\"outstanding\":0,\
+                "{\"destination\":\"10.10.10.10\",\"sent\":0,\"in_time\":0,\"late\":0,\"lost\":0,\"unreachable\":0,\"outstanding\":0,\
                  \"corrupted\":0,\"duplicates\":0,\"reordered\":0\n}\n"
             }
         };
@@ -463,6 +463,16 @@ fn a_ping_s_reply_is_a_line_as_ping_prints_it() {
         ..reply
     };
     assert_eq!(line(duplicate), format!("{plain} (DUP!) (reordered)"));
+    let unreachable = PingReply {
+        verdict: Verdict::Unreachable {
+            from: "10.10.10.11".parse().expect("an address"),
+        },
+        ..reply
+    };
+    assert_eq!(
+        line(unreachable),
+        "From 10.10.10.11 icmp_seq=7 Destination Host Unreachable"
+    );
 }
 
 #[test]

@@ -194,3 +194,64 @@ fn nothing_is_asked_while_the_link_is_down_and_what_was_due_counts_as_lost() {
     let (summary, _) = station.card.ping_progress().expect("a session");
     assert_eq!((summary.sent, summary.lost), (3, 3));
 }
+
+#[test]
+fn requests_for_a_silent_address_are_unreachable_and_not_lost_before() {
+    // Longer than the question is asked, and shorter.
+    for (timeout_ns, count) in [
+        (SECOND, 0),
+        (SECOND, 1),
+        (SECOND / 10, 1),
+        (100 * SECOND, 2),
+    ] {
+        let mut station = station();
+        let now = station.now;
+        let settings = PingSettings {
+            count,
+            timeout_ns,
+            ..settings(4)
+        };
+        station
+            .card
+            .start_ping(settings, None, now)
+            .expect("a route leads there");
+        run(&mut station, 2 * SECOND);
+        let (summary, is_over) = station.card.ping_progress().expect("a session");
+        assert!(!is_over && summary.lost == 0, "{summary:?}");
+        run(&mut station, 2 * SECOND);
+        let verdicts = core::iter::from_fn(|| station.card.take_ping_reply());
+        let told: Vec<_> = verdicts
+            .map(|reply| (reply.sequence, reply.verdict))
+            .collect();
+        let sent = if count == 0 { 3 } else { count as u16 };
+        let from = OWN_IP;
+        let expected: Vec<_> = (1..=sent)
+            .map(|sequence| (sequence, Verdict::Unreachable { from }))
+            .collect();
+        assert!(
+            told.starts_with(&expected) && told.len() <= expected.len() + 1,
+            "{told:?}"
+        );
+        let (summary, is_over) = station.card.ping_progress().expect("a session");
+        assert_eq!(is_over, count > 0);
+        assert_eq!(summary.unreachable, told.len() as u64);
+        assert_eq!(summary.lost, summary.unreachable);
+    }
+}
+
+#[test]
+fn a_peer_that_comes_up_ends_the_wait() {
+    let mut station = pinging(4, None, false);
+    run(&mut station, SECOND + SECOND / 2);
+    let now = station.now;
+    station
+        .card
+        .add_neighbor(42, PEER_IP, PEER_MAC, now)
+        .expect("there is room");
+    run(&mut station, 4 * SECOND);
+    let (summary, is_over) = station.card.ping_progress().expect("a session");
+    assert!(is_over);
+    // What was sent and not answered is lost, and nobody says that it is unreachable.
+    assert_eq!((summary.lost, summary.unreachable), (3, 0), "{summary:?}");
+    assert_eq!(station.card.take_ping_reply(), None);
+}
