@@ -832,6 +832,7 @@ fn call(
         Helper::MapDelete => memory.delete(first, second),
         Helper::Time => Some((clock(), 0)),
         Helper::Random => Some((u64::from(memory.next_random()), 0)),
+        Helper::Processor => Some((0, 0)),
     }
 }
 

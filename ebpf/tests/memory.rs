@@ -248,8 +248,14 @@ fn octets_are_copied_from_the_ethernet_header_too() {
 }
 
 #[test]
-fn time_and_random_numbers_are_there() {
-    assert_eq!(value_of(&[call(5)], &datagram(None, 1)), 123_456_789);
+fn time_random_numbers_and_the_processors_number_are_there() {
+    for clock in [5, 125, 160] {
+        assert_eq!(value_of(&[call(clock)], &datagram(None, 1)), 123_456_789);
+    }
+    // The processor and its memory are the first, and only.
+    for number in [8, 42] {
+        assert_eq!(value_of(&[call(number)], &datagram(None, 1)), 0);
+    }
     let program = [call(7), mov_register(6, 0), call(7), slot(0xaf, 0, 6, 0, 0)];
     let value = value_of(&program, &datagram(None, 1));
     assert!(value != 0 && value <= u64::from(u32::MAX));

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Slot, add, array, call, exit, hash, load_with, map, mov, mov_register, refusal};
+use common::{
+    Slot, add, array, call, exit, hash, load, load_with, map, mov, mov_register, refusal,
+};
 use common::{refusal_with, slot, wide};
 use pollux_ebpf::{LoadError, MapError, Refusal};
 
@@ -158,11 +160,47 @@ fn helpers_that_are_not_there_are_refused_by_name() {
         "helper 12, bpf_tail_call, is not supported"
     );
     assert_eq!(second(call(9999)).to_string(), "there is no helper 9999");
+    assert_eq!(second(call(0)).to_string(), "there is no helper 0");
     assert_eq!(second(call(-1)), Refusal::UnknownHelper(-1));
     assert_eq!(
         second(slot(0x85, 0, 2, 0, 1)),
         Refusal::Call("a function of the kernel")
     );
+}
+
+#[test]
+fn each_helper_of_linux_is_carried_out_or_refused_by_name_and_instruction() {
+    const CARRIED_OUT: [i32; 11] = [1, 2, 3, 5, 7, 8, 26, 42, 68, 125, 160];
+    let said_of = |number| match load(&[mov_register(6, 1), call(number), exit()]) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    };
+    for number in 1..=211 {
+        let said = said_of(number);
+        let refused = format!("instruction 1: helper {number}, bpf_");
+        let is_refused = said.starts_with(&refused) && said.ends_with(" is not supported");
+        assert_ne!(is_refused, CARRIED_OUT.contains(&number), "{said}");
+    }
+    // Those of Linux's own socket filters, and what others are likely to call.
+    for (number, name) in [
+        (6, "trace_printk"),
+        (9, "skb_store_bytes"),
+        (12, "tail_call"),
+        (25, "perf_event_output"),
+        (46, "get_socket_cookie"),
+        (47, "get_socket_uid"),
+        (87, "map_push_elem"),
+        (93, "spin_lock"),
+        (118, "jiffies64"),
+        (130, "ringbuf_output"),
+        (164, "for_each_map_elem"),
+        (181, "loop"),
+        (211, "cgrp_storage_delete"),
+    ] {
+        let refused = format!("instruction 1: helper {number}, bpf_{name}, is not supported");
+        assert_eq!(said_of(number), refused);
+    }
+    assert_eq!(said_of(212), "instruction 1: there is no helper 212");
 }
 
 #[test]
