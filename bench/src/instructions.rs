@@ -357,6 +357,20 @@ mod tests {
     }
 
     #[test]
+    fn a_usual_filter_adds_fewer_than_200_instructions() {
+        let table = Table::read().expect("it can be read");
+        for card in CARDS {
+            let count = |kind: &str| table.get(card, kind).expect("it was counted");
+            let without = count("udp-echo-102");
+            for filter in ["packet-port", "udp-port"] {
+                let with = count(&format!("udp-echo-102-by-{filter}"));
+                let added = (with.alone - without.alone).max(with.in_batch - without.in_batch);
+                assert!(added < 200.0, "{card} {filter}: {added}");
+            }
+        }
+    }
+
+    #[test]
     fn the_table_that_is_kept_has_every_card_and_kind() {
         let table = Table::read().expect("it can be read");
         for (card, kind) in pairs() {

@@ -2,19 +2,22 @@
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use etherparse::{EtherType, PacketBuilder, SingleVlanHeader, VlanHeader, VlanId};
-use pollux_tests::appliance::{Appliance, Boot, root};
+use pollux_tests::appliance::{Appliance, Boot, START_LIMIT, root};
+use pollux_tests::console::PROMPT;
 use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, Peer, VLAN};
 use pollux_tests::suite::Suite;
 
 /// The programs: those that users are shown, and one that is refused.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 10] = [
     "examples/filters/accept",
     "examples/filters/beyond",
     "examples/filters/count",
     "examples/filters/drop",
     "examples/filters/loop",
+    "examples/filters/packet_port",
     "examples/filters/qinq",
     "examples/filters/seven",
     "examples/filters/udp_port",
@@ -35,6 +38,10 @@ fn main() -> ExitCode {
     );
     suite.test("a_filter_takes_untagged_frames_into_real_time", untagged);
     suite.test("a_bad_filter_leaves_the_old_one_in_place", refused);
+    suite.test(
+        "a_filter_is_replaced_between_two_frames_of_a_stream",
+        replaced,
+    );
     suite.test("a_filter_looks_through_two_tags", two_tags);
     suite.test("a_verdict_that_is_none_counts_as_skip", seven);
     suite.test("a_filter_that_loops_is_taken_out", loops);
@@ -42,6 +49,10 @@ fn main() -> ExitCode {
     suite.test("a_filter_that_reads_beyond_the_frame_drops_it", beyond);
     suite.test("a_filter_counts_and_is_tuned_at_the_console", counts);
     suite.test("a_filter_is_pasted_at_the_console", pasted);
+    suite.test(
+        "a_file_of_the_greatest_length_is_pasted_at_the_console",
+        pasted_whole,
+    );
     suite.test(
         "a_paste_that_is_wrong_or_given_up_leaves_nothing",
         not_pasted,
@@ -84,7 +95,13 @@ fn drops(appliance: &mut Appliance) {
 }
 
 fn one_port(appliance: &mut Appliance) {
-    quietly(appliance, "evl net -Fudp_port.o -i eth0");
+    for name in ["udp_port", "packet_port"] {
+        takes_one_port(appliance, name);
+    }
+}
+
+fn takes_one_port(appliance: &mut Appliance, name: &str) {
+    quietly(appliance, &format!("evl net -F{name}.o -i eth0"));
     let tag = SingleVlanHeader {
         vlan_id: VlanId::try_new(VLAN).expect("a VLAN"),
         ether_type: EtherType::IPV4,
@@ -105,8 +122,10 @@ fn one_port(appliance: &mut Appliance) {
     // What is skipped is answered in-band.
     appliance.peer.assert_pings(5);
     let shown = appliance.status().value("port eth0", "filter").to_owned();
-    assert!(shown.starts_with("udp_port "), "{shown}");
+    assert!(shown.starts_with(&format!("{name} ")), "{shown}");
     assert!(shown.contains(" 1 accept 5 skip "), "{shown}");
+    // The first of its runs was timed.
+    assert!(shown.contains(" ns max "), "{shown}");
     quietly(appliance, "evl net -F -i eth0");
     appliance.counters().assert_complete();
 }
@@ -130,6 +149,10 @@ fn untagged(appliance: &mut Appliance) {
     assert_eq!(answer[..6], PEER_MAC);
     // Only real-time answers have a residence.
     assert_eq!(residence(appliance), before + 1);
+    let question = pollux_issuer::frame::arp_request(PEER_MAC, PEER, own, None);
+    let answer = appliance.peer.exchange(&question);
+    assert_eq!(answer[..6], PEER_MAC);
+    assert_eq!(residence(appliance), before + 2, "what is not IPv4, too");
     quietly(appliance, "evl net -F -i eth0");
     quietly(appliance, "ip addr del 10.10.0.11/24 dev eth0");
 }
@@ -147,6 +170,44 @@ fn refused(appliance: &mut Appliance) {
     );
     let shown = appliance.status().value("port eth0", "filter").to_owned();
     assert!(shown.starts_with("drop_all "), "{shown}");
+    quietly(appliance, "evl net -F -i eth0");
+    appliance.peer.assert_pings(3);
+}
+
+/// Two programs of which each drops what comes: were a frame judged by neither, it would be answered.
+fn replaced(appliance: &mut Appliance) {
+    const ROUNDS: usize = 40;
+    const FRAMES: usize = 25;
+    let request = Peer::request(b"whatever is there");
+    quietly(appliance, "evl net -Fdrop.o -i eth0");
+    let before = appliance.counters();
+    for round in 0..ROUNDS {
+        let (program, is_good) = match round % 3 {
+            0 => ("beyond", true),
+            1 => ("drop", true),
+            _ => ("unknown_helper", false),
+        };
+        let mark = appliance.console.mark();
+        let line = format!("evl net -F{program}.o -i eth0\r");
+        appliance.console.type_bytes(line.as_bytes());
+        // On their way before, while and after it is carried out.
+        for _ in 0..FRAMES {
+            appliance.peer.send(&request);
+        }
+        let said = appliance
+            .console
+            .wait_for(mark, PROMPT, ANSWER_LIMIT)
+            .replace('\r', "");
+        assert_eq!(!said.contains("is not supported"), is_good, "{said}");
+    }
+    let sent = (ROUNDS * FRAMES) as u64;
+    let deadline = Instant::now() + ANSWER_LIMIT;
+    let mut moved = appliance.counters().since(&before);
+    while moved.get("filtered") < sent && Instant::now() < deadline {
+        moved = appliance.counters().since(&before);
+    }
+    assert_eq!(moved.get("filtered"), sent, "{moved}");
+    assert_eq!(moved.get("answered"), 0, "{moved}");
     quietly(appliance, "evl net -F -i eth0");
     appliance.peer.assert_pings(3);
 }
@@ -276,6 +337,29 @@ fn base64_of(file: &str) -> String {
     let output = Command::new("base64").arg(object).output();
     let output = output.expect("base64 is there");
     String::from_utf8(output.stdout).expect("text")
+}
+
+/// A program at the beginning of as much as a file may have. What is behind its last section does not matter.
+fn pasted_whole(appliance: &mut Appliance) {
+    const GREATEST: usize = 128 << 10;
+    let folder = root().join("target/filters");
+    let mut octets = std::fs::read(folder.join("drop.o")).expect("it was compiled");
+    let more = (octets.len()..GREATEST).map(|place| (place * 7 + place / 256) as u8);
+    octets.extend(more);
+    std::fs::write(folder.join("greatest.bin"), octets).expect("room for a file");
+    let mark = appliance.console.mark();
+    let paste = format!(
+        "base64 -d > greatest.o <<END\n{}END\n",
+        base64_of("greatest.bin")
+    );
+    appliance.console.type_bytes(paste.as_bytes());
+    let said = format!("greatest.o: {GREATEST} octets\n");
+    appliance.console.wait_for(mark, &said, START_LIMIT);
+    quietly(appliance, "evl net -Fgreatest.o -i eth0");
+    let shown = filter_of(appliance);
+    assert!(shown.starts_with("drop_all a04f5eef06a7f555 "), "{shown}");
+    quietly(appliance, "evl net -F -i eth0");
+    appliance.peer.assert_pings(3);
 }
 
 fn pasted(appliance: &mut Appliance) {
