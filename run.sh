@@ -31,7 +31,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh ping ADDRESS ...    ping it by raw frames; `./run.sh ping --help` lists the options
 ./run.sh image [FILE]        write an image for a USB stick, a disk or an optical drive, BIOS and UEFI (target/pollux.img)
 ./run.sh picture             draw the first run and the screen for the README, in docs/pictures
-./run.sh bench [--quick]         measure it in QEMU beside Linux, DPDK and a native process: table, page and raw data
+./run.sh bench [--quick]         measure it in QEMU beside Linux, XDP, DPDK and a native process: table, page and raw data
 ./run.sh bench stack             time the stack alone, on this machine, beside smoltcp
 ./run.sh bench callgrind         count its instructions per frame
 ./run.sh bench cards             measure it on every card, machine and option: the table in docs/nics.md
@@ -70,7 +70,7 @@ bench:
   --quick              within five minutes, of less; half an hour else
   --nic MODEL          on one network card only: e1000, e1000e, virtio-net-pci
   --patience SECONDS   how long, in all, to measure again what other programs of this machine disturbed
-  --pictures           put the pictures into docs/pictures as well
+  --pictures           put the tables into docs/performance.md and the pictures into docs/pictures as well
 
 image:
   --config FILE, --file PATH, --append "WORDS", --kernel ELF: as for boot, but put on the stick
@@ -422,7 +422,7 @@ bench() {
     esac
 }
 
-# Measures the appliance side by side with Linux, DPDK and a native process.
+# Measures the appliance side by side with Linux, XDP, DPDK and a native process.
 bench_everybody() {
     local options=() pictures=no folder=$target/bench count seconds
     while (($#)); do
@@ -435,7 +435,10 @@ bench_everybody() {
                 options+=(--patience "$seconds")
                 ;;
             --nic) options+=(--nic "$(value "$@")") count=2 ;;
-            --pictures) pictures=yes ;;
+            --pictures)
+                pictures=yes
+                options+=(--document "$root/docs/performance.md")
+                ;;
             *) die "bench: unknown option '$1'; one of: --quick --nic --patience --pictures" ;;
         esac
         shift "$count"

@@ -121,6 +121,7 @@ struct Row {
     seconds: f64,
     answered: u64,
     lost: u64,
+    dropped_by_sockets: u64,
     rate_per_s: f64,
     p50_us: f64,
     p99_us: f64,
@@ -136,6 +137,8 @@ pub struct Figures {
     pub answered: u64,
     /// Requests that nothing came back for, in all rounds.
     pub lost: u64,
+    /// Frames that the sockets had no room for, in all rounds.
+    pub dropped: u64,
     /// Answers a second.
     pub rate: f64,
     /// Half of the round trips took no longer, in microseconds.
@@ -198,7 +201,10 @@ pub fn measure(plan: Plan, cards: &[&'static str], host: &Host) -> Results {
 /// Starts all for a card; those that cannot be are left out, and it is noted why.
 fn start(card: &'static str, host: &Host, results: &mut Results) -> Vec<Contender> {
     eprintln!("pollux-bench: {card}: starting everybody");
-    let started = Name::ALL.map(|name| (name, Contender::start(name, card, host)));
+    let names = Name::ALL.into_iter().filter(|name| name.is_for(card));
+    let started: Vec<_> = names
+        .map(|name| (name, Contender::start(name, card, host)))
+        .collect();
     let mut contenders = Vec::new();
     for (name, started) in started {
         let ready = started.and_then(|mut contender| {
@@ -269,6 +275,7 @@ impl Results {
             seconds: outcome.span.as_secs_f64(),
             answered: outcome.answered,
             lost: outcome.lost,
+            dropped_by_sockets: outcome.dropped,
             rate_per_s: outcome.rate(),
             p50_us: outcome.percentile_us(50.0),
             p99_us: outcome.percentile_us(99.0),
@@ -313,6 +320,7 @@ impl Results {
         Some(Figures {
             answered: rows.iter().map(|row| row.answered).sum(),
             lost: rows.iter().map(|row| row.lost).sum(),
+            dropped: rows.iter().map(|row| row.dropped_by_sockets).sum(),
             rate: median(|row| row.rate_per_s),
             p50_us: median(|row| row.p50_us),
             p99_us: median(|row| row.p99_us),
@@ -425,6 +433,29 @@ mod tests {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
         assert_eq!(median([].into_iter()), 0.0);
+    }
+
+    #[test]
+    fn every_length_is_asked_with_one_and_with_many_on_their_way() {
+        for plan in [Plan::QUICK, Plan::FULL] {
+            let workloads = plan.workloads(CARDS[0]);
+            for protocol in Protocol::ALL {
+                for length in LENGTHS {
+                    for outstanding in [1, MANY] {
+                        let workload = Workload {
+                            protocol,
+                            length,
+                            outstanding,
+                        };
+                        assert!(workloads.contains(&workload), "{workload:?}");
+                    }
+                }
+                let usual = workloads.iter().filter(|workload| {
+                    workload.protocol == protocol && workload.length == USUAL_LENGTH
+                });
+                assert_eq!(usual.map(|workload| workload.outstanding).max(), Some(256));
+            }
+        }
     }
 
     #[test]

@@ -5,13 +5,13 @@
 //! processors, whoever polls would slow the others down.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use pollux_issuer::arp;
 use pollux_issuer::wire::Dgram;
-use pollux_tests::appliance::{Appliance, Boot, START_LIMIT, free_ports};
+use pollux_tests::appliance::{Appliance, Boot, START_LIMIT, free_ports, root};
 use pollux_tests::linux::{Linux, Machine};
 use serde::Serialize;
 
@@ -37,17 +37,30 @@ pub enum Name {
     Linux,
     /// A Linux machine with DPDK's `testpmd` in `icmpecho` mode.
     Dpdk,
+    /// A Linux machine with a program in the card's driver that answers ICMP (XDP).
+    Xdp,
     /// A process on this machine, without any virtual machine.
     Native,
 }
 
 impl Name {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pollux, Self::Linux, Self::Dpdk, Self::Native];
+    pub const ALL: [Self; 5] = [
+        Self::Pollux,
+        Self::Linux,
+        Self::Dpdk,
+        Self::Xdp,
+        Self::Native,
+    ];
 
     /// Whether it answers this at all.
     pub fn answers(self, protocol: Protocol) -> bool {
-        self != Self::Dpdk || protocol == Protocol::Icmp
+        !matches!(self, Self::Dpdk | Self::Xdp) || protocol == Protocol::Icmp
+    }
+
+    /// Whether it can be had on this card: of Linux's drivers, only that of virtio carries XDP programs itself.
+    pub fn is_for(self, card: &str) -> bool {
+        self != Self::Xdp || card == "virtio-net-pci"
     }
 }
 
@@ -57,6 +70,7 @@ impl fmt::Display for Name {
             Self::Pollux => "Pollux",
             Self::Linux => "Linux",
             Self::Dpdk => "DPDK",
+            Self::Xdp => "XDP",
             Self::Native => "native",
         })
     }
@@ -100,7 +114,7 @@ impl Contender {
                 let boot = boot.with(&["--nic", card, "--accel", &host.accel]);
                 Body::Appliance(Box::new(boot.spawn()))
             }
-            Name::Linux | Name::Dpdk => linux(name, card, host)?,
+            Name::Linux | Name::Dpdk | Name::Xdp => linux(name, card, host)?,
             Name::Native => native()?,
         };
         Ok(Self { name, body })
@@ -123,6 +137,7 @@ impl Contender {
                 linux.wait_until_ready();
                 let commands = match self.name {
                     Name::Dpdk => dpdk_commands(card),
+                    Name::Xdp => [linux_commands(), xdp_commands()].concat(),
                     _ => linux_commands(),
                 };
                 for command in commands {
@@ -237,7 +252,11 @@ fn linux(name: Name, card: &str, host: &Host) -> Result<Body, String> {
     let machine = Machine::instead_of_appliance(card, &arguments);
     let from = machine.files()?.join("initramfs");
     let to = host.folder.join(format!("initramfs-{name}"));
-    let files = initramfs::with_program(&from, "udp-echo", &host.udp_echo, to);
+    let mut programs = vec![("udp-echo", host.udp_echo.clone())];
+    if name == Name::Xdp {
+        programs.push((XDP_PROGRAM, compile_xdp(&host.folder)?));
+    }
+    let files = initramfs::with_programs(&from, &programs, to);
     let files = files.map_err(|error| error.to_string())?;
     let linux = machine.with_initramfs(files).spawn(port, port + 1);
     Ok(Body::Linux(Box::new(linux), wire))
@@ -251,6 +270,36 @@ fn linux_commands() -> Vec<String> {
         format!("ip link set eth0.{VLAN} up"),
         "setsid udp-echo >/tmp/log 2>&1 &".to_owned(),
     ]
+}
+
+/// The object file of the XDP program, beside the programs in the machine.
+const XDP_PROGRAM: &str = "xdp-echo.o";
+
+/// Compiles the XDP program into `folder`.
+fn compile_xdp(folder: &Path) -> Result<PathBuf, String> {
+    let object = folder.join(XDP_PROGRAM);
+    let address = APPLIANCE.octets().map(|octet| octet.to_string()).join(",");
+    let mut clang = Command::new("clang");
+    clang.args(["-O2", "-target", "bpf", &format!("-DVLAN={VLAN}")]);
+    clang.arg(format!("-DADDRESS={address}")).arg("-c");
+    clang
+        .arg(root().join("bench/xdp/echo.c"))
+        .arg("-o")
+        .arg(&object);
+    let output = clang
+        .output()
+        .map_err(|error| format!("clang, which ./run.sh setup installs: {error}"))?;
+    match output.status.success() {
+        true => Ok(object),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+/// Has the driver itself carry the program out, and refuses a slower way.
+fn xdp_commands() -> Vec<String> {
+    vec![format!(
+        "ip link set dev eth0 xdpdrv obj /usr/bin/{XDP_PROGRAM} sec xdp"
+    )]
 }
 
 /// Has `uio_pci_generic` in the place of the card's driver, and starts `testpmd` on it. Its two threads

@@ -16,6 +16,7 @@ fn color(name: Name) -> RGBColor {
         Name::Pollux => RGBColor(0, 114, 178),
         Name::Linux => RGBColor(213, 94, 0),
         Name::Dpdk => RGBColor(0, 158, 115),
+        Name::Xdp => RGBColor(204, 121, 167),
         Name::Native => RGBColor(130, 130, 130),
     }
 }

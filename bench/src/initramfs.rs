@@ -1,4 +1,4 @@
-//! One more file for the Linux machine: an archive behind its own, which Linux unpacks as well.
+//! More files for the Linux machine: an archive behind its own, which Linux unpacks as well.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -6,20 +6,26 @@ use std::{fs, io};
 /// What Linux reads up to the next archive in multiples of.
 const ALIGNMENT: usize = 512;
 
-/// Writes to `to` the archive at `from` and the program `program` as `/usr/bin/NAME`.
+/// Writes to `to` the archive at `from` and each of `programs` as `/usr/bin/NAME`.
 ///
 /// # Errors
 ///
 /// A file cannot be read or written.
-pub fn with_program(from: &Path, name: &str, program: &Path, to: PathBuf) -> io::Result<PathBuf> {
+pub fn with_programs(
+    from: &Path,
+    programs: &[(&str, PathBuf)],
+    to: PathBuf,
+) -> io::Result<PathBuf> {
     let mut archive = fs::read(from)?;
     archive.resize(archive.len().next_multiple_of(ALIGNMENT), 0);
-    push(
-        &mut archive,
-        &format!("usr/bin/{name}"),
-        0o100_755,
-        &fs::read(program)?,
-    );
+    for (name, program) in programs {
+        push(
+            &mut archive,
+            &format!("usr/bin/{name}"),
+            0o100_755,
+            &fs::read(program)?,
+        );
+    }
     push(&mut archive, "TRAILER!!!", 0, &[]);
     fs::write(&to, archive)?;
     Ok(to)

@@ -11,7 +11,7 @@
 //! - [`cards`] measures every card, machine and option there is.
 //! - [`scale`] counts them for more and more of everything.
 //! - [`accesses`] counts how often the card's registers are touched.
-//! - [`comparison`] measures the appliance, Linux, DPDK and a native process side by side: [`contenders`]
+//! - [`comparison`] measures the appliance, Linux, XDP, DPDK and a native process side by side: [`contenders`]
 //!   are these, [`load`] asks them, [`places`] keeps them apart, [`quiet`] repeats what was disturbed, [`answerer`] is the
 //!   native one; [`report`] and [`drawing`] show it.
 

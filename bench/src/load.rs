@@ -68,6 +68,8 @@ pub struct Outcome {
     pub answered: u64,
     /// Requests that nothing came back for.
     pub lost: u64,
+    /// Frames that the sockets of either side had no room for, as the kernel of this machine counts.
+    pub dropped: u64,
     /// For how long it was asked.
     pub span: Duration,
     /// Round trips, in nanoseconds.
@@ -106,6 +108,8 @@ pub fn station() -> Station {
 ///
 /// The wire failed.
 pub fn ask(wire: &mut Dgram, workload: Workload, span: Duration) -> Result<Outcome, wire::Error> {
+    let ports = wire.ports();
+    let before = dropped(ports);
     let mut session = Session::new(workload);
     let start = Instant::now();
     let end = start + span;
@@ -117,6 +121,7 @@ pub fn ask(wire: &mut Dgram, workload: Workload, span: Duration) -> Result<Outco
     let mut outcome = Outcome {
         answered: 0,
         lost: 0,
+        dropped: 0,
         span,
         round_trips: histogram(),
     };
@@ -149,7 +154,20 @@ pub fn ask(wire: &mut Dgram, workload: Workload, span: Duration) -> Result<Outco
             std::thread::yield_now();
         }
     }
+    outcome.dropped = dropped(ports).saturating_sub(before);
     Ok(outcome)
+}
+
+/// Datagrams that the sockets at these UDP ports had no room for (proc_net(5): the last column).
+fn dropped(ports: [u16; 2]) -> u64 {
+    let sockets = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    let drops = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let port = u16::from_str_radix(words.get(1)?.rsplit(':').next()?, 16).ok()?;
+        let drops: u64 = words.last()?.parse().ok()?;
+        ports.contains(&port).then_some(drops)
+    };
+    sockets.lines().skip(1).filter_map(drops).sum()
 }
 
 struct Session {
@@ -198,5 +216,25 @@ impl Session {
         }
         self.waiting -= 1;
         Some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[test]
+    fn what_a_socket_had_no_room_for_is_counted() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let ports = [address.port(), 0];
+        let before = dropped(ports);
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..100_000 {
+            sender.send_to(&[0; 1024], address).unwrap();
+        }
+        assert!(dropped(ports) > before);
     }
 }

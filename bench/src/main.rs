@@ -72,6 +72,8 @@ fn list_cards() {
 fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     let mut plan = Plan::FULL;
     let mut cards = CARDS.to_vec();
+    // One whose tables are to be made anew.
+    let mut document = None;
     let mut host = Host {
         accel: "tcg".to_owned(),
         udp_echo: PathBuf::new(),
@@ -93,6 +95,7 @@ fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
             Long("accel") => host.accel = parser.value()?.string()?,
             Long("udp-echo") => host.udp_echo = parser.value()?.into(),
             Long("folder") => host.folder = parser.value()?.into(),
+            Long("document") => document = Some(PathBuf::from(parser.value()?)),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -109,6 +112,14 @@ fn compare(mut parser: lexopt::Parser) -> Result<(), Box<dyn Error>> {
     }
     let page = host.folder.join("index.html");
     report::write_page(&page, &results, &circumstances, &pictures)?;
+    if let Some(path) = document {
+        let text = fs::read_to_string(&path)?;
+        let text = report::with_tables(&text, &results, &circumstances);
+        fs::write(
+            &path,
+            text.map_err(|error| format!("{}: {error}", path.display()))?,
+        )?;
+    }
     println!("pollux: {}", page.display());
     Ok(())
 }

@@ -156,19 +156,86 @@ pub fn table(results: &Results) -> String {
     for (card, name, reason) in &results.absent {
         let _ = writeln!(text, "{card}: {name} was not measured: {}", reason.trim());
     }
-    let lost: Vec<_> = results
-        .keys()
-        .filter_map(|key| Some((key, results.figures(key)?.lost)))
-        .filter(|(_, lost)| *lost > 0)
-        .collect();
-    for (key, lost) in lost {
-        let _ = writeln!(
-            text,
-            "lost: {lost} of {} {}, {} on their way, on {}",
-            key.contender, key.protocol, key.outstanding, key.card
-        );
+    for line in losses(results) {
+        let _ = writeln!(text, "{line}");
     }
     text
+}
+
+/// Where the tables stand in a document, from the one line to the other.
+const BEGIN: &str = "<!-- written by ./run.sh bench --pictures: from here -->\n";
+const END: &str = "<!-- to here -->\n";
+
+/// `document` with the tables in it made anew.
+///
+/// # Errors
+///
+/// It has no place for them.
+pub fn with_tables(
+    document: &str,
+    results: &Results,
+    circumstances: &Circumstances,
+) -> Result<String, String> {
+    let missing = || format!("no place for the tables: no lines {BEGIN:?} and {END:?}");
+    let (head, rest) = document.split_once(BEGIN).ok_or_else(missing)?;
+    let (_, tail) = rest.split_once(END).ok_or_else(missing)?;
+    Ok(format!(
+        "{head}{BEGIN}{}{END}{tail}",
+        markdown(results, circumstances)
+    ))
+}
+
+/// The tables and on what they were measured, for a document, with the pictures of the usual protocol.
+fn markdown(results: &Results, circumstances: &Circumstances) -> String {
+    let mut text = String::new();
+    let facts = circumstances.0.iter();
+    let facts: Vec<_> = facts
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    let _ = writeln!(text, "{}.\n{}", facts.join("; "), disturbance(results));
+    for &card in &results.cards {
+        let _ = writeln!(text, "\n### {card}\n");
+        let _ = writeln!(text, "| {} |", HEADINGS.join(" | "));
+        let _ = writeln!(text, "|{}", "---|".repeat(HEADINGS.len()));
+        for row in rows(results, card).iter().flatten() {
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+        let protocol = Protocol::Icmp.name();
+        for kind in ["latency", "rate"] {
+            let _ = writeln!(
+                text,
+                "\n![{kind} on {card}](pictures/{kind}-{protocol}-{card}.svg)"
+            );
+        }
+    }
+    for line in losses(results) {
+        let _ = writeln!(text, "\n{line}");
+    }
+    for (card, name, reason) in &results.absent {
+        let _ = writeln!(text, "\n{card}: {name} was not measured: {}", reason.trim());
+    }
+    text
+}
+
+/// What was lost, a line for each kind of frame and each who lost any.
+fn losses(results: &Results) -> Vec<String> {
+    let lost = results
+        .keys()
+        .filter_map(|key| Some((key, results.figures(key)?)));
+    lost.filter(|(_, figures)| figures.lost > 0)
+        .map(|(key, figures)| {
+            format!(
+                "lost: {} of {} {} {}, {} on their way, on {}; {} of them by the sockets",
+                figures.lost,
+                key.contender,
+                key.protocol,
+                key.length,
+                key.outstanding,
+                key.card,
+                figures.dropped
+            )
+        })
+        .collect()
 }
 
 /// How far the machine was in use otherwise.
@@ -260,4 +327,45 @@ pub fn write_page(
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_in_a_document_are_made_anew_and_the_rest_stays() {
+        let results = Results::default();
+        let circumstances = Circumstances(vec![("processor", "a fast one".to_owned())]);
+        let document = format!("before\n{BEGIN}old\n{END}after\n");
+        let once = with_tables(&document, &results, &circumstances).unwrap();
+        assert!(once.starts_with(&format!("before\n{BEGIN}processor: a fast one.\n")));
+        assert!(once.ends_with(&format!("\n{END}after\n")) && !once.contains("old"));
+        assert_eq!(with_tables(&once, &results, &circumstances), Ok(once));
+        let message = with_tables("nothing", &results, &circumstances).unwrap_err();
+        assert!(message.contains("no place"), "{message}");
+    }
+
+    #[test]
+    fn the_document_has_a_place_for_the_tables() {
+        let text = fs::read_to_string(pollux_tests::appliance::root().join("docs/performance.md"));
+        let circumstances = Circumstances(Vec::new());
+        with_tables(&text.unwrap(), &Results::default(), &circumstances).unwrap();
+    }
+
+    #[test]
+    fn the_page_needs_no_other_file() {
+        let path = std::env::temp_dir().join(format!("pollux-page-{}.html", std::process::id()));
+        let mut results = Results::default();
+        results.cards.push("e1000");
+        let circumstances = Circumstances(vec![("processor", "a <fast> one".to_owned())]);
+        let pictures = [("latency-icmp-e1000".to_owned(), "<svg/>".to_owned())];
+        write_page(&path, &results, &circumstances, &pictures).unwrap();
+        let page = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(page.contains("<svg/>") && page.contains("a &lt;fast> one"));
+        for outside in ["http", "src=", "href=", "@import"] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+    }
 }

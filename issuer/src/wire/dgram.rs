@@ -55,6 +55,11 @@ impl Dgram {
         })
     }
 
+    /// The UDP ports of the guest's side and of ours.
+    pub const fn ports(&self) -> [u16; 2] {
+        [self.guest_port, self.guest_port + 1]
+    }
+
     fn error(&self, error: io::Error) -> Error {
         Error::System {
             wire: format!("dgram:{}", self.guest_port),
