@@ -13,4 +13,11 @@ pub trait RegisterAccess {
     /// Writes the register at `offset`. A device that is gone, and an offset it does not have,
     /// ignore it.
     fn write(&mut self, offset: u32, value: u32);
+
+    /// Reads from the device's PCI configuration space; all ones where it has none. `offset` is a multiple of four.
+    /// For housekeeping, seldom: it is reached by a longer way.
+    fn configuration(&self, offset: u16) -> u32 {
+        let _ = offset;
+        u32::MAX
+    }
 }

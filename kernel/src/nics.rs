@@ -11,12 +11,13 @@ use crate::bus::{self, Space};
 use crate::clock::Clock;
 use crate::memory;
 use crate::virtio_mmio::{self, Blocks};
-use pci_types::PciAddress;
+use pci_types::{ConfigRegionAccess, PciAddress};
 use pollux_drivers::dma::DmaRegion;
 use pollux_drivers::e1000::{self, Advanced, Card, Descriptors, E1000, E1000Error, Legacy};
 use pollux_drivers::mmio::Mmio;
 use pollux_drivers::pci::assign::AssignError;
 use pollux_drivers::pci::{self, Bar, Class, Function};
+use pollux_drivers::registers::RegisterAccess;
 use pollux_drivers::virtio::legacy::LegacyTransport;
 use pollux_drivers::virtio::mmio::{MmioTransport, Occupant};
 use pollux_drivers::virtio::packed::PackedQueue;
@@ -44,9 +45,9 @@ const MAXIMUM_CARDS: usize = 32;
 /// A card at work.
 pub enum Nic {
     /// One of Intel's.
-    E1000(E1000<Mmio, Legacy>),
+    E1000(E1000<CardRegisters, Legacy>),
     /// One of Intel's with advanced descriptors.
-    Advanced(E1000<Mmio, Advanced>),
+    Advanced(E1000<CardRegisters, Advanced>),
     /// A hypervisor's.
     Virtio(VirtioNet<Attachment, SplitQueue>),
     /// The same with packed queues.
@@ -155,6 +156,29 @@ impl Device for Nic {
     }
 }
 
+/// The registers of a card on the PCI bus.
+pub struct CardRegisters {
+    mmio: Mmio,
+    address: PciAddress,
+}
+
+impl RegisterAccess for CardRegisters {
+    #[inline]
+    fn read(&self, offset: u32) -> u32 {
+        self.mmio.read(offset)
+    }
+
+    #[inline]
+    fn write(&mut self, offset: u32, value: u32) {
+        self.mmio.write(offset, value);
+    }
+
+    fn configuration(&self, offset: u16) -> u32 {
+        // SAFETY: reading it has no effect on any card that asks for it.
+        unsafe { bus::space().read(self.address, offset) }
+    }
+}
+
 /// Where a card is.
 #[derive(Clone, Copy)]
 pub enum Place {
@@ -199,7 +223,7 @@ impl Kind {
     /// Octets of DMA memory that one needs.
     const fn memory(self) -> usize {
         match self {
-            Self::E1000(_) => <E1000<Mmio>>::MEMORY,
+            Self::E1000(_) => <E1000<CardRegisters>>::MEMORY,
             Self::Virtio => VIRTIO_MEMORY,
         }
     }
@@ -407,7 +431,9 @@ impl Start<'_> {
         pci::enable_registers(self.access, self.address);
         // SAFETY: the region's registers are mapped there, uncached, for good, and are this card's
         // alone.
-        let registers = unsafe { Mmio::new(base, length as usize) };
+        let mmio = unsafe { Mmio::new(base, length as usize) };
+        let address = self.address;
+        let registers = CardRegisters { mmio, address };
         let quiet = e1000::Quiet::reset(card, registers, |microseconds| {
             self.clock.wait(microseconds);
         })?;

@@ -100,6 +100,13 @@ impl<R: RegisterAccess> Quiet<R> {
         let mut registers = Registers(registers);
         refuse_gone(&registers)?;
         let was_in_use = registers.read(RCTL).contains(ReceiveControl::EN);
+        if card.has(Quirks::RINGS_TO_FLUSH) && rings_hold_frames(&registers) {
+            // They lie in memory that was another's, and are left alone.
+            log::warn!(
+                "{}: who had it before left frames in its rings; if it stays silent, switch power off for a moment",
+                card.name
+            );
+        }
         stop(card, &mut registers);
         delay(SETTLE_MICROSECONDS);
         request_reset(card, &mut registers);
@@ -205,6 +212,12 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
 pub(super) fn queues_are_enabled<R: RegisterAccess>(card: &Card, registers: &Registers<R>) -> bool {
     let is_enabled = |register| registers.read(register) & QUEUE_ENABLE != 0;
     !card.is_advanced() || is_enabled(RXDCTL) && is_enabled(TXDCTL)
+}
+
+/// Whether the card says that its rings hold frames, where it has rings.
+pub(super) fn rings_hold_frames<R: RegisterAccess>(registers: &Registers<R>) -> bool {
+    let status = registers.0.configuration(RING_STATUS);
+    status != u32::MAX && status & RINGS_HOLD_FRAMES != 0 && registers.read(TDLEN) != 0
 }
 
 /// Keeps the card from receiving, sending and interrupting. What is under way may take

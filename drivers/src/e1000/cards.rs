@@ -74,6 +74,9 @@ bitflags! {
         /// How the packet buffers are divided outlives every reset but that of power-on, and so may be what
         /// another system wanted (I210 datasheet, RXPBS and TXPBS; as Intel's own driver does).
         const PACKET_BUFFERS = 1 << 6;
+        /// When it is reset while its rings hold frames, it is silent until power goes: they are flushed before (as
+        /// Intel's own driver does for the I219, `e1000_flush_desc_rings` in Linux's e1000e).
+        const RINGS_TO_FLUSH = 1 << 7;
     }
 }
 
@@ -111,7 +114,7 @@ const fn express(device: u16, name: &'static str) -> Card {
 
 /// The part of a chip set that is a network card (I217 and I218 datasheets): the further receive
 /// addresses belong to its firmware, and the table of groups is smaller.
-const fn chip_set(device: u16, name: &'static str) -> Card {
+const fn chip_set(device: u16, name: &'static str, quirks: Quirks) -> Card {
     Card {
         vendor: INTEL,
         device,
@@ -120,8 +123,18 @@ const fn chip_set(device: u16, name: &'static str) -> Card {
         eeprom: Eeprom::None,
         receive_addresses: 1,
         multicast_words: 32,
-        quirks: Quirks::EXPRESS.union(Quirks::PHY_SEMAPHORE),
+        quirks: Quirks::EXPRESS.union(Quirks::PHY_SEMAPHORE).union(quirks),
     }
+}
+
+/// An I217 or I218.
+const fn i217(device: u16, name: &'static str) -> Card {
+    chip_set(device, name, Quirks::empty())
+}
+
+/// An I219, of any generation of chip sets: to software they differ by their numbers.
+const fn i219(device: u16, name: &'static str) -> Card {
+    chip_set(device, name, Quirks::RINGS_TO_FLUSH)
 }
 
 /// A card with advanced descriptors (82576, I210 and I350 datasheets). Where there are several on a board,
@@ -164,18 +177,63 @@ pub const CARDS: &[Card] = &[
     express(0x10d3, "82574L"),
     express(0x10f6, "82574LA"),
     express(0x150c, "82583V"),
-    chip_set(0x153a, "I217-LM"),
-    chip_set(0x153b, "I217-V"),
-    chip_set(0x155a, "I218-LM"),
-    chip_set(0x1559, "I218-V"),
-    chip_set(0x15a0, "I218-LM"),
-    chip_set(0x15a1, "I218-V"),
-    chip_set(0x15a2, "I218-LM"),
-    chip_set(0x15a3, "I218-V"),
-    chip_set(0x156f, "I219-LM"),
-    chip_set(0x1570, "I219-V"),
-    chip_set(0x15b7, "I219-LM"),
-    chip_set(0x15b8, "I219-V"),
+    i217(0x153a, "I217-LM"),
+    i217(0x153b, "I217-V"),
+    i217(0x155a, "I218-LM"),
+    i217(0x1559, "I218-V"),
+    i217(0x15a0, "I218-LM"),
+    i217(0x15a1, "I218-V"),
+    i217(0x15a2, "I218-LM"),
+    i217(0x15a3, "I218-V"),
+    i219(0x156f, "I219-LM"),
+    i219(0x15b7, "I219-LM"),
+    i219(0x15b9, "I219-LM"),
+    i219(0x15d7, "I219-LM"),
+    i219(0x15e3, "I219-LM"),
+    i219(0x15bd, "I219-LM"),
+    i219(0x15bb, "I219-LM"),
+    i219(0x15df, "I219-LM"),
+    i219(0x15e1, "I219-LM"),
+    i219(0x0d4e, "I219-LM"),
+    i219(0x0d4c, "I219-LM"),
+    i219(0x0d53, "I219-LM"),
+    i219(0x15fb, "I219-LM"),
+    i219(0x15f9, "I219-LM"),
+    i219(0x15f4, "I219-LM"),
+    i219(0x0dc5, "I219-LM"),
+    i219(0x1a1e, "I219-LM"),
+    i219(0x1a1c, "I219-LM"),
+    i219(0x0dc7, "I219-LM"),
+    i219(0x550a, "I219-LM"),
+    i219(0x550c, "I219-LM"),
+    i219(0x550e, "I219-LM"),
+    i219(0x5510, "I219-LM"),
+    i219(0x57a0, "I219-LM"),
+    i219(0x57b3, "I219-LM"),
+    i219(0x1570, "I219-V"),
+    i219(0x15b8, "I219-V"),
+    i219(0x15d8, "I219-V"),
+    i219(0x15d6, "I219-V"),
+    i219(0x15be, "I219-V"),
+    i219(0x15bc, "I219-V"),
+    i219(0x15e0, "I219-V"),
+    i219(0x15e2, "I219-V"),
+    i219(0x0d4f, "I219-V"),
+    i219(0x0d4d, "I219-V"),
+    i219(0x0d55, "I219-V"),
+    i219(0x15fc, "I219-V"),
+    i219(0x15fa, "I219-V"),
+    i219(0x15f5, "I219-V"),
+    i219(0x0dc6, "I219-V"),
+    i219(0x1a1f, "I219-V"),
+    i219(0x1a1d, "I219-V"),
+    i219(0x0dc8, "I219-V"),
+    i219(0x550b, "I219-V"),
+    i219(0x550d, "I219-V"),
+    i219(0x550f, "I219-V"),
+    i219(0x5511, "I219-V"),
+    i219(0x57a1, "I219-V"),
+    i219(0x57b4, "I219-V"),
     advanced(0x10c9, "82576", 24, Quirks::empty()),
     advanced(0x10e8, "82576", 24, Quirks::empty()),
     advanced(0x150a, "82576", 24, Quirks::empty()),

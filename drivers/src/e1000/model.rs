@@ -95,6 +95,10 @@ pub(super) struct Model {
     pub(super) slow_queues: u32,
     /// The same for the queues that are not yet.
     pending: [u32; 2],
+    /// It never comes back from a reset while its rings hold frames, as the I219.
+    pub(super) flushes_rings: bool,
+    /// Its receive ring holds frames, for a reason that only it knows.
+    pub(super) receive_ring_holds: bool,
     /// Some writes to the VLAN table get lost, as on the I350.
     pub(super) loses_vlan_words: bool,
     vlan_writes: u32,
@@ -132,6 +136,15 @@ impl RegisterAccess for Handle {
     fn write(&mut self, offset: u32, value: u32) {
         self.0.borrow_mut().write(offset, value);
     }
+
+    fn configuration(&self, offset: u16) -> u32 {
+        let model = self.0.borrow();
+        assert_eq!((offset, model.flushes_rings), (0xe4, true));
+        match model.gone {
+            true => u32::MAX,
+            false => u32::from(model.rings_hold_frames()) << 8 | 0x5a,
+        }
+    }
 }
 
 impl Model {
@@ -156,6 +169,8 @@ impl Model {
             advanced: false,
             slow_queues: 0,
             pending: [0; 2],
+            flushes_rings: false,
+            receive_ring_holds: false,
             loses_vlan_words: false,
             vlan_writes: 0,
             negotiated: true,
@@ -363,6 +378,7 @@ impl Model {
             }
             _ => self.set(offset, value),
         }
+        self.flush_rings(offset);
     }
 
     fn receives(&self) -> bool {
@@ -375,7 +391,33 @@ impl Model {
         queue && self.peek(TCTL.offset()) & TransmitControl::EN.bits() != 0
     }
 
+    /// Whether a reset now is its last.
+    fn rings_hold_frames(&self) -> bool {
+        self.receive_ring_holds || self.peek(TDH.offset()) != self.peek(TDT.offset())
+    }
+
+    /// Takes up what is in the rings, when it is told to in the way that it wants.
+    fn flush_rings(&mut self, offset: u32) {
+        let is_slow = self.peek(0x5bbc) & 1 << 13 != 0;
+        if !self.flushes_rings || !is_slow {
+            return;
+        }
+        if offset == TDT.offset() && self.transmits() {
+            // Without sending any of it.
+            let tail = self.peek(TDT.offset());
+            self.set(TDH.offset(), tail);
+            self.queued.fill(None);
+        }
+        let thresholds = self.peek(RXDCTL.offset());
+        if offset == RCTL.offset() && self.receives() && thresholds == 0x0101_011f {
+            self.receive_ring_holds = false;
+        }
+    }
+
     fn control(&mut self, value: u32) {
+        if value & Control::RST.bits() != 0 && self.flushes_rings {
+            assert!(!self.rings_hold_frames(), "reset for ever");
+        }
         if value & Control::RST.bits() != 0 && self.express {
             assert!(value & 1 << 2 != 0, "reset while it may reach memory");
         }
@@ -444,7 +486,7 @@ impl Model {
             assert!(tail < slots, "the transmit tail is outside the ring");
             let ahead = |index: u32| (index + slots - head) % slots;
             assert!(
-                self.lawless || ahead(tail) > ahead(old),
+                self.lawless || ahead(tail) > ahead(old) || tail == old && self.flushes_rings,
                 "the transmit tail moved over the head, or not at all"
             );
             let mut index = old;

@@ -11,14 +11,23 @@ use core::fmt;
 
 use pollux_net::device::{Link, Statistic};
 
-use super::bring_up::{calm, is_reset, queues_are_enabled, request_reset, stop};
-use super::registers::{CTRL, RCTL, ReceiveControl, STATUS, Status, TCTL, TDH, TransmitControl};
-use super::{E1000, Format};
+use super::bring_up::{calm, is_reset, queues_are_enabled, request_reset, rings_hold_frames, stop};
+use super::registers::{
+    CTRL, FEXTNVM11, ONE_AT_A_TIME, RCTL, RXDCTL, ReceiveControl, STATUS, Status, TCTL, TDH, TDT,
+    TransmitControl,
+};
+use super::{E1000, Format, Quirks};
 use crate::registers::RegisterAccess;
 use crate::supervision::{Faults, Progress};
 
 /// How many looks a reset, or what follows it, may take until the card is reset again.
 const RESET_LOOKS: u32 = 20;
+
+/// Octets of the frame that flushes a ring; and the thresholds that flush the other: 31 to be fetched ahead, from one
+/// that is free, in descriptors (both as Linux's e1000e has them, `e1000_flush_tx_ring` and `e1000_flush_rx_ring`).
+const FLUSHING_FRAME: usize = 512;
+const THRESHOLDS: u32 = 0x3fff;
+const FLUSHING_THRESHOLDS: u32 = 1 << 24 | 1 << 8 | 31;
 
 /// Why a card had to be reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +55,10 @@ impl fmt::Display for Fault {
 enum Phase {
     /// At work.
     Runs,
+    /// Told to send what is in its ring, so that it may be reset.
+    FlushesTransmit,
+    /// Told to take up what is in its other ring.
+    FlushesReceive,
     /// Told to stop.
     Stops,
     /// Told to reset, so many looks ago.
@@ -92,6 +105,8 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
                 Some(fault) => self.stop_for(fault),
                 None => self.set_link(status.link()),
             },
+            Phase::FlushesTransmit if self.rings_hold_frames() => self.flush_receive(),
+            Phase::FlushesTransmit | Phase::FlushesReceive => self.stop(),
             Phase::Stops => {
                 request_reset(self.card, &mut self.registers);
                 self.recovery.phase = Phase::Resets(0);
@@ -107,10 +122,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
             Phase::Enables(looks) if looks < RESET_LOOKS => {
                 self.recovery.phase = Phase::Enables(looks + 1);
             }
-            Phase::Resets(_) | Phase::Enables(_) => {
-                stop(self.card, &mut self.registers);
-                self.recovery.phase = Phase::Stops;
-            }
+            Phase::Resets(_) | Phase::Enables(_) => self.stop(),
         }
     }
 
@@ -163,8 +175,45 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
                 self.mac_address
             );
         }
+        if self.rings_hold_frames() {
+            self.flush_transmit();
+        } else {
+            self.stop();
+        }
+    }
+
+    fn stop(&mut self) {
         stop(self.card, &mut self.registers);
         self.recovery.phase = Phase::Stops;
+    }
+
+    /// Whether the card must not be reset as it is.
+    fn rings_hold_frames(&self) -> bool {
+        self.card.has(Quirks::RINGS_TO_FLUSH) && rings_hold_frames(&self.registers)
+    }
+
+    /// One more frame has the card take up those before.
+    fn flush_transmit(&mut self) {
+        let registers = &mut self.registers;
+        let control = registers.read(FEXTNVM11);
+        registers.write(FEXTNVM11, control | ONE_AT_A_TIME);
+        let control = registers.read(TCTL);
+        registers.write(TCTL, control | TransmitControl::EN);
+        registers.write(TDT, self.transmit.queue_for_nobody(FLUSHING_FRAME));
+        self.recovery.phase = Phase::FlushesTransmit;
+    }
+
+    /// Other thresholds have the card take up its receive descriptors, once its receiver is switched on for a moment.
+    fn flush_receive(&mut self) {
+        let registers = &mut self.registers;
+        let control = registers.read(RCTL) - ReceiveControl::EN;
+        registers.write(RCTL, control);
+        registers.flush();
+        let thresholds = registers.read(RXDCTL) & !THRESHOLDS;
+        registers.write(RXDCTL, thresholds | FLUSHING_THRESHOLDS);
+        registers.write(RCTL, control | ReceiveControl::EN);
+        registers.flush();
+        self.recovery.phase = Phase::FlushesReceive;
     }
 
     /// The card has been reset, and uses the rings no more: they begin anew.

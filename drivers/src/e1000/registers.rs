@@ -41,6 +41,9 @@ pub const RFCTL: Register<u32> = Register::at(0x5008);
 pub const GCR: Register<u32> = Register::at(0x5b00);
 /// More of it.
 pub const GCR2: Register<u32> = Register::at(0x5b64);
+/// What a chip set's card takes from its nonvolatile memory, the eleventh of such registers (Linux's e1000e,
+/// `E1000_FEXTNVM11`; no datasheet has it).
+pub const FEXTNVM11: Register<u32> = Register::at(0x5bbc);
 /// Interrupt causes, cleared by reading (82540EM SDM §13.4.17).
 pub const ICR: Register<u32> = Register::at(0x00c0);
 /// Interrupt throttling (82540EM SDM §13.4.18).
@@ -153,6 +156,14 @@ pub const NO_IPV6_EXTENSIONS: u32 = 1 << 16 | 1 << 17;
 
 /// In [`EXTCNF_CTRL`]: the PHY is software's (82574 datasheet §10.2.2.5).
 pub const PHY_IS_OURS: u32 = 1 << 5;
+/// In [`FEXTNVM11`]: fetch no several descriptors at a time, so that a ring can be flushed (`DISABLE_MULR_FIX`
+/// there).
+pub const ONE_AT_A_TIME: u32 = 1 << 13;
+/// Where in an I219's configuration space it says how its rings are, and the bit that they hold frames
+/// (`PCICFG_DESC_RING_STATUS` there).
+pub const RING_STATUS: u16 = 0xe4;
+/// See [`RING_STATUS`].
+pub const RINGS_HOLD_FRAMES: u32 = 1 << 8;
 /// In [`RFCTL`]: look at no acknowledgments of TCP, and at no extension headers of IPv6, over whose
 /// malformed ones the receiver of some cards hangs (82574 datasheet §10.2.5.3; as Intel's own driver).
 pub const NO_PARSING: u32 = 1 << 12 | 1 << 16 | 1 << 17;

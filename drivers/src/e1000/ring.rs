@@ -310,6 +310,26 @@ impl<F: Format> TransmitRing<F> {
         last.fields.load(Ordering::Relaxed) & SENT == 0
     }
 
+    /// Queues one frame for nobody, all of zeros, behind those that the card was told of, and forgets what it was not
+    /// told of. Returns what to tell the tail register. For a ring that is to be emptied before a reset; where
+    /// it is full, nothing is queued.
+    pub fn queue_for_nobody(&mut self, length: usize) -> u32 {
+        let index = self.announced;
+        let behind = self.slots.descriptors.entry(index + 1);
+        if behind.fields.load(Ordering::Acquire) & SENT == 0 {
+            return index as u32;
+        }
+        let buffer = self.slots.buffer(index);
+        // SAFETY: the slot at the tail is never the card's.
+        let octets = unsafe { buffer.bytes() };
+        octets.iter_mut().take(length).for_each(|octet| *octet = 0);
+        self.slots.advance(index, F::send(length));
+        self.announced = self.slots.next;
+        self.free = 0;
+        fence(Ordering::Release);
+        self.announced as u32
+    }
+
     /// Where the ring lies.
     pub const fn placement(&self) -> Placement {
         self.slots.placement()

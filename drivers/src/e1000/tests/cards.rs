@@ -4,7 +4,9 @@ use super::*;
 
 /// One card of each kind.
 pub(super) fn kinds() -> impl Iterator<Item = &'static Card> {
-    let devices = [0x1008, 0x100e, 0x10d3, 0x153a, 0x10c9, 0x1521, 0x1533];
+    let devices = [
+        0x1008, 0x100e, 0x10d3, 0x153a, 0x156f, 0x10c9, 0x1521, 0x1533,
+    ];
     devices
         .map(|device| Card::find(0x8086, device).unwrap())
         .into_iter()

@@ -99,6 +99,7 @@ fn bring_up_as<F: Format>(
         model.words_in_pairs = card.has(Quirks::VLAN_WORDS_IN_PAIRS);
         model.loses_vlan_words = card.has(Quirks::VLAN_WORDS_GET_LOST);
         model.advanced = card.is_advanced();
+        model.flushes_rings = card.has(Quirks::RINGS_TO_FLUSH);
         prepare(&mut model);
     }
     let quiet = Quiet::reset(card, model.clone(), |_| ())?;

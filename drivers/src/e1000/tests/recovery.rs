@@ -139,3 +139,38 @@ fn while_the_card_is_away_nothing_is_written_to_its_tails() {
     bench.device.ring_doorbells();
     assert_eq!(bench.take_accesses(), []);
 }
+
+/// The model panics at a reset that is its last.
+#[test]
+fn rings_that_hold_frames_are_flushed_before_a_reset() {
+    for (transmit_holds, receive_holds) in [(true, false), (false, true), (true, true)] {
+        let card = Card::find(0x8086, 0x15b8).unwrap();
+        let mut bench = bring_up_as::<Legacy>(card, |_| ()).unwrap();
+        if transmit_holds {
+            bench.model().transmit_credit = 0;
+            for filler in 0..20 {
+                bench.model().receive(&frame(filler));
+            }
+            bench.echo();
+        }
+        bench.model().receive_ring_holds = receive_holds;
+        bench.model().set(RCTL.offset(), 0);
+        bench.look(1);
+        bench.model().transmit_credit = usize::MAX;
+        bench.assert_recovers(1);
+    }
+}
+
+#[test]
+fn a_full_ring_is_flushed_as_well() {
+    let card = Card::find(0x8086, 0x15b8).unwrap();
+    let mut bench = bring_up_as::<Legacy>(card, |_| ()).unwrap();
+    bench.model().transmit_credit = 0;
+    while bench.device.transmit(|_| 60).is_ok() {
+        bench.device.ring_doorbells();
+    }
+    bench.look(50);
+    bench.model().transmit_credit = usize::MAX;
+    bench.assert_recovers(1);
+    assert_eq!(bench.statistic("tx_timeout_count"), 1);
+}
