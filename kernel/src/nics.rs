@@ -151,6 +151,10 @@ impl Device for Nic {
         with_card!(self, card => card.set_flow_control(flow_control));
     }
 
+    fn filters_vlans(&self) -> bool {
+        with_card!(self, card => card.filters_vlans())
+    }
+
     fn set_vlan_filter(&mut self, set: &VlanSet) {
         with_card!(self, card => card.set_vlan_filter(set));
     }

@@ -68,6 +68,8 @@ impl Port {
         }
         self.link = link;
         self.interface.set_link(link.up);
+        let filters_vlans = !self.passes_all_vlans && self.device.filters_vlans();
+        self.interface.set_card_filters_vlans(filters_vlans);
     }
 
     /// Sends up to `budget` fragments of long answers.

@@ -220,6 +220,12 @@ pub trait Device {
     /// ignores it.
     fn set_flow_control(&mut self, _: FlowControl) {}
 
+    /// Whether the device keeps frames of VLANs outside what [`Device::set_vlan_filter`] says from us, as far as it has
+    /// come with that.
+    fn filters_vlans(&self) -> bool {
+        false
+    }
+
     /// Makes the device discard frames of VLANs outside `set`, to save work. The stack decides by
     /// its own set in any case.
     fn set_vlan_filter(&mut self, set: &VlanSet);

@@ -75,6 +75,7 @@ pub struct Interface {
     residence_peak: u32,
     /// Nothing where the card does not know pauses.
     flow_control: Option<FlowControl>,
+    card_filters_vlans: bool,
 }
 
 impl Interface {
@@ -112,6 +113,7 @@ impl Interface {
             residence: Histogram::new(),
             residence_peak: 0,
             flow_control: None,
+            card_filters_vlans: false,
         }
     }
 
@@ -128,6 +130,16 @@ impl Interface {
     /// Has the time of some of the filter's runs taken with this clock.
     pub const fn set_stopwatch(&mut self, clock: fn() -> Instant) {
         self.stopwatch = Some(clock);
+    }
+
+    /// Whether the card keeps frames of other VLANs away by itself; for people, and for nothing else.
+    pub const fn card_filters_vlans(&self) -> bool {
+        self.card_filters_vlans
+    }
+
+    /// Takes note of what the card does.
+    pub const fn set_card_filters_vlans(&mut self, filters: bool) {
+        self.card_filters_vlans = filters;
     }
 
     /// The filter list.

@@ -152,6 +152,21 @@ fn main() -> ExitCode {
         let name = format!("serves_on_{}_as_{}", row.machine, row.nic);
         suite.test_alone(&name, move || comes_up(row.boot()));
     }
+    for (nic, on) in [
+        ("e1000", true),
+        ("virtio-net-pci", true),
+        ("virtio-net-pci,ctrl_vlan=off", false),
+        ("virtio-net-pci,ctrl_rx=off", false),
+        ("virtio-net-pci,ctrl_vq=off", false),
+        ("virtio-net-pci,disable-modern=on", false),
+    ] {
+        let name = format!("what_filters_vlans_is_told_of_{nic}");
+        suite.test_alone(&name, move || tells_what_filters(nic, on));
+    }
+    suite.test_alone(
+        "a_legacy_device_with_other_queues_is_refused_in_words",
+        other_queues,
+    );
     suite.test_alone("no_datagram_is_longer_than_the_host_takes", host_mtu);
     several::add_to(&mut suite);
     left_live::add_to(&mut suite);
@@ -308,6 +323,32 @@ fn filter_changes_leave_no_gap(appliance: &mut Appliance) {
         }
     });
     assert_eq!(appliance.console.command("evl net -n"), "42\n");
+}
+
+/// What `ethtool -k` says, and what the card does: frames of another VLAN that reach the stack are counted there.
+fn tells_what_filters(nic: &str, filters: bool) {
+    let mut appliance = on(nic).start();
+    let (shown, json) = match filters {
+        true => ("rx-vlan-filter: on [fixed]", "\"rx-vlan-filter\":true"),
+        false => ("rx-vlan-filter: off [fixed]", "\"rx-vlan-filter\":false"),
+    };
+    // It is set step by step.
+    std::thread::sleep(Duration::from_millis(500));
+    let printed = appliance.console.command("ethtool -k eth0");
+    assert!(printed.contains(shown), "{printed}");
+    let printed = appliance.console.command("ethtool -j -k eth0");
+    assert!(printed.contains(json), "{printed}");
+    vlans_get_no_answer(&mut appliance, VLAN - 10..=VLAN + 10);
+    let reached = appliance.counters().get("vlan_not_in_filter");
+    assert_eq!(reached, if filters { 0 } else { 20 });
+}
+
+fn other_queues() {
+    let nic = "virtio-net-pci,disable-modern=on,rx_queue_size=512";
+    let mut appliance = Boot::new().without_usable_card(nic).start();
+    let printed = appliance.transcript();
+    let said = "virtio-net: its queues have 512 descriptors, which before version 1 of the protocol nobody can change, and 256 are what is driven here";
+    assert!(printed.contains(said), "{printed}");
 }
 
 fn host_mtu() {

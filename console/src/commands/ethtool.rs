@@ -185,8 +185,8 @@ pub(crate) fn line(
         (Topic::Pause, 0) => write!(out, "Autonegotiate:\toff")?,
         (Topic::Pause, 1) => write!(out, "RX:\t\t{}", on(pauses.receive))?,
         (Topic::Pause, 2) => write!(out, "TX:\t\t{}", on(pauses.transmit))?,
-        (Topic::Features, row) => match FEATURES.get(row) {
-            Some((name, is)) => write!(out, "{name}: {} [fixed]", on(*is))?,
+        (Topic::Features, row) => match features(port).nth(row) {
+            Some((name, is)) => write!(out, "{name}: {} [fixed]", on(is))?,
             None => return Ok(Progress::Done),
         },
         _ => return Ok(Progress::Done),
@@ -194,17 +194,23 @@ pub(crate) fn line(
     Ok(Progress::Line)
 }
 
-/// What a card is made to do on its own: next to nothing, because the stack checks everything itself.
-const FEATURES: &[(&str, bool)] = &[
-    ("rx-checksumming", false),
-    ("tx-checksumming", false),
-    ("scatter-gather", false),
-    ("tcp-segmentation-offload", false),
-    ("generic-receive-offload", false),
-    ("rx-vlan-offload", false),
-    ("tx-vlan-offload", false),
-    ("rx-vlan-filter", true),
+/// What a card is never made to do on its own, because the stack does it.
+const NOT_DONE: [&str; 7] = [
+    "rx-checksumming",
+    "tx-checksumming",
+    "scatter-gather",
+    "tcp-segmentation-offload",
+    "generic-receive-offload",
+    "rx-vlan-offload",
+    "tx-vlan-offload",
 ];
+
+/// What a card does on its own: next to nothing, because the stack checks everything itself.
+fn features(port: &PortView<'_>) -> impl Iterator<Item = (&'static str, bool)> {
+    let filters = port.interface.card_filters_vlans();
+    let not_done = NOT_DONE.iter().map(|&name| (name, false));
+    not_done.chain([("rx-vlan-filter", filters)])
+}
 
 /// As `ethtool` has it.
 pub(crate) const fn on(is: bool) -> &'static str {
@@ -268,7 +274,7 @@ fn json_line(
         )?,
         Topic::Features => {
             write!(out, "[{{\"ifname\":{name}")?;
-            for (name, on) in FEATURES {
+            for (name, on) in features(port) {
                 write!(out, ",\"{name}\":{on}")?;
             }
             out.write_str("}]")?;

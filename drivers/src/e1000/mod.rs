@@ -201,6 +201,10 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
         }
     }
 
+    fn filters_vlans(&self) -> bool {
+        true
+    }
+
     /// Writes only what has changed. Neither direction stops meanwhile. A card that is away gets it all
     /// when it is back.
     fn set_vlan_filter(&mut self, set: &VlanSet) {

@@ -140,6 +140,11 @@ impl<Q: Virtqueue> Control<Q> {
         self.refusals
     }
 
+    /// Whether the device can be told which VLANs to pass, and has refused nothing so far.
+    pub const fn filters_vlans(&self) -> bool {
+        self.abilities.receive_mode && self.abilities.vlans && !self.refused
+    }
+
     /// What the filter is to pass. [`Control::advance`] sees to it.
     pub fn want(&mut self, set: &VlanSet) {
         for (word, wanted) in self.wanted.iter_mut().zip(set.words_u32()) {

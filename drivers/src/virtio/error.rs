@@ -23,7 +23,8 @@ pub enum VirtioError {
         /// Which queue is missing.
         queue: u16,
     },
-    /// The legacy device has a queue of this many descriptors, and they must be 256.
+    /// The legacy device has a queue of this many descriptors, which follows from nothing that we could tell it (virtio 1.2
+    /// §4.1.5.1.3), and they must be 256: where the parts of a queue lie is fixed when this is compiled.
     QueueSize {
         /// How many it has.
         size: u16,
@@ -46,7 +47,7 @@ impl fmt::Display for VirtioError {
             Self::NoQueue { queue } => write!(f, "the device has no queue {queue}"),
             Self::QueueSize { size } => write!(
                 f,
-                "the legacy device has a queue of {size} descriptors instead of 256"
+                "its queues have {size} descriptors, which before version 1 of the protocol nobody can change, and 256 are what is driven here"
             ),
             Self::InvalidMacAddress(address) => write!(
                 f,

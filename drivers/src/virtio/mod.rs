@@ -194,6 +194,10 @@ impl<T: Transport, Q: Virtqueue> Device for VirtioNet<T, Q> {
         self.exchange.statistics().chain([refusals]).chain(recovery)
     }
 
+    fn filters_vlans(&self) -> bool {
+        self.features.contains(Features::CTRL_VQ) && self.control.filters_vlans()
+    }
+
     /// The device goes on receiving meanwhile: what it is to pass is added first, what it is not to
     /// pass is taken out then.
     fn set_vlan_filter(&mut self, set: &VlanSet) {

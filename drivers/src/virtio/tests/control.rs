@@ -100,6 +100,7 @@ fn a_device_that_refuses_passes_everything_instead<Q: Virtqueue>() {
     bench.settle();
     assert!(bench.passed().0);
     assert!(bench.statistic("vlan_filter_refusals") > 0);
+    assert!(!bench.device.filters_vlans());
     assert_eq!(
         bench.model().receive(&frame_on(7, 98, 1)),
         Outcome::Delivered
