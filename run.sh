@@ -38,7 +38,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh bench accesses          count accesses to the card's registers, from outside
 ./run.sh bench scale             count instructions per frame with more and more of everything
 ./run.sh bench instructions [--update]   count those of the whole appliance, in QEMU; compare with, or write, the table
-./run.sh bench boot              boot the image on every machine of the matrix: rows of the table in docs/boot.md
+./run.sh bench boot [--update]   boot it on every machine of the matrix; print the table of docs/boot.md, or write it there
 ./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services filter console), 30 s each
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
 ./run.sh test --cards            what of it is about frames, on every network card, machine and option (twenty minutes; part of --all)
@@ -405,8 +405,8 @@ bench() {
             "$target/release/pollux-bench" callgrind
             ;;
         boot)
-            (($# == 1)) || die "bench boot takes no arguments, not '$2'"
-            bench_boot
+            [[ $# == 1 || ($# == 2 && $2 == --update) ]] || die "bench boot: --update is its only option"
+            bench_boot "${2-}"
             ;;
         accesses | scale)
             (($# == 1)) || die "bench $1: it has no options"
@@ -455,16 +455,26 @@ bench_everybody() {
 
 # The tests of the matrix print a row each.
 bench_boot() {
-    local status=0
+    local status=0 table=$target/boot.md page=$root/docs/boot.md
     set_up build boot image test
     mkdir -p "$target"
     kernel=${POLLUX_KERNEL-}
     find_kernel
     POLLUX_KERNEL=$kernel in_root cargo test --quiet --package pollux-tests --test media -- --include-ignored boots_by_ \
         >"$target/boot.log" 2>&1 || status=$?
-    printf '%s\n' "| loader | machine | medium | memory | processor | first reply, s |" "|---|---|---|---|---|---|"
-    sed -n 's/^[^|]*\(| .* |\)$/\1/p' "$target/boot.log"
+    {
+        printf '%s\n' "| loader | firmware | machine | medium | memory | processor | first reply, s |" "|---|---|---|---|---|---|---|"
+        sed -n 's/^[^|]*\(| .* |\)$/\1/p' "$target/boot.log"
+    } >"$table"
+    cat "$table"
     ((status == 0)) || die "bench boot: not every machine came up; $target/boot.log says more"
+    [[ $1 == --update ]] || return 0
+    # In the place of the table that is there.
+    sed -i -e "/^| loader | firmware /{
+        r $table
+        d
+    }" -e '/^|---|---|---|---|---|---|---|$/d' -e '/^| \(grub\|pvh\|bootloader\) | .* |$/d' "$page"
+    say "$page"
 }
 
 prepare_bench() {

@@ -4,7 +4,7 @@
 
 use crate::cpu;
 use crate::firmware;
-use crate::memory;
+use crate::{memory, serial, watchdog};
 use acpi::address::{AddressSpace, GenericAddress};
 use acpi::fadt::Fadt;
 use core::ptr::NonNull;
@@ -104,8 +104,10 @@ pub fn reboot() -> ! {
     cpu::triple_fault()
 }
 
-/// Switches the machine off, or stops it for good if that cannot be done.
+/// Switches the machine off, or stops it for good if that cannot be done, and says so.
 pub fn off() -> ! {
+    // SAFETY: nothing runs from now on. A machine that stops must not be started again by it.
+    unsafe { watchdog::disarm() };
     let ways = WAYS.get().copied().unwrap_or_default();
     if let Some((register, value)) = ways.memory_off {
         // SAFETY: firmware names this register for exactly this.
@@ -124,6 +126,8 @@ pub fn off() -> ! {
         }
     }
     pause();
+    log::warn!("poweroff: this machine has no way to switch itself off; it has stopped");
+    serial::flush();
     cpu::halt()
 }
 

@@ -190,6 +190,12 @@ fn machine_tests(suite: &mut Suite) {
         let mut appliance = Boot::new().with(&["--memory", "32"]).start();
         appliance.peer.assert_pings(1000);
     });
+    suite.test_alone("a_machine_with_too_little_memory_says_so", || {
+        let appliance = Boot::new().with(&["--memory", "16"]).spawn();
+        let mark = appliance.console.mark();
+        let printed = appliance.console.wait_for(mark, " s ***", START_LIMIT);
+        assert!(printed.contains("not enough memory: "), "{printed}");
+    });
     suite.test_alone("a_machine_without_a_usable_card_has_a_console", || {
         let mut appliance = Boot::new().without_usable_card("pcnet").start();
         let status = appliance.status();

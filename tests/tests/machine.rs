@@ -347,6 +347,32 @@ fn power_tests(suite: &mut Suite) {
             }
         },
     );
+    // Neither knows of ACPI; the second has neither a reset register nor a keyboard controller.
+    for (name, machine, without) in [
+        ("acpi", "pc", "acpi=off"),
+        ("any_register_for_it", "microvm", "acpi=off"),
+    ] {
+        suite.test_alone(
+            &format!("a_machine_without_{name}_restarts_and_stops"),
+            move || {
+                let boot = Boot::new()
+                    .with(&["--machine", machine])
+                    .without_test_exit();
+                let mut appliance = boot.qemu(&["-machine", without]).start();
+                appliance.peer.assert_pings(10);
+                let mark = appliance.console.mark();
+                appliance.console.type_bytes(b"reboot\r");
+                appliance.console.wait_for(mark, "\nPollux ", START_LIMIT);
+                let found = appliance.peer.find(Instant::now() + START_LIMIT);
+                assert!(found.is_some(), "no ARP reply after the restart");
+                appliance.console.fresh_prompt();
+                appliance.console.type_bytes(b"poweroff\r");
+                let said = "poweroff: this machine has no way to switch itself off; it has stopped";
+                appliance.console.wait_for(mark, said, START_LIMIT);
+                assert!(appliance.is_running());
+            },
+        );
+    }
     suite.test_alone(
         "a_machine_of_reduced_hardware_restarts_and_goes_off",
         || {

@@ -4,8 +4,10 @@
 //! Each boot of the matrix must answer pings and obey its start-up file, and prints a row for the table in
 //! `docs/boot.md` (`./run.sh bench boot`).
 
+#[path = "media/matrix.rs"]
+mod matrix;
+
 use std::process::{Command, ExitCode};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT};
@@ -53,126 +55,8 @@ fn main() -> ExitCode {
     });
     network_tests(&mut suite);
     suite.test_long("images_of_the_bootloader_crate_boot", bootloader_images);
-    for machine in matrix() {
-        let name = format!("boots_by_{}", machine.name());
-        if SLICE.contains(&(machine.loader, machine.machine, machine.medium)) {
-            suite.test_alone(&name, move || boots(&machine));
-        } else {
-            suite.test_long(&name, move || boots(&machine));
-        }
-    }
+    matrix::tests(&mut suite);
     suite.run()
-}
-
-// ---- the matrix -----------------------------------------------------------------------------------
-
-/// A machine, and what it is started by.
-#[derive(Clone, Copy, Debug)]
-struct Machine {
-    loader: &'static str,
-    machine: &'static str,
-    medium: &'static str,
-    memory: &'static str,
-    cpu: &'static str,
-}
-
-/// The boots that are part of every test run: each loader, machine and medium once.
-const SLICE: [(&str, &str, &str); 8] = [
-    ("bios", "pc", "usb2"),
-    ("bios", "q35", "usb"),
-    ("bios", "q35", "cd"),
-    ("bios", "pc", "nvme"),
-    ("uefi", "q35", "usb"),
-    ("uefi", "pc", "cd"),
-    ("uefi", "q35", "sata"),
-    ("pvh", "microvm", "none"),
-];
-
-/// Every loader on every machine from every medium. Memory and processor change from one to the next, with
-/// periods that have no common divisor.
-fn matrix() -> Vec<Machine> {
-    const MEMORY: [&str; 5] = ["32", "128", "6144", "512", "3072"];
-    const CPUS: [&str; 6] = ["qemu64", "core2duo", "max", "Nehalem", "EPYC", "Haswell"];
-    let mut combinations = Vec::new();
-    for machine in ["pc", "q35"] {
-        for medium in ["usb", "usb2", "sata", "nvme", "virtio", "cd"] {
-            combinations.extend([("bios", machine, medium), ("uefi", machine, medium)]);
-        }
-    }
-    combinations.extend(["pc", "q35", "microvm"].map(|machine| ("pvh", machine, "none")));
-    let rows = combinations.into_iter().enumerate();
-    rows.map(|(row, (loader, machine, medium))| {
-        let mut memory = MEMORY[row % MEMORY.len()];
-        if loader == "uefi" && memory == "32" {
-            // OVMF itself does not come up with less.
-            memory = "64";
-        }
-        let cpu = CPUS[row % CPUS.len()];
-        Machine {
-            loader,
-            machine,
-            medium,
-            memory,
-            cpu,
-        }
-    })
-    .collect()
-}
-
-impl Machine {
-    fn name(&self) -> String {
-        let Self {
-            loader,
-            machine,
-            medium,
-            memory,
-            cpu,
-        } = self;
-        format!("{loader}_{machine}_{medium}_{memory}_mib_{cpu}")
-    }
-
-    fn boot(&self) -> Boot {
-        static IMAGE: OnceLock<Image> = OnceLock::new();
-        static CONFIG: OnceLock<Scratch> = OnceLock::new();
-        let config = CONFIG.get_or_init(|| {
-            let config = Scratch::new("matrix.conf");
-            config.write(START_UP_FILE);
-            config
-        });
-        let boot = if self.loader == "pvh" {
-            Boot::new().with(&["--config", &config.path()])
-        } else {
-            let image =
-                IMAGE.get_or_init(|| Image::new("matrix.img", &["--config", &config.path()]));
-            image.boot(&["--firmware", self.loader, "--medium", self.medium])
-        };
-        boot.with(&[
-            "--machine",
-            self.machine,
-            "--memory",
-            self.memory,
-            "--cpu",
-            self.cpu,
-        ])
-    }
-}
-
-fn boots(machine: &Machine) {
-    let mut appliance = machine.boot().start();
-    appliance.peer.assert_pings(100);
-    assert_obedient(&mut appliance);
-    // Nothing that a loader complained of either.
-    let log = appliance.console.log();
-    assert!(!log.contains("error: "), "{log}");
-    println!(
-        "| {} | {} | {} | {} MiB | {} | {:.1} |",
-        machine.loader,
-        machine.machine,
-        machine.medium,
-        machine.memory,
-        machine.cpu,
-        appliance.first_arp_reply().as_secs_f64()
-    );
 }
 
 /// Checks that what [`START_UP_FILE`] says was done.
@@ -271,26 +155,20 @@ fn memory_test() {
 // ---- the `bootloader` crate -------------------------------------------------------------------------
 
 fn bootloader_images() {
-    let [base, config, notes] = ["crate", "crate.conf", "crate-notes"].map(Scratch::new);
+    let [config, notes] = ["crate.conf", "crate-notes"].map(Scratch::new);
     config.write(START_UP_FILE);
     notes.write("from a ramdisk\n");
-    let images = ["bios", "uefi"].map(|firmware| {
-        let path = format!("{}-{firmware}.img", base.path());
-        (firmware, Scratch(path.into()))
-    });
-    let kernel = appliance::kernel().display().to_string();
-    let content = [
-        "--config",
-        &config.path(),
-        "--file",
-        &notes.path(),
-        "--append",
-        "pollux.trace=on",
-    ];
-    let arguments = ["image", "--loader", "bootloader", "--kernel", &kernel];
-    let path = base.path();
-    let arguments = [&arguments[..], &content, &[path.as_str()]].concat();
-    appliance::run(&arguments, BUILD_LIMIT);
+    let images = images_of_the_crate(
+        "crate",
+        &[
+            "--config",
+            &config.path(),
+            "--file",
+            &notes.path(),
+            "--append",
+            "pollux.trace=on",
+        ],
+    );
     for (firmware, image) in &images {
         let options = [
             "--image",
@@ -317,6 +195,19 @@ fn bootloader_images() {
     }
 }
 
+/// Images by the crate, for each firmware.
+fn images_of_the_crate(name: &str, options: &[&str]) -> [(&'static str, Scratch); 2] {
+    let base = Scratch::new(name);
+    let (kernel, path) = (appliance::kernel().display().to_string(), base.path());
+    let arguments = ["image", "--loader", "bootloader", "--kernel", &kernel];
+    let arguments = [&arguments[..], options, &[path.as_str()]].concat();
+    appliance::run(&arguments, BUILD_LIMIT);
+    ["bios", "uefi"].map(|firmware| {
+        let path = format!("{path}-{firmware}.img");
+        (firmware, Scratch(path.into()))
+    })
+}
+
 // ---- the network ----------------------------------------------------------------------------------
 
 fn network_tests(suite: &mut Suite) {
@@ -326,11 +217,11 @@ fn network_tests(suite: &mut Suite) {
             let notes = Scratch::new("tftp-notes");
             config.write(START_UP_FILE);
             notes.write("from a server\n");
-            let (kernel, place) = (appliance::kernel().display().to_string(), folder.path());
-            let content = ["--config", &config.path(), "--file", &notes.path()];
-            let arguments = ["image", "--loader", "network", "--kernel", &kernel];
-            let arguments = [&arguments[..], &content, &[place.as_str()]].concat();
-            appliance::run(&arguments, IMAGE_LIMIT);
+            let place = folder.path();
+            write_folder(
+                &place,
+                &["--config", &config.path(), "--file", &notes.path()],
+            );
             let boot = Boot::from_medium(&["--tftp", &place, "--firmware", firmware]);
             let mut appliance = boot.start();
             appliance.peer.assert_pings(100);
@@ -339,4 +230,11 @@ fn network_tests(suite: &mut Suite) {
             assert!(files.contains("-tftp-notes"), "{files}");
         });
     }
+}
+
+/// What a TFTP server serves, written to the folder `place`.
+fn write_folder(place: &str, options: &[&str]) {
+    let kernel = appliance::kernel().display().to_string();
+    let arguments = ["image", "--loader", "network", "--kernel", &kernel];
+    appliance::run(&[&arguments[..], options, &[place]].concat(), IMAGE_LIMIT);
 }
