@@ -37,6 +37,18 @@ pub(crate) struct Due {
 }
 
 impl Cursor {
+    /// Has `write` write the one line that there may be.
+    pub(crate) fn once(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> Result<Progress, fmt::Error>,
+        out: &mut dyn Write,
+    ) -> Result<Progress, fmt::Error> {
+        if core::mem::replace(&mut self.is_over, true) {
+            return Ok(Progress::Done);
+        }
+        write(out)
+    }
+
     /// Has `write` write the next line, of whichever item has one.
     pub(crate) fn next_line(
         &mut self,

@@ -525,3 +525,53 @@ fn what_scripts_ask_of_iproute2_is_answered_as_there() {
         "{help}"
     );
 }
+
+#[test]
+fn networks_and_addresses_of_another_device_are_told() {
+    let mut appliance = Appliance::new();
+    appliance.configure(&["ip link add link eth0 name eth0.43 type vlan id 43"]);
+    for (line, said) in [
+        (
+            "ip addr add 10.10.10.12/24 dev eth0.43",
+            "eth0.43: 10.10.10.12/24 overlaps 10.10.10.11/24 of eth0.42; 'ip route get' tells through which of them is sent\n",
+        ),
+        (
+            "ip addr add 10.10.10.11/24 dev eth0.43",
+            "eth0.43: 10.10.10.11 is the address of eth0.42 too\n",
+        ),
+        (
+            "ip addr add 10.10.0.1/16 dev eth0 -j",
+            "{\"warning\":\"eth0: 10.10.0.1/16 overlaps 10.10.10.11/24 of eth0.42; 'ip route get' tells through which of them is sent\"}\n",
+        ),
+        // On one device it is a second address, in another network nothing to tell.
+        (
+            "ip addr add 10.10.10.13/24 dev eth0.42",
+            "eth0.42: 10.10.10.13/24 overlaps 10.10.0.1/16 of eth0; 'ip route get' tells through which of them is sent\n",
+        ),
+        ("ip addr add 192.0.2.1/24 dev eth0.43", ""),
+        ("ip addr add 192.0.2.2/24 dev eth0.43", ""),
+    ] {
+        assert_eq!(appliance.typed(line), said, "{line}");
+    }
+    // They are there all the same.
+    assert_eq!(
+        appliance.typed("ip -br addr show dev eth0.43"),
+        "eth0.43@eth0     DOWN           10.10.10.12/24 10.10.10.11/24 192.0.2.1/24 192.0.2.2/24 \n"
+    );
+}
+
+#[test]
+fn vlan_1_is_a_device_like_any_other_but_never_in_the_filter_list() {
+    let mut appliance = Appliance::bare();
+    appliance.configure(&["ip link add link eth0 name eth0.1 type vlan id 1"]);
+    for vid in ["0", "1", "4095", "42,1"] {
+        let wrong = vid.rsplit(',').next().expect("a word");
+        let expected = format!(
+            "evl net: '{wrong}' is not a list of VLAN identifiers from 2 to 4094, such as 42-45,100,107\n"
+        );
+        assert_eq!(appliance.typed(&format!("evl net -N{vid}")), expected);
+    }
+    // Ranges that overlap are one.
+    appliance.configure(&["evl net -N42-45,44,43-47"]);
+    assert_eq!(appliance.typed("evl net -n"), "42-47\n");
+}

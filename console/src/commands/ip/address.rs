@@ -5,12 +5,14 @@ use super::link::{
     DETAILS, FullName, JSON_DETAILS, Which, details, heading, json_details, json_heading,
     statistics,
 };
+use super::route::name_of;
 use crate::cards::{Cards, about};
 use crate::commands::arguments::Reader;
 use crate::error::{Mistake, Refusal, Word};
 use crate::json::Quoted;
 use crate::listing::{Due, Row};
-use crate::text::clipped;
+use crate::reply::{Progress, single_line};
+use crate::text::{clipped, text};
 use crate::view::{DeviceView, StatusView};
 use crate::words::Words;
 use alloc::vec::Vec;
@@ -149,6 +151,42 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
             }
             Ok(())
         }
+    }
+}
+
+/// Writes line `row` of what is said to an address that was added: a network that is also another device's is as Linux has
+/// it, and seldom meant.
+pub(super) fn added(
+    row: usize,
+    (cidr, name): (Ipv4Cidr, &str),
+    json: bool,
+    view: &StatusView<'_>,
+    out: &mut dyn Write,
+) -> Result<Progress, fmt::Error> {
+    let others = view.ports.iter().flat_map(|port| {
+        let addresses = port.interface.addresses();
+        addresses.map(move |other| (name_of(port, other.vid), other.cidr))
+    });
+    let mut others = others.filter(|&(device, other)| {
+        let overlaps = cidr.contains(other.address()) || other.contains(cidr.address());
+        device != name && overlaps
+    });
+    let Some((device, other)) = others.next() else {
+        return Ok(Progress::Done);
+    };
+    let warning = match cidr.address() == other.address() {
+        true => text!("{name}: {} is the address of {device} too", cidr.address()),
+        false => text!(
+            "{name}: {cidr} overlaps {other} of {device}; 'ip route get' tells through which of them is sent"
+        ),
+    };
+    match json {
+        true => single_line(
+            row,
+            format_args!("{{\"warning\":{}}}", Quoted(warning)),
+            out,
+        ),
+        false => single_line(row, warning, out),
     }
 }
 
