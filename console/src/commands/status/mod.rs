@@ -1,24 +1,27 @@
 //! `status`: the state of the appliance on one page.
 //!
+//! How values are written is in `values`.
+//!
 //! The page is sections of rows: a section's first line is its name, a row is two spaces, a name
 //! without spaces and a value, so that people find their way and scripts can split at white space.
 //! Rows about one thing that must add up or be in order (the counters, the residence times) are
 //! copied when their section begins, because frames keep arriving while the page is printed.
 
+mod values;
+
+pub(crate) use values::{LinkState, Program, Residence, Span, Uptime};
+
 use super::{Completion, Specification};
 use crate::command::Command;
 use crate::json::{Array, Quoted};
 use crate::reply::Progress;
-use crate::text::{ELLIPSIS, clipped, text};
+use crate::text::{clipped, text};
 use crate::view::{PortView, StatusView};
 use core::fmt::{self, Write};
 use pollux_net::counters::{Counters, Reason};
-use pollux_net::device::Link;
-use pollux_net::filter::Filter as EbpfFilter;
-use pollux_net::histogram::Histogram;
 use pollux_net::interface::Traffic;
 use pollux_net::time::{TickRate, Ticks};
-use pollux_net::vlan::VlanSet;
+use values::{Filter, Kibibytes, Passed};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "status",
@@ -356,31 +359,6 @@ fn port_itself(row: usize, port: &PortView<'_>, out: &mut Form<'_>) -> Result<Ro
     }
 }
 
-/// Shows an eBPF filter and what it said.
-pub(super) struct Program<'a>(pub &'a EbpfFilter);
-
-impl fmt::Display for Program<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(program) = self;
-        let statistics = program.statistics();
-        let [drop, accept, skip, vlan] = statistics.verdicts;
-        write!(
-            f,
-            "{} {:016x} of {} instructions: {drop} drop {accept} accept {skip} skip {vlan} vlan {} faults, cost {} max {}",
-            clipped::<NAME>(program.name()),
-            program.tag(),
-            program.instructions(),
-            statistics.faults,
-            statistics.average_cost(),
-            statistics.highest_cost
-        )?;
-        match statistics.average_nanoseconds() {
-            Some(average) => write!(f, ", {average} ns max {}", statistics.longest_nanoseconds),
-            None => Ok(()),
-        }
-    }
-}
-
 fn device(
     row: usize,
     port: &PortView<'_>,
@@ -464,30 +442,6 @@ fn statistics(row: usize, port: &PortView<'_>, out: &mut Form<'_>) -> Result<Row
     }
 }
 
-/// The figures of a histogram of residence times, in ticks, all of one moment.
-#[derive(Clone, Debug)]
-pub(crate) struct Residence {
-    pub count: u64,
-    /// Name and value, in rising order.
-    pub figures: [(&'static str, u64); 5],
-}
-
-impl Residence {
-    /// The figures, if there are any.
-    pub(crate) fn of(histogram: &Histogram) -> Option<Self> {
-        Some(Self {
-            count: histogram.count(),
-            figures: [
-                ("min", histogram.minimum()?),
-                ("p50", histogram.percentile(50_000)?),
-                ("p99", histogram.percentile(99_000)?),
-                ("p99.9", histogram.percentile(99_900)?),
-                ("max", histogram.maximum()?),
-            ],
-        })
-    }
-}
-
 fn residence(
     row: usize,
     port: &PortView<'_>,
@@ -531,96 +485,5 @@ fn console(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row,
         2 => row_of(out, "trace", if view.trace_is_on() { "on" } else { "off" }),
         3 => row_of(out, "trace_dropped", view.trace_dropped()),
         _ => Ok(Row::Beyond),
-    }
-}
-
-/// A time since the start, in nanoseconds: `3723.456 s`, and from a minute on in words of a clock.
-pub(crate) struct Uptime(pub u64);
-
-impl fmt::Display for Uptime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = self.0 / 1_000_000;
-        let seconds = milliseconds / 1_000;
-        write!(f, "{seconds}.{:03} s", milliseconds % 1_000)?;
-        if seconds < 60 {
-            return Ok(());
-        }
-        let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-        write!(
-            f,
-            " ({days} d {:02}:{:02}:{:02})",
-            hours % 24,
-            minutes % 60,
-            seconds % 60
-        )
-    }
-}
-
-/// Octets in KiB, rounded up, so that what is in use is never shown as nothing.
-struct Kibibytes(u64);
-
-impl fmt::Display for Kibibytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} KiB", self.0.div_ceil(1024))
-    }
-}
-
-/// A span of time in nanoseconds and, for who counts instructions, in ticks.
-pub(crate) struct Span(pub Ticks, pub TickRate);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(ticks, rate) = self;
-        write!(
-            f,
-            "{:>9} ns {:>11} ticks",
-            rate.nanoseconds(*ticks),
-            ticks.0
-        )
-    }
-}
-
-/// A link: `down`, or `up` with what is known about it.
-pub(crate) struct LinkState(pub Link);
-
-impl fmt::Display for LinkState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let link = self.0;
-        if !link.up {
-            return write!(f, "down");
-        }
-        write!(f, "up")?;
-        if link.speed_mbps > 0 {
-            write!(f, " {} Mbit/s", link.speed_mbps)?;
-        }
-        let duplex = if link.full_duplex { "full" } else { "half" };
-        write!(f, " {duplex} duplex")
-    }
-}
-
-/// A VLAN filter list: as much of it as fits on a line, then how many VLANs it has.
-struct Filter<'a>(&'a VlanSet);
-
-impl fmt::Display for Filter<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return write!(f, "none");
-        }
-        let list = clipped::<TEXT>(self.0);
-        let Some(start) = list.strip_suffix(ELLIPSIS) else {
-            return write!(f, "{list}");
-        };
-        // The last number may have been cut in two.
-        let whole = start.rsplit_once(',').map_or("", |(whole, _)| whole);
-        write!(f, "{whole},{ELLIPSIS} ({} VLANs)", self.0.len())
-    }
-}
-
-/// What passed through a VLAN device.
-struct Passed(Traffic);
-
-impl fmt::Display for Passed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} packets {} bytes", self.0.packets, self.0.octets)
     }
 }

@@ -1,0 +1,151 @@
+//! How what a status page shows is written: times, sizes, links, filters.
+
+use super::{NAME, TEXT};
+use crate::text::{ELLIPSIS, clipped};
+use core::fmt;
+use pollux_net::device::Link;
+use pollux_net::filter::Filter as EbpfFilter;
+use pollux_net::histogram::Histogram;
+use pollux_net::interface::Traffic;
+use pollux_net::time::{TickRate, Ticks};
+use pollux_net::vlan::VlanSet;
+
+/// Shows an eBPF filter and what it said.
+pub(crate) struct Program<'a>(pub &'a EbpfFilter);
+
+impl fmt::Display for Program<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(program) = self;
+        let statistics = program.statistics();
+        let [drop, accept, skip, vlan] = statistics.verdicts;
+        write!(
+            f,
+            "{} {:016x} of {} instructions: {drop} drop {accept} accept {skip} skip {vlan} vlan {} faults, cost {} max {}",
+            clipped::<NAME>(program.name()),
+            program.tag(),
+            program.instructions(),
+            statistics.faults,
+            statistics.average_cost(),
+            statistics.highest_cost
+        )?;
+        match statistics.average_nanoseconds() {
+            Some(average) => write!(f, ", {average} ns max {}", statistics.longest_nanoseconds),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The figures of a histogram of residence times, in ticks, all of one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Residence {
+    pub count: u64,
+    /// Name and value, in rising order.
+    pub figures: [(&'static str, u64); 5],
+}
+
+impl Residence {
+    /// The figures, if there are any.
+    pub(crate) fn of(histogram: &Histogram) -> Option<Self> {
+        Some(Self {
+            count: histogram.count(),
+            figures: [
+                ("min", histogram.minimum()?),
+                ("p50", histogram.percentile(50_000)?),
+                ("p99", histogram.percentile(99_000)?),
+                ("p99.9", histogram.percentile(99_900)?),
+                ("max", histogram.maximum()?),
+            ],
+        })
+    }
+}
+
+/// A time since the start, in nanoseconds: `3723.456 s`, and from a minute on in words of a clock.
+pub(crate) struct Uptime(pub u64);
+
+impl fmt::Display for Uptime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = self.0 / 1_000_000;
+        let seconds = milliseconds / 1_000;
+        write!(f, "{seconds}.{:03} s", milliseconds % 1_000)?;
+        if seconds < 60 {
+            return Ok(());
+        }
+        let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+        write!(
+            f,
+            " ({days} d {:02}:{:02}:{:02})",
+            hours % 24,
+            minutes % 60,
+            seconds % 60
+        )
+    }
+}
+
+/// Octets in KiB, rounded up, so that what is in use is never shown as nothing.
+pub(super) struct Kibibytes(pub u64);
+
+impl fmt::Display for Kibibytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} KiB", self.0.div_ceil(1024))
+    }
+}
+
+/// A span of time in nanoseconds and, for who counts instructions, in ticks.
+pub(crate) struct Span(pub Ticks, pub TickRate);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(ticks, rate) = self;
+        write!(
+            f,
+            "{:>9} ns {:>11} ticks",
+            rate.nanoseconds(*ticks),
+            ticks.0
+        )
+    }
+}
+
+/// A link: `down`, or `up` with what is known about it.
+pub(crate) struct LinkState(pub Link);
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let link = self.0;
+        if !link.up {
+            return write!(f, "down");
+        }
+        write!(f, "up")?;
+        if link.speed_mbps > 0 {
+            write!(f, " {} Mbit/s", link.speed_mbps)?;
+        }
+        let duplex = if link.full_duplex { "full" } else { "half" };
+        write!(f, " {duplex} duplex")
+    }
+}
+
+/// A VLAN filter list: as much of it as fits on a line, then how many VLANs it has.
+pub(super) struct Filter<'a>(pub &'a VlanSet);
+
+impl fmt::Display for Filter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return write!(f, "none");
+        }
+        let list = clipped::<TEXT>(self.0);
+        let Some(start) = list.strip_suffix(ELLIPSIS) else {
+            return write!(f, "{list}");
+        };
+        // The last number may have been cut in two.
+        let whole = start.rsplit_once(',').map_or("", |(whole, _)| whole);
+        write!(f, "{whole},{ELLIPSIS} ({} VLANs)", self.0.len())
+    }
+}
+
+/// What passed through a VLAN device.
+pub(super) struct Passed(pub Traffic);
+
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} packets {} bytes", self.0.packets, self.0.octets)
+    }
+}
