@@ -54,6 +54,9 @@ fn script_under_traffic(pings: u64) {
         script.join().expect("the script was answered")
     });
     let scripted = longest_residence(&mut appliance);
+    // Many at once: after each batch the loop looks away for a while.
+    let turns = appliance.console.command("show turns");
+    assert!(turns.contains("gathering"), "{turns}");
     let longest_turn = appliance.status().ticks("loop", "longest_turn") / 8;
     println!(
         "\n    {quiet} instructions at most in quiet, {scripted} beside {pages} pages, {longest_turn} in the longest turn"
