@@ -353,7 +353,7 @@ build_tool() {
 picture() {
     local drawing=$root/docs/pictures/first-light.svg shown
     build_tool pollux-picture
-    shown=$(echo '$ ./run.sh' && demo --accel tcg 2>&1)
+    shown=$(echo '$ ./run.sh' && demo --accel tcg 2>&1) || die "picture: ${shown##*run.sh: }"
     mkdir -p "${drawing%/*}"
     "$target/release/pollux-picture" <<<"$shown" >"$drawing"
     say "$drawing"
