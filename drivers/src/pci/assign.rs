@@ -6,9 +6,10 @@
 //! for the start.
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::fmt;
 
-use super::{Bar, Function, bars};
+use super::{Bar, Class, Function, Slot, bars};
 use pci_types::{CommandRegister, ConfigRegionAccess, HeaderType, PciAddress, PciHeader};
 
 /// Configuration registers of a bridge by offset (PCI-to-PCI Bridge 1.2 §3.2).
@@ -17,6 +18,8 @@ const MEMORY_WINDOW: u16 = 0x20;
 const PREFETCHABLE_WINDOW: u16 = 0x24;
 const PREFETCHABLE_UPPER_BASE: u16 = 0x28;
 const PREFETCHABLE_UPPER_LIMIT: u16 = 0x2c;
+/// A window whose base is above its limit, 0.
+const CLOSED_WINDOW: u32 = 0x0000_fff0;
 /// A bridge's window begins and ends on multiples of this.
 const WINDOW_STEP: u64 = 1 << 20;
 /// Bridges behind bridges behind bridges: more than this many are a sign of garbage.
@@ -154,17 +157,22 @@ pub fn assign(
     room: &Room,
     mut report: impl FnMut(u8, u64),
 ) -> Result<(), AssignError> {
-    let tree = Tree {
+    let tree = |opens_for_all| Tree {
         access,
         functions,
         room,
+        opens_for_all,
+    };
+    let find = |length| {
+        let start = tree(true).find(address, length, DEEPEST);
+        start.or_else(|_| tree(false).find(address, length, DEEPEST))
     };
     let slots: Vec<_> = bars::slots(access, address).collect();
     for slot in slots.iter().filter(|slot| !slot.has_address()) {
         let Bar::Memory { length, .. } = slot.bar else {
             continue;
         };
-        let start = tree.find(address, length, length, DEEPEST)?;
+        let start = find(length)?;
         let mut header = PciHeader::new(address);
         let mut command = CommandRegister::empty();
         header.update_command(access, |before| {
@@ -179,17 +187,39 @@ pub fn assign(
 }
 
 /// Has every bridge between the host bridge and the function pass on accesses of memory both ways, as firmware need not
-/// have left them.
+/// have left them. To be called when what is behind them has its addresses.
 pub fn open_way(access: &impl ConfigRegionAccess, functions: &[Function], address: PciAddress) {
     let mut below = address;
     for _ in 0..DEEPEST {
         let Some(bridge) = bridge_above(access, functions, below) else {
             return;
         };
+        close_unset_windows(access, bridge);
         PciHeader::new(bridge).update_command(access, |command| {
             command | CommandRegister::MEMORY_ENABLE | CommandRegister::BUS_MASTER_ENABLE
         });
         below = bridge;
+    }
+}
+
+/// Closes a bridge's windows that nobody has set up: with base and limit 0 they would have it pass on accesses to the
+/// first MiB.
+fn close_unset_windows(access: &impl ConfigRegionAccess, bridge: PciAddress) {
+    // SAFETY: a bridge has its windows there, and reading them changes nothing.
+    let read = |offset| unsafe { access.read(bridge, offset) };
+    let upper = [PREFETCHABLE_UPPER_BASE, PREFETCHABLE_UPPER_LIMIT].map(read);
+    for offset in [MEMORY_WINDOW, PREFETCHABLE_WINDOW] {
+        let register = read(offset);
+        let is_wide = offset == PREFETCHABLE_WINDOW && register & 0xf == 1;
+        if register & 0xfff0_fff0 != 0 || is_wide && upper != [0, 0] {
+            continue;
+        }
+        let mut header = PciHeader::new(bridge);
+        let command = header.command(access);
+        header.update_command(access, |command| command & !CommandRegister::MEMORY_ENABLE);
+        // SAFETY: nothing has an address in a window at 0, where memory is.
+        unsafe { access.write(bridge, offset, CLOSED_WINDOW) };
+        header.update_command(access, |_| command);
     }
 }
 
@@ -216,23 +246,19 @@ struct Tree<'tree, A> {
     access: &'tree A,
     functions: &'tree [Function],
     room: &'tree Room,
+    /// Whether a closed window is opened for all that is behind it, or for what is to be placed only: for the former
+    /// there may be no room.
+    opens_for_all: bool,
 }
 
 impl<A: ConfigRegionAccess> Tree<'_, A> {
-    /// A free range of `length` octets at a multiple of `alignment` (a power of two) on the bus of `address`.
-    fn find(
-        &self,
-        address: PciAddress,
-        length: u64,
-        alignment: u64,
-        depth: usize,
-    ) -> Result<u64, AssignError> {
+    /// A free range of `length` octets (a power of two) at a multiple of that on the bus of `address`.
+    fn find(&self, address: PciAddress, length: u64, depth: usize) -> Result<u64, AssignError> {
         let Some(bridge) = bridge_above(self.access, self.functions, address) else {
             // What is behind a bridge lies in its window, unless firmware was wrong.
-            let others = self.functions.iter().map(|function| function.address);
-            let mut taken = self.claims(others);
+            let mut taken = self.claims(self.functions.iter());
             taken.extend(&self.room.taken);
-            let start = first_free(&self.room.apertures, &taken, length, alignment);
+            let start = first_free(&self.room.apertures, &taken, length);
             return start.ok_or(AssignError::Full { length });
         };
         let full = AssignError::FullBehind { bridge, length };
@@ -241,21 +267,23 @@ impl<A: ConfigRegionAccess> Tree<'_, A> {
             None if depth == 0 => return Err(full),
             None => self.open(bridge, length, depth - 1)?,
         };
-        let neighbors = self.functions.iter().map(|function| function.address);
-        let neighbors = neighbors
-            .filter(|other| other.segment() == address.segment() && other.bus() == address.bus());
+        let neighbors = self.functions.iter().filter(|other| {
+            let other = other.address;
+            other.segment() == address.segment() && other.bus() == address.bus()
+        });
         let taken = self.claims(neighbors);
-        first_free(&[window], &taken, length, alignment).ok_or(full)
+        first_free(&[window], &taken, length).ok_or(full)
     }
 
     /// What these functions answer to: their registers, and the windows of bridges.
-    fn claims(&self, functions: impl Iterator<Item = PciAddress>) -> Vec<AddressRange> {
+    fn claims<'function>(
+        &self,
+        functions: impl Iterator<Item = &'function Function>,
+    ) -> Vec<AddressRange> {
         let mut claims = Vec::new();
         for function in functions {
-            for slot in bars::slots(self.access, function) {
-                if let Bar::Memory {
-                    address, length, ..
-                } = slot.bar
+            for (slot, length) in self.memory_slots(function) {
+                if let Bar::Memory { address, .. } = slot.bar
                     && slot.has_address()
                 {
                     let end = address.saturating_add(length);
@@ -265,12 +293,67 @@ impl<A: ConfigRegionAccess> Tree<'_, A> {
                     });
                 }
             }
-            if PciHeader::new(function).header_type(self.access) == HeaderType::PciPciBridge {
-                claims.extend(self.window(function));
-                claims.extend(self.prefetchable_window(function));
+            if self.is_bridge(function.address) {
+                claims.extend(self.window(function.address));
+                claims.extend(self.prefetchable_window(function.address));
             }
         }
         claims
+    }
+
+    /// Its registers in memory and their lengths. A host bridge is not asked: while it is, it answers at no address, and
+    /// some pass no access of the processor on to memory then.
+    fn memory_slots(&self, function: &Function) -> impl Iterator<Item = (Slot, u64)> {
+        let is_asked = function.class != Class::HOST_BRIDGE;
+        let slots = is_asked.then(|| bars::slots(self.access, function.address));
+        slots.into_iter().flatten().filter_map(|slot| {
+            let Bar::Memory { length, .. } = slot.bar else {
+                return None;
+            };
+            Some((slot, length))
+        })
+    }
+
+    fn is_bridge(&self, address: PciAddress) -> bool {
+        PciHeader::new(address).header_type(self.access) == HeaderType::PciPciBridge
+    }
+
+    /// How large the window of a bridge has to be for all behind it that has no address yet: registers, and bridges whose
+    /// windows are closed. Where each has a length of a power of two and lies at a multiple of it, all fit into the next
+    /// power of two, whichever is placed first.
+    fn wanted_behind(&self, bridge: PciAddress) -> Option<u64> {
+        let mut wanted = [0_u64; 256];
+        let functions = self.functions.iter();
+        let mut functions: Vec<_> = functions
+            .filter(|function| function.address.segment() == bridge.segment())
+            .collect();
+        // A bridge leads to a bus of a higher number; so what is behind it has been added up when its turn comes.
+        functions.sort_unstable_by_key(|function| Reverse(function.address.bus()));
+        for function in functions {
+            let address = function.address;
+            let mut lengths: u64 = self
+                .memory_slots(function)
+                .filter(|(slot, _)| !slot.has_address())
+                .fold(0, |sum, (_, length)| sum.saturating_add(length));
+            if self.is_bridge(address) && self.window(address).is_none() {
+                let [_, secondary, ..] = self.bus_numbers(address);
+                let behind = wanted.get(usize::from(secondary)).copied();
+                let behind = behind.filter(|_| secondary > address.bus()).unwrap_or(0);
+                if address == bridge {
+                    return window_length(behind);
+                }
+                lengths = lengths.saturating_add(window_length(behind).unwrap_or(u64::MAX));
+            }
+            if let Some(wanted) = wanted.get_mut(usize::from(address.bus())) {
+                *wanted = wanted.saturating_add(lengths);
+            }
+        }
+        None
+    }
+
+    fn bus_numbers(&self, bridge: PciAddress) -> [u8; 4] {
+        // SAFETY: a bridge has its bus numbers there, and reading them changes nothing.
+        unsafe { self.access.read(bridge, BUS_NUMBERS) }.to_le_bytes()
     }
 
     /// What a bridge passes on, if it is open (PCI-to-PCI Bridge 1.2 §3.2.5.8).
@@ -303,23 +386,32 @@ impl<A: ConfigRegionAccess> Tree<'_, A> {
         length: u64,
         depth: usize,
     ) -> Result<AddressRange, AssignError> {
-        let length = length.next_multiple_of(WINDOW_STEP);
-        let alignment = length.next_power_of_two();
-        let start = self.find(bridge, length, alignment, depth)?;
+        let wanted = match self.opens_for_all {
+            true => self.wanted_behind(bridge),
+            false => Some(WINDOW_STEP),
+        };
+        let full = AssignError::FullBehind { bridge, length };
+        let length = length.max(wanted.ok_or(full)?);
+        let start = self.find(bridge, length, depth)?;
         let end = start + length;
         // An end beyond 4 GiB is in no aperture that such a window can have.
         let (Ok(first), Ok(last)) = (u32::try_from(start), u32::try_from(end - WINDOW_STEP)) else {
-            return Err(AssignError::FullBehind { bridge, length });
+            return Err(full);
         };
         // SAFETY: a bridge has its window there, and nothing is in the one that was closed.
         unsafe {
             self.access
                 .write(bridge, MEMORY_WINDOW, last & 0xfff0_0000 | first >> 16)
         };
-        PciHeader::new(bridge).update_command(self.access, |command| {
-            command | CommandRegister::MEMORY_ENABLE
-        });
         Ok(AddressRange { start, end })
+    }
+}
+
+/// How large a window has to be for `length` octets; `None` where nothing is as large.
+fn window_length(length: u64) -> Option<u64> {
+    match length {
+        0 => Some(0),
+        length => Some(length.max(WINDOW_STEP).checked_next_power_of_two()?),
     }
 }
 
@@ -334,17 +426,12 @@ fn window_between(register: u32, upper_base: u32, upper_limit: u32) -> Option<Ad
     })
 }
 
-/// The first free place in the first of `apertures` that has one.
-fn first_free(
-    apertures: &[AddressRange],
-    taken: &[AddressRange],
-    length: u64,
-    alignment: u64,
-) -> Option<u64> {
+/// The first free place for `length` octets, a power of two, in the first of `apertures` that has one.
+fn first_free(apertures: &[AddressRange], taken: &[AddressRange], length: u64) -> Option<u64> {
     apertures.iter().find_map(|aperture| {
         let mut start = aperture.start;
         loop {
-            start = start.checked_next_multiple_of(alignment)?;
+            start = start.checked_next_multiple_of(length)?;
             let end = start.checked_add(length)?;
             if end > aperture.end {
                 return None;
@@ -464,6 +551,95 @@ mod tests {
                 assert_eq!(space.word(bridge, 0x04) & 0b111, 0b110);
             }
         }
+    }
+
+    /// A card with registers of these lengths in memory.
+    fn card_of(space: &FakeSpace, bus: u8, device: u8, lengths: &[u32]) -> PciAddress {
+        let card = space.put(bus, device, 0, &[(0, E1000), (0x04, 0)]);
+        for (index, offset) in (0x10..0x28).step_by(4).enumerate() {
+            let length = lengths.get(index).copied().unwrap_or(0);
+            space.make_writable(card, offset, length.wrapping_neg());
+        }
+        card
+    }
+
+    const KIB: u32 = 1 << 10;
+    const MIB: u32 = 1 << 20;
+
+    #[test]
+    fn a_closed_window_is_opened_for_all_registers_behind_it() {
+        for lengths in [[MIB, 16 * KIB], [16 * KIB, MIB]] {
+            let space = FakeSpace::default();
+            let before = bridge(&space, 0, 7, 0);
+            let bare = card_of(&space, 7, 0, &lengths);
+            let given = assigned(&space, bare);
+            assert_eq!(given, Ok([(0, 0xc020_0000), (1, 0xc030_0000)].into()));
+            assert_eq!(space.word(before, 0x20), 0xc030_c020);
+        }
+    }
+
+    #[test]
+    fn a_closed_window_is_opened_for_the_cards_that_follow_as_well() {
+        let space = FakeSpace::default();
+        let (outer, inner) = (bridge(&space, 0, 1, 0), bridge(&space, 1, 2, 0));
+        let first = card_of(&space, 1, 0, &[128 * KIB]);
+        let second = card_of(&space, 2, 0, &[4 * MIB, 128 * KIB]);
+        let third = card_of(&space, 2, 1, &[128 * KIB]);
+        assert_eq!(assigned(&space, first), Ok([(0, 0xc100_0000)].into()));
+        assert_eq!(space.word(outer, 0x20), 0xc1f0_c100);
+        let given = assigned(&space, second);
+        assert_eq!(given, Ok([(0, 0xc180_0000), (1, 0xc1c0_0000)].into()));
+        assert_eq!(space.word(inner, 0x20), 0xc1f0_c180);
+        assert_eq!(assigned(&space, third), Ok([(0, 0xc1c2_0000)].into()));
+    }
+
+    #[test]
+    fn where_there_is_no_room_for_all_it_is_opened_for_the_card() {
+        let space = FakeSpace::default();
+        let before = bridge(&space, 0, 7, 0);
+        let bare = card_of(&space, 7, 0, &[128 * KIB]);
+        card_of(&space, 7, 1, &[256 * MIB]);
+        assert_eq!(assigned(&space, bare), Ok([(0, 0xc010_0000)].into()));
+        assert_eq!(space.word(before, 0x20), 0xc010_c010);
+    }
+
+    #[test]
+    fn windows_that_nobody_has_set_up_are_closed_before_a_bridge_passes_memory_on() {
+        for (command, prefetchable, upper, after) in [
+            (0, 0, 0, 0x0000_fff0),
+            (0b10, 0x0001_0001, 0, 0x0001_fff1),
+            (0, 0x0001_0001, 1, 0x0001_0001),
+            (0b10, 0xd010_d000, 0, 0xd010_d000),
+        ] {
+            let space = FakeSpace::default();
+            let before = bridge(&space, 0, 7, 0);
+            let bare = card_of(&space, 7, 0, &[]);
+            let words = [(0x24, prefetchable), (0x28, upper), (0x2c, upper)];
+            for (offset, word) in words {
+                space.set(before, offset, word);
+            }
+            space.make_writable(before, 0x24, 0xfff0_fff0);
+            space.set(before, 0x04, command);
+            assert_eq!(assigned(&space, bare), Ok([].into()));
+            assert_eq!(space.word(before, 0x20), 0x0000_fff0);
+            assert_eq!(space.word(before, 0x24), after);
+            assert_eq!(space.word(before, 0x04) & 0b111, 0b110);
+        }
+    }
+
+    #[test]
+    fn a_host_bridge_is_not_asked_for_the_size_of_its_registers() {
+        let space = FakeSpace::default();
+        let words = [
+            (0, E1000),
+            (0x04, 0b110),
+            (0x08, 0x0600_0000),
+            (0x10, 0xc008_0000),
+        ];
+        let host = space.put(0, 0, 0, &words);
+        space.forbid(host);
+        let bare = card_of(&space, 0, 3, &[128 * KIB]);
+        assert_eq!(assigned(&space, bare), Ok([(0, 0xc002_0000)].into()));
     }
 
     #[test]

@@ -16,6 +16,8 @@ struct FakeFunction {
     words: BTreeMap<u16, u32>,
     /// Which bits of a register can be written; all, where nothing is said.
     writable: BTreeMap<u16, u32>,
+    /// Nothing may be written to it.
+    is_forbidden: bool,
 }
 
 impl ConfigRegionAccess for FakeSpace {
@@ -28,6 +30,7 @@ impl ConfigRegionAccess for FakeSpace {
 
     unsafe fn write(&self, address: PciAddress, offset: u16, value: u32) {
         if let Some(function) = self.functions.borrow_mut().get_mut(&address) {
+            assert!(!function.is_forbidden, "{address} was written to");
             let decoding = function.words.get(&0x04).copied().unwrap_or(0) & 0b11 != 0;
             assert!(
                 !(decoding && (0x10..0x28).contains(&offset)),
@@ -45,7 +48,7 @@ impl FakeSpace {
         let address = PciAddress::new(0, bus, device, function);
         let fake = FakeFunction {
             words: words.iter().copied().collect(),
-            writable: BTreeMap::new(),
+            ..FakeFunction::default()
         };
         self.functions.borrow_mut().insert(address, fake);
         address
@@ -55,6 +58,18 @@ impl FakeSpace {
         let mut functions = self.functions.borrow_mut();
         let function = functions.get_mut(&address).unwrap();
         function.writable.insert(offset, bits);
+    }
+
+    pub fn set(&self, address: PciAddress, offset: u16, word: u32) {
+        let mut functions = self.functions.borrow_mut();
+        let function = functions.get_mut(&address).unwrap();
+        function.words.insert(offset, word);
+    }
+
+    /// From now on a write to it is an error.
+    pub fn forbid(&self, address: PciAddress) {
+        let mut functions = self.functions.borrow_mut();
+        functions.get_mut(&address).unwrap().is_forbidden = true;
     }
 
     pub fn word(&self, address: PciAddress, offset: u16) -> u32 {

@@ -54,7 +54,10 @@ pub struct Class {
 impl Class {
     /// An Ethernet controller.
     pub const ETHERNET: Self = Self { base: 2, sub: 0 };
+    /// A host bridge: between processor, memory and bus.
+    pub const HOST_BRIDGE: Self = Self { base: 6, sub: 0 };
 }
+
 /// Lets the function at `address` answer at its memory addresses, and turns its interrupt pin off:
 /// nothing here is driven by interrupts. Does not let it reach memory. Its I/O ports are left as they
 /// are: firmware may have given it none, and it would answer at port 0.
