@@ -335,8 +335,8 @@ fn set_up(boot: Boot) -> Kernel {
     let mut refused = Refused::new();
     // Once more, now that there is a heap to keep it in.
     Options::parse(boot.command_line, |word| {
-        let at = boot.command_line.find(word.word).unwrap_or(0);
-        let column = boot.command_line[..at].chars().count() + 1;
+        let before = boot.command_line.get(..word.offset).unwrap_or_default();
+        let column = before.chars().count() + 1;
         refused.add("boot command line", 1, column, word.reason());
     });
     Kernel {

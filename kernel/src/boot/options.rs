@@ -71,15 +71,16 @@ pub struct Options<'line> {
 /// A word that was not understood, and what would have been right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownWord<'line> {
-    /// The word.
-    pub word: &'line str,
+    word: &'line str,
+    /// Where in the line it begins, in octets.
+    pub offset: usize,
     wrong: Wrong,
 }
 
 impl<'line> UnknownWord<'line> {
     /// What is wrong with it.
     pub fn reason(&self) -> impl fmt::Display + use<'line> {
-        let Self { word, wrong } = *self;
+        let Self { word, wrong, .. } = *self;
         fmt::from_fn(move |f| match wrong {
             Wrong::Value(expected) => write!(f, "'{word}' ignored, expected {expected}"),
             Wrong::Name => {
@@ -175,7 +176,13 @@ impl<'line> Options<'line> {
                 false => Err(Wrong::Name),
             };
             if let Err(wrong) = done {
-                report(UnknownWord { word, wrong });
+                // The word is a part of the line.
+                let offset = word.as_ptr().addr() - line.as_ptr().addr();
+                report(UnknownWord {
+                    word,
+                    offset,
+                    wrong,
+                });
             }
         }
         options
@@ -306,6 +313,14 @@ mod tests {
                 "boot command line: 'pollux.xyzzy' ignored, it is not pollux. with one of clock, config, config-file, console, exit, memory-test, panic, pci, serial, test, trace, virtio-queues, vlan-filter, watchdog",
             ]
         );
+    }
+
+    #[test]
+    fn a_wrong_word_is_found_where_it_stands_and_not_where_another_holds_it() {
+        let line = "quiet x.pollux.panic pollux.panics é \"pollux.panic\"";
+        let mut offsets = Vec::new();
+        Options::parse(line, |word| offsets.push(word.offset));
+        assert_eq!(offsets, [21, 39]);
     }
 
     #[test]
