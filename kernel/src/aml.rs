@@ -60,8 +60,12 @@ fn number(octets: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(number))
 }
 
-/// The memory that host bridges pass on to their buses: resources of that kind (§6.4.3.5) with a fixed beginning and end
-/// that fit each other. Where code puts them together, they do not, and are left out.
+/// The memory that is passed on to a bus: resources of that kind (§6.4.3.5) with a fixed beginning and end that fit each
+/// other, of which it is said that they are produced. Where code puts them together, they do not fit, and are left out.
+///
+/// Whose they are is not looked at: of several host bridges, all are found without a difference, and so is whatever
+/// another device passes on. Some firmware says of what a host bridge passes on that it is consumed; then the callers do
+/// with less.
 pub fn memory_windows(code: &[u8]) -> impl Iterator<Item = AddressRange> + '_ {
     (0..code.len()).filter_map(|at| {
         let code = code.get(at..)?;
@@ -79,13 +83,15 @@ fn window(resource: &[u8], width: usize) -> Option<AddressRange> {
     const MEMORY: u8 = 0;
     /// Both ends are fixed.
     const FIXED: u8 = 0b1100;
+    /// The device uses it, and passes nothing on.
+    const CONSUMED: u8 = 0b0001;
     let [MEMORY, flags, _, numbers @ ..] = resource else {
         return None;
     };
     let mut numbers = numbers.chunks_exact(width).map_while(number);
     let (granularity, start, last) = (numbers.next()?, numbers.next()?, numbers.next()?);
     let (translation, length) = (numbers.next()?, numbers.next()?);
-    let is_sound = flags & FIXED == FIXED
+    let is_sound = flags & (FIXED | CONSUMED) == FIXED
         && granularity
             .checked_add(1)
             .is_some_and(|one| one.is_power_of_two())
@@ -164,6 +170,7 @@ mod tests {
         let [granularity, start, last, translation, length] = numbers;
         for unsound in [
             narrow(0x04, numbers),
+            narrow(0x0d, numbers),
             narrow(0x0c, [granularity, start, last, translation, length - 1]),
             narrow(0x0c, [granularity, last, start, translation, length]),
             narrow(0x0c, [granularity, start, last, 5, length]),
