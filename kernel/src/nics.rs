@@ -3,6 +3,7 @@
 //! [`Nic`] is what the poll loop drives. It decides between the drivers once for a look and the batch that
 //! follows it, not once for a frame. A further driver is a variant of [`Nic`] and one of [`Kind`].
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::ptr::NonNull;
 
@@ -311,22 +312,31 @@ impl Found {
         mut take: impl FnMut(Place, Nic),
     ) {
         let (access, packed_queues) = (&self.access, self.packed_queues);
-        for (place, kind) in self.cards {
-            let nic = match place {
-                Place::Pci(address) => bus::prepare(boot, access, address)
-                    .map_err(Failure::NoAddress)
-                    .and_then(|()| {
-                        let mut start = Start {
-                            access,
-                            address,
-                            dma,
-                            clock,
-                            packed_queues,
-                        };
-                        start.bring_up(kind)
-                    }),
+        // All before the first is at work: while room is found for one, the others answer at no address.
+        let prepare = |place| match place {
+            Place::Pci(address) => bus::prepare(boot, access, address),
+            Place::Mmio(_) => Ok(()),
+        };
+        let prepared: Vec<_> = self
+            .cards
+            .iter()
+            .map(|&(place, _)| prepare(place))
+            .collect();
+        for ((place, kind), prepared) in self.cards.into_iter().zip(prepared) {
+            let prepared = prepared.map_err(Failure::NoAddress);
+            let nic = prepared.and_then(|()| match place {
+                Place::Pci(address) => {
+                    let mut start = Start {
+                        access,
+                        address,
+                        dma,
+                        clock,
+                        packed_queues,
+                    };
+                    start.bring_up(kind)
+                }
                 Place::Mmio(block) => bring_up_mmio(block, dma, clock, packed_queues),
-            };
+            });
             match nic {
                 Ok(nic) => take(place, nic),
                 Err(error) => log::error!("{place}: {}: {error}", kind.name()),

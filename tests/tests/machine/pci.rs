@@ -141,6 +141,24 @@ fn without_firmware(suite: &mut Suite) {
         });
     }
     suite.test_alone(
+        "all_cards_get_their_addresses_before_the_first_is_at_work",
+        move || {
+            let mut boot = Boot::new().with(&["--machine", "microvm"]);
+            for bridge in ["pcie-root-port,id=a", "pcie-pci-bridge,id=b,bus=a"] {
+                boot = boot.with(&["--bridge", bridge]);
+            }
+            let boot = boot.with(&["--nic", "e1000,bus=b,addr=2"]);
+            let further = ["-device", "virtio-net-pci,bus=b,addr=3,romfile="];
+            let mut appliance = boot.qemu(&microvm).qemu(&further).start();
+            appliance.peer.assert_pings(100);
+            let log = appliance.console.log();
+            let last_given = log.rfind(" now, firmware gave them no address");
+            let cards = ["eth0: 82540EM at pci", "eth1: virtio-net"].map(|card| log.find(card));
+            assert!(last_given.is_some() && last_given < cards[0], "{log}");
+            assert!(cards[0] < cards[1], "{log}");
+        },
+    );
+    suite.test_alone(
         "a_card_for_which_there_are_no_ports_left_is_named",
         move || {
             // Its registers are behind ports, and those are given to nobody.
