@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use pci_types::PciAddress;
 use pollux_drivers::pci::access::{ConfigPorts, ConfigSpace, Prefer, Region};
 use pollux_drivers::pci::assign::{self, AddressRange, AssignError, Room};
-use pollux_drivers::pci::{self, Function};
+use pollux_drivers::pci::{self, Function, numbers};
 use spin::Once;
 
 /// How many regions of configuration space in memory are kept: each host bridge of a large machine has one.
@@ -36,6 +36,8 @@ struct Layout {
     prefer: Prefer,
     /// The buses of segment 0 that no bridge leads to, or more.
     roots: RangeInclusive<u8>,
+    /// Whether that is known to be so.
+    has_one_host_bridge: bool,
     has_ports: bool,
 }
 
@@ -43,10 +45,10 @@ static LAYOUT: Once<Layout> = Once::new();
 
 /// Reads where to look from firmware's tables.
 pub fn initialize(rsdp: Option<u64>, prefer: Prefer) {
-    // SAFETY: nobody else uses the two ports meanwhile; a machine without PCI has nothing behind them.
+    // SAFETY: as in `space`; a machine without PCI has nothing behind these ports.
     let has_ports = unsafe { ConfigPorts::new() }.are_there();
     let mut regions = heapless::Vec::new();
-    let mut roots = 0..=0;
+    let mut roots = None;
     if let Some(rsdp) = rsdp {
         firmware::configuration_regions(rsdp, |region| {
             if regions.push(region).is_err() {
@@ -56,7 +58,7 @@ pub fn initialize(rsdp: Option<u64>, prefer: Prefer) {
         let code = firmware::tables(rsdp).ok();
         let _ = code.map(|tables| {
             firmware::look_at_code(&tables, |code| {
-                roots = aml::root_buses(code);
+                roots = Some(aml::root_buses(code));
                 if regions.is_empty() && !has_ports {
                     regions.extend(aml::configuration_base(code).map(|base| Region {
                         segment: 0,
@@ -68,15 +70,17 @@ pub fn initialize(rsdp: Option<u64>, prefer: Prefer) {
             })
         });
     }
-    let has_one_host_bridge = *roots.end() == 0;
+    // Where nobody says, there may be several.
+    let has_one_host_bridge = roots == Some(0..=0);
     LAYOUT.call_once(|| Layout {
         regions,
         prefer,
-        roots,
+        roots: roots.unwrap_or(0..=0),
+        has_one_host_bridge,
         has_ports,
     });
     if has_one_host_bridge {
-        assign::number_buses(&space(), |bridge, number| {
+        numbers::number_buses(&space(), |bridge, number| {
             log::info!(
                 "pci {bridge}: the bus behind it is {number:02x} now, firmware gave it no number"
             );
@@ -84,10 +88,11 @@ pub fn initialize(rsdp: Option<u64>, prefer: Prefer) {
     }
 }
 
-/// Configuration space, for the moment: nobody else may use it meanwhile.
+/// Configuration space. Several may be held side by side.
 pub fn space() -> Space {
-    // SAFETY: this is a PC, or has nothing behind these ports; there is one processor, and nobody keeps what this
-    // returns. Firmware says that the regions are configuration space, and they are mapped for each access.
+    // SAFETY: this is a PC, or has nothing behind these ports; there is one processor, and it takes no interrupts, so that
+    // nothing comes between the two steps of an access. Firmware says that the regions are configuration space, and they are
+    // mapped for each access.
     unsafe {
         let ports = ConfigPorts::new();
         match LAYOUT.get() {
@@ -147,6 +152,14 @@ pub fn prepare(boot: &Boot, space: &Space, address: PciAddress) -> Result<(), As
     let functions: Vec<_> = functions(space).collect();
     let has_all = |slot: pci::Slot| slot.has_address() || matches!(slot.bar, pci::Bar::Io { .. });
     if !pci::slots(space, address).all(has_all) {
+        if LAYOUT
+            .get()
+            .is_none_or(|layout| !layout.has_one_host_bridge)
+        {
+            log::warn!(
+                "pci {address}: firmware gave its registers no address, and there may be several host bridges: what it gets need not lead to it"
+            );
+        }
         assign::assign(space, &functions, address, &room(boot), |index, start| {
             log::info!(
                 "pci {address}: registers {index} are at {start:#x} now, firmware gave them no address"

@@ -20,12 +20,13 @@ impl ConfigPorts {
     const DATA: u16 = 0xcfc;
     const ENABLE: u32 = 1 << 31;
 
-    /// Takes charge of the two ports.
+    /// The way by the two ports.
     ///
     /// # Safety
     ///
-    /// The processor must be allowed to use I/O ports, and nothing else may use these two while the
-    /// value lives: an access is made of two steps.
+    /// The processor must be allowed to use I/O ports, and nothing may use these two between the two steps of an access:
+    /// one processor, and no interrupt whose handler does. Several values may live side by side, since each access selects
+    /// its register anew.
     pub const unsafe fn new() -> Self {
         Self(())
     }
@@ -33,7 +34,7 @@ impl ConfigPorts {
     /// Whether this machine has them: what is written to the first can be read back.
     pub fn are_there(&self) -> bool {
         let mut port = Port::<u32>::new(Self::ADDRESS);
-        // SAFETY: the ports are this value's alone (promised to `new`), and selecting a register has no other effect.
+        // SAFETY: nothing comes between the two steps (promised to `new`), and selecting a register has no other effect.
         unsafe {
             port.write(Self::ENABLE);
             port.read() == Self::ENABLE
@@ -55,8 +56,8 @@ impl ConfigPorts {
             | u32::from(address.device()) << 11
             | u32::from(address.function()) << 8
             | u32::from(offset & 0xfc);
-        // SAFETY: the ports are this value's alone (promised to `new`), and selecting a register has
-        // no other effect.
+        // SAFETY: nothing comes between this and the access (promised to `new`), and selecting a register has no other
+        // effect.
         unsafe { Port::new(Self::ADDRESS).write(selection) };
         Some(())
     }

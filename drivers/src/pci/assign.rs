@@ -1,5 +1,5 @@
-//! What firmware did not do: numbers for the buses behind bridges, and addresses for registers; of a card that it does
-//! not know, or by firmware that leaves it to the operating system.
+//! Addresses for registers to which firmware gave none: of a card that it does not know, or where it leaves that to the
+//! operating system.
 //!
 //! What there is to give is where the host bridge passes accesses on, less memory and whatever else has an address;
 //! for a card behind a bridge it is that bridge's window, which is opened if it is closed. Giving addresses allocates;
@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::fmt;
 
+use super::search::BUS_NUMBERS;
 use super::{Bar, Class, Function, Slot, bars};
 use pci_types::{CommandRegister, ConfigRegionAccess, HeaderType, PciAddress, PciHeader};
 
 /// Configuration registers of a bridge by offset (PCI-to-PCI Bridge 1.2 §3.2).
-const BUS_NUMBERS: u16 = 0x18;
 const MEMORY_WINDOW: u16 = 0x20;
 const PREFETCHABLE_WINDOW: u16 = 0x24;
 const PREFETCHABLE_UPPER_BASE: u16 = 0x28;
@@ -78,69 +78,6 @@ impl fmt::Display for AssignError {
                 "firmware gave its registers no address, and there is no room for their {length} octets behind the bridge {bridge}"
             ),
         }
-    }
-}
-
-/// Gives a number to each bus behind a bridge of segment 0 that has none, above all others, and tells `report` bridge
-/// and number. For a machine with one host bridge: the numbers of others are not known here.
-pub fn number_buses(access: &impl ConfigRegionAccess, mut report: impl FnMut(PciAddress, u8)) {
-    let numbers = |bridge: PciAddress| {
-        // SAFETY: a bridge has its bus numbers there, and reading them changes nothing.
-        unsafe { access.read(bridge, BUS_NUMBERS) }.to_le_bytes()
-    };
-    let bridges = || {
-        let functions = super::functions(access).map(|function| function.address);
-        functions.filter(|&function| {
-            PciHeader::new(function).header_type(access) == HeaderType::PciPciBridge
-        })
-    };
-    loop {
-        let used = bridges().map(|bridge| numbers(bridge)[2].max(bridge.bus()));
-        let highest = used.max().unwrap_or(0);
-        let Some(number) = highest.checked_add(1) else {
-            return;
-        };
-        // Those that lead to its bus must lead to the new one as well, and so to all between.
-        let is_above = |above: PciAddress, bridge: PciAddress| {
-            let [_, secondary, subordinate, _] = numbers(above);
-            secondary != 0 && (secondary..=subordinate).contains(&bridge.bus())
-        };
-        let can_be_numbered = |&bridge: &PciAddress| {
-            numbers(bridge)[1] == 0
-                && bridges()
-                    .filter(|&above| is_above(above, bridge))
-                    .all(|above| numbers(above)[2] == highest)
-        };
-        // Of the highest bus first: what is behind a bridge comes before the next beside it.
-        let Some(bridge) = bridges().filter(can_be_numbered).last() else {
-            return;
-        };
-        for above in bridges().filter(|&above| is_above(above, bridge)) {
-            set_numbers(access, above, |[primary, secondary, _]| {
-                [primary, secondary, number]
-            });
-        }
-        set_numbers(access, bridge, |_| [bridge.bus(), number, number]);
-        if numbers(bridge)[1] != number {
-            return;
-        }
-        report(bridge, number);
-    }
-}
-
-/// Changes a bridge's bus numbers: primary, secondary, subordinate.
-fn set_numbers(
-    access: &impl ConfigRegionAccess,
-    bridge: PciAddress,
-    change: impl FnOnce([u8; 3]) -> [u8; 3],
-) {
-    // SAFETY: a bridge has its bus numbers there; the callers keep those in use. The upper octet is a timer's, and stays.
-    unsafe {
-        let [primary, secondary, subordinate, timer] =
-            access.read(bridge, BUS_NUMBERS).to_le_bytes();
-        let [primary, secondary, subordinate] = change([primary, secondary, subordinate]);
-        let numbers = u32::from_le_bytes([primary, secondary, subordinate, timer]);
-        access.write(bridge, BUS_NUMBERS, numbers);
     }
 }
 
@@ -670,39 +607,6 @@ mod tests {
             length: 0x20_0000,
         };
         assert_eq!(assigned(&space, large), Err(error));
-    }
-
-    #[test]
-    fn buses_without_a_number_get_one_and_the_bridges_before_them_lead_there() {
-        let space = FakeSpace::default();
-        // Beside one that firmware has numbered, two in a row that it has not, and another.
-        let numbered = space.put(
-            0,
-            1,
-            0,
-            &[(0, 1), (0x0c, BRIDGE_HEADER), (0x18, 0x0005_0500)],
-        );
-        let other = space.put(
-            0,
-            2,
-            0,
-            &[(0, 1), (0x0c, BRIDGE_HEADER), (0x18, 0xaa00_0000)],
-        );
-        let outer = space.put(0, 3, 0, &[(0, 1), (0x0c, BRIDGE_HEADER), (0x18, 0)]);
-        // What is behind it is seen only when its bus has a number.
-        let inner = space.put(6, 0, 0, &[(0, 1), (0x0c, BRIDGE_HEADER), (0x18, 0)]);
-        let card = card(&space, 7, 0, 0);
-        let mut given = Vec::new();
-        number_buses(&space, |bridge, number| given.push((bridge, number)));
-        assert_eq!(given, [(outer, 6), (inner, 7), (other, 8)]);
-        assert_eq!(space.word(outer, 0x18), 0x0007_0600);
-        assert_eq!(space.word(inner, 0x18), 0x0007_0706);
-        assert_eq!(space.word(other, 0x18), 0xaa08_0800);
-        assert_eq!(space.word(numbered, 0x18), 0x0005_0500);
-        assert!(space.found().contains(&card));
-        // Behind the first there is none left: the next number is another's.
-        space.put(5, 0, 0, &[(0, 1), (0x0c, BRIDGE_HEADER), (0x18, 0)]);
-        number_buses(&space, |bridge, _| panic!("{bridge} was numbered"));
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //! memory.
 //!
 //! Called by the kernel at start-up only. It reads and writes configuration space ([`access`]) and nothing else.
-//! Firmware has numbered the buses and given out addresses; where it gave none, [`assign`] does.
+//! Firmware has numbered the buses and given out addresses; where it did not, [`numbers`] and [`assign`] do.
 
 pub mod access;
 pub mod assign;
 mod bars;
 #[cfg(test)]
 mod fake;
+pub mod numbers;
 mod search;
 
 pub use bars::{BAR_COUNT, Bar, Slot, bar, slots};

@@ -8,7 +8,7 @@ use pci_types::{ConfigRegionAccess, HeaderType, PciAddress, PciHeader};
 /// The vendor that an empty slot reports (PCI 3.0 §6.1).
 const NO_VENDOR: u16 = 0xffff;
 /// Configuration register by offset (PCI-to-PCI Bridge 1.2 §3.2).
-const BUS_NUMBERS: u16 = 0x18;
+pub(super) const BUS_NUMBERS: u16 = 0x18;
 
 /// All functions of segment 0 that can be reached from bus 0: there, on the further buses of a host bridge that has
 /// several, and behind bridges.
