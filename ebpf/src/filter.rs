@@ -13,9 +13,11 @@ use alloc::vec::Vec;
 use sha1::{Digest, Sha1};
 
 /// Fuel for a frame, unless told otherwise.
-const DEFAULT_FUEL: u32 = 10_000;
+pub const DEFAULT_FUEL: u32 = 10_000;
 /// How many faults are one too many, unless told otherwise.
-const DEFAULT_FAULT_LIMIT: u64 = 100;
+pub const DEFAULT_FAULT_LIMIT: u64 = 100;
+/// What becomes of a frame at a fault, unless told otherwise.
+pub const DEFAULT_ON_FAULT: Verdict = Verdict::Vlan;
 /// One of so many runs is timed.
 const RUNS_PER_TIMED: u64 = 64;
 
@@ -106,6 +108,8 @@ pub struct Filter {
     name: String,
     section: String,
     license: String,
+    /// The file that it was loaded from; empty without one.
+    file: String,
     tag: u64,
     program: Program,
     memory: Memory,
@@ -162,11 +166,12 @@ impl Filter {
             name: String::new(),
             section: String::new(),
             license: String::new(),
+            file: String::new(),
             tag: tag_of(slots),
             program,
             memory,
             fuel: DEFAULT_FUEL,
-            on_fault: Verdict::Vlan,
+            on_fault: DEFAULT_ON_FAULT,
             fault_limit: DEFAULT_FAULT_LIMIT,
             statistics: Statistics::default(),
         }
@@ -252,6 +257,16 @@ impl Filter {
     /// Sets how many faults are too many; 0 for any number being right.
     pub const fn set_fault_limit(&mut self, limit: u64) {
         self.fault_limit = limit;
+    }
+
+    /// Says from which file it was loaded.
+    pub fn set_file(&mut self, name: &str) {
+        self.file = name.into();
+    }
+
+    /// The file that it was loaded from; empty if nobody said.
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     /// The name of the program's function.

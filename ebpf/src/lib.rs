@@ -57,6 +57,7 @@ mod shortcut;
 mod verify;
 
 pub use error::{LoadError, Refusal};
+pub use filter::{DEFAULT_FAULT_LIMIT, DEFAULT_FUEL, DEFAULT_ON_FAULT};
 pub use filter::{Decision, Filter, Statistics, Verdict};
 pub use frame::Frame;
 pub use interpreter::{Fault, FaultKind};

@@ -10,14 +10,15 @@ use crate::time::{Instant, TickRate, Ticks};
 use alloc::boxed::Box;
 use pollux_ebpf::{Decision, Fault, Frame};
 
+pub use pollux_ebpf::{DEFAULT_FAULT_LIMIT, DEFAULT_FUEL, DEFAULT_ON_FAULT};
 pub use pollux_ebpf::{Filter, Map, MapDefinition, MapKind, UpdateRule, Verdict};
 
 /// The place for a program.
 #[derive(Debug, Default)]
 pub(crate) struct FilterSlot {
     active: Option<Box<Filter>>,
-    /// What was taken out because of its faults.
-    worn_out: Option<Box<Filter>>,
+    /// What was taken out because of its faults, and when.
+    worn_out: Option<(Box<Filter>, Instant)>,
 }
 
 impl FilterSlot {
@@ -62,9 +63,11 @@ impl Interface {
         self.filter.active.as_deref_mut()
     }
 
-    /// The program that was taken out because it faulted too often, until another is installed.
-    pub fn worn_out_filter(&self) -> Option<&Filter> {
-        self.filter.worn_out.as_deref()
+    /// The program that was taken out because it faulted too often, and when, until another is installed or the place is
+    /// cleared.
+    pub fn worn_out_filter(&self) -> Option<(&Filter, Instant)> {
+        let (filter, at) = self.filter.worn_out.as_ref()?;
+        Some((filter, *at))
     }
 
     /// What the program says of a frame, which was seen so many ticks after the start; the VLAN rule is to
@@ -85,7 +88,7 @@ impl Interface {
             _ => filter.decide(&frame, &nanoseconds),
         };
         if let Some(fault) = fault {
-            self.take_out_worn(fault);
+            self.take_out_worn(fault, seen);
         }
         verdict
     }
@@ -93,12 +96,12 @@ impl Interface {
     /// Takes the program out if it had too many faults, of which this is the last.
     #[cold]
     #[inline(never)]
-    fn take_out_worn(&mut self, last: Fault) {
+    fn take_out_worn(&mut self, last: Fault, seen: Ticks) {
         let slot = &mut self.filter;
         if let Some(filter) = slot.active.take_if(|filter| filter.is_worn_out()) {
             let faults = filter.statistics().faults;
             // Nothing was put aside, or there would be no program: nothing is given back here.
-            slot.worn_out = Some(filter);
+            slot.worn_out = Some((filter, Instant::from_ticks(seen.0)));
             self.events.push(Event::FilterWornOut { faults, last });
             self.watch();
         }

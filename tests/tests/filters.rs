@@ -264,6 +264,13 @@ fn loops(appliance: &mut Appliance) {
         "{said}"
     );
     assert!(said.contains("out of fuel"), "{said}");
+    let shown = appliance.console.command("bpftool prog show");
+    assert!(shown.starts_with("eth0: taken out at "), "{shown}");
+    assert!(
+        shown.contains(" s: loop, because it had 100 faults, the last at instruction "),
+        "{shown}"
+    );
+    quietly(appliance, "evl net -F -i eth0");
     assert_eq!(appliance.console.command("bpftool prog show"), "");
 }
 
@@ -273,6 +280,9 @@ fn on_fault(appliance: &mut Appliance) {
         appliance,
         "bpftool prog set id 1 on-fault drop fault-limit 3",
     );
+    let config = appliance.console.command("config show");
+    let again = "evl net -Floop.o -i eth0\nbpftool prog set id 1 on-fault drop fault-limit 3\n";
+    assert!(config.contains(again), "{config}");
     let before = appliance.counters();
     let mark = appliance.console.mark();
     for _ in 0..3 {

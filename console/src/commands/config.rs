@@ -2,6 +2,7 @@
 //! was kept.
 
 use super::arguments::Reader;
+use super::bpftool::program_line;
 use super::ethtool::on;
 use super::evl::{filter, vlans_line};
 use super::sysctl::config_line;
@@ -84,6 +85,7 @@ enum Section {
     #[default]
     Devices,
     Filter,
+    Programs,
     Routes,
     Neighbors,
     Limits,
@@ -106,6 +108,7 @@ impl Position {
                         line
                     })
                 }
+                Section::Programs => program_line(view, self.item),
                 Section::Routes => route_line(view, self.item),
                 Section::Neighbors => neighbor_line(view, self.item),
                 Section::Limits => config_line(view, self.item),
@@ -130,7 +133,8 @@ impl Position {
                     *self = Self {
                         section: match section {
                             Section::Devices => Section::Filter,
-                            Section::Filter => Section::Routes,
+                            Section::Filter => Section::Programs,
+                            Section::Programs => Section::Routes,
                             Section::Routes => Section::Neighbors,
                             Section::Neighbors => Section::Limits,
                             _ => Section::End,

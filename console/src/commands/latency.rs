@@ -1,7 +1,7 @@
 //! `latency`: how long answered frames stayed, as percentiles and as a chart; or forget it.
 
 use super::arguments::Reader;
-use super::status::{Residence, Uptime};
+use super::status::{Moment, Residence};
 use super::{Completion, Specification};
 use crate::cards::Cards;
 use crate::command::{Command, Grammar};
@@ -160,7 +160,7 @@ impl Page {
         } else if let Some(&(name, ticks)) = residence.figures.get(row - 1) {
             write!(out, "  {name:<6}{:>12} ns", rate.nanoseconds(Ticks(ticks)))?;
             if row == residence.figures.len() {
-                write!(out, ", at {}", Uptime(self.peak_ns))?;
+                write!(out, ", at {}", Moment(self.peak_ns))?;
             }
         } else {
             let Some((bar, count)) = self.bar(row - 1 - residence.figures.len()) else {

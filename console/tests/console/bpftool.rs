@@ -255,3 +255,78 @@ fn what_is_wrong_is_said() {
         "key: 01 00  value: 01 00 00 00 00 00 00 00\nFound 1 element\n"
     );
 }
+
+#[test]
+fn config_puts_a_filter_to_work_again_with_what_was_set_of_it() {
+    let mut appliance = appliance(1);
+    let shown = |appliance: &mut Appliance| {
+        let config = appliance.typed("config show");
+        let about = |line: &&str| {
+            line.contains("filter") || line.contains("-F") || line.contains("bpftool")
+        };
+        config.lines().filter(about).collect::<Vec<_>>().join("\n")
+    };
+    let gone = "# the filter of eth0 came from the file 'gone.o', which is no longer there";
+    let filter = |appliance: &mut Appliance, file: &str| {
+        let filter = appliance.interface.filter_mut().expect("is there");
+        filter.set_file(file);
+    };
+    filter(&mut appliance, "gone.o");
+    assert_eq!(shown(&mut appliance), gone);
+    appliance.configure(&["bpftool prog set id 1 fuel 10"]);
+    assert_eq!(shown(&mut appliance), gone, "a setting of nothing");
+    filter(&mut appliance, "netrx.o");
+    let load = "evl net -Fnetrx.o -i eth0";
+    assert_eq!(
+        shown(&mut appliance),
+        format!("{load}\nbpftool prog set id 1 fuel 10")
+    );
+    appliance.configure(&["bpftool prog set id 1 fuel 10000"]);
+    assert_eq!(shown(&mut appliance), load);
+    appliance.typed("config save");
+    assert_eq!(appliance.typed("config diff"), "");
+    appliance.configure(&["bpftool prog set id 1 on-fault drop fault-limit 3 fuel 1"]);
+    assert_eq!(
+        appliance.typed("config diff"),
+        "+bpftool prog set id 1 on-fault drop fuel 1 fault-limit 3\n"
+    );
+    for _ in 0..3 {
+        appliance.receive(&ECHO_REQUEST);
+    }
+    assert_eq!(
+        shown(&mut appliance),
+        "# the filter of eth0, from the file 'netrx.o', was taken out after 3 faults"
+    );
+    appliance.configure(&["evl net -F -i eth0"]);
+    assert_eq!(shown(&mut appliance), "");
+}
+
+#[test]
+fn a_filter_that_was_taken_out_is_told_of_until_its_place_is_cleared() {
+    let mut appliance = appliance(1);
+    appliance.configure(&["bpftool prog set id 1 fuel 1 fault-limit 2"]);
+    appliance.receive(&ECHO_REQUEST);
+    appliance.receive(&ECHO_REQUEST);
+    // A second passed since.
+    appliance.view.now = Instant::from_ticks(2_893_202_000);
+    let said =
+        "taken out at 11.346 s: , because it had 2 faults, the last at instruction 0: out of fuel";
+    assert_eq!(
+        appliance.typed("bpftool prog show"),
+        format!("eth0: {said}\n")
+    );
+    assert_eq!(
+        appliance.typed("bpftool prog show -j"),
+        "[{\"type\":\"socket_filter\",\"name\":\"\",\"tag\":\"57cd311f2e27366b\",\"dev\":\"eth0\",\"taken_out_ns\":11346000000,\"faults\":2,\"last_fault\":\"instruction 0: out of fuel\"}\n]\n"
+    );
+    let line = format!("  filter                  {said}\n");
+    assert!(appliance.typed("status").contains(&line));
+    assert!(
+        appliance
+            .typed("status -j")
+            .contains(&format!("\"filter\":\"{said}\""))
+    );
+    appliance.configure(&["evl net -F -i eth0"]);
+    assert_eq!(appliance.typed("bpftool prog show"), "");
+    assert!(!appliance.typed("status").contains("taken out"));
+}

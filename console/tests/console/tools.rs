@@ -62,7 +62,7 @@ eth0: 2000 answers
 "
     );
     // Later, what stays shorter changes nothing; and after 49 days, when milliseconds have wrapped, what stays longer does.
-    let mut longest_at = |uptime_ns, residence| {
+    let longest_at = |appliance: &mut Appliance, uptime_ns, residence| {
         appliance.view.uptime_ns = uptime_ns;
         appliance.answer(residence);
         let json = appliance.typed("latency -j").replace('\n', "");
@@ -70,11 +70,19 @@ eth0: 2000 answers
         moment.split(',').next().map(str::to_owned)
     };
     assert_eq!(
-        longest_at(72_345_999_999, 28_932).as_deref(),
+        longest_at(&mut appliance, 72_345_999_999, 28_932).as_deref(),
         Some("12000000000")
     );
     assert_eq!(
-        longest_at(4_294_967_400_000_000, 28_934).as_deref(),
+        longest_at(&mut appliance, 75_345_999_999, 28_934).as_deref(),
+        Some("75000000000")
+    );
+    assert!(
+        appliance.typed("latency").contains(" ns, at 75.000 s\n"),
+        "a moment is seconds, however long"
+    );
+    assert_eq!(
+        longest_at(&mut appliance, 4_294_967_400_000_000, 28_935).as_deref(),
         Some("4294967055000000")
     );
     assert_eq!(

@@ -5,8 +5,10 @@
 
 mod entries;
 mod page;
+mod settings;
 
 pub(crate) use page::Page;
+pub(super) use settings::program_line;
 
 use super::arguments::Reader;
 use super::{Completion, Specification};

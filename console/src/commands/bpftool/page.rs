@@ -1,12 +1,14 @@
 //! What `bpftool` says in return: programs and maps, one after the other, and a map's entries.
 
+use super::super::status::TakenOut;
 use super::entries::{Dump, entry_row};
 use super::{Bpftool, Deed, maps, programs};
 use crate::json::Quoted;
-use crate::listing::{Cursor, Row};
+use crate::listing::{Cursor, Due, Row};
 use crate::reply::Progress;
-use crate::text::clipped;
+use crate::text::{clipped, text};
 use crate::view::{PortView, StatusView};
+use alloc::string::String;
 use core::fmt::{self, Write};
 use pollux_net::filter::{Filter, Map, MapKind, Verdict};
 
@@ -37,7 +39,8 @@ impl Page {
         match &self.deed {
             Deed::ShowPrograms => self.cursor.next_line(json, out, |due, out| {
                 let Some((port, filter)) = programs(view).nth(due.item) else {
-                    return Ok(Row::End);
+                    let index = due.item - programs(view).count();
+                    return taken_out_line(index, due, json, view, out);
                 };
                 let number = due.item + 1;
                 match json {
@@ -185,6 +188,44 @@ fn program_json(
             statistics.average_nanoseconds().unwrap_or(0),
             statistics.longest_nanoseconds,
             statistics.timed
+        )?,
+        _ => return Ok(Row::Beyond),
+    }
+    Ok(Row::Written)
+}
+
+/// Writes of the program at `index` of those that were taken out because of their faults.
+fn taken_out_line(
+    index: usize,
+    due: Due,
+    json: bool,
+    view: &StatusView<'_>,
+    out: &mut dyn Write,
+) -> Result<Row, fmt::Error> {
+    let ports = view.ports.iter();
+    let mut all = ports.filter_map(|port| Some((port, TakenOut::of(port, view)?)));
+    let Some((port, taken_out)) = all.nth(index) else {
+        return Ok(Row::End);
+    };
+    let device = clipped::<15>(port.name);
+    match (due.row, json) {
+        (0, false) => write!(out, "{device}: {taken_out}")?,
+        (0, true) => write!(
+            out,
+            "{}{{\"type\":\"socket_filter\",\"name\":{},\"tag\":\"{:016x}\",\"dev\":{},\"taken_out_ns\":{},\"faults\":{},\"last_fault\":{}}}",
+            due.lead,
+            Quoted(clipped::<40>(taken_out.filter().name())),
+            taken_out.filter().tag(),
+            Quoted(device),
+            taken_out.uptime_ns(),
+            taken_out.filter().statistics().faults,
+            Quoted(
+                taken_out
+                    .filter()
+                    .statistics()
+                    .last_fault
+                    .map_or(String::new(), |fault| text!("{fault}"))
+            )
         )?,
         _ => return Ok(Row::Beyond),
     }

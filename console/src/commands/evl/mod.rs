@@ -438,7 +438,10 @@ fn load_filter(change: &FilterChange, cards: &Cards<'_>) -> Result<Option<Box<Fi
         return Err(refused(&not_elf(octets)));
     }
     match Filter::load(octets, seed) {
-        Ok(filter) => Ok(Some(Box::new(filter))),
+        Ok(mut filter) => {
+            filter.set_file(name);
+            Ok(Some(Box::new(filter)))
+        }
         Err(error) => Err(refused(&clipped::<PROBLEM>(error))),
     }
 }

@@ -9,7 +9,7 @@
 
 mod values;
 
-pub(crate) use values::{LinkState, Program, Residence, Span, Uptime};
+pub(crate) use values::{LinkState, Moment, Program, Residence, Span, TakenOut, Uptime};
 
 use super::{Completion, Specification};
 use crate::command::Command;
@@ -143,7 +143,7 @@ impl Page {
             return Ok(Row::Beyond);
         };
         match self.section {
-            Section::Port(_) => port_itself(row, port, out),
+            Section::Port(_) => port_itself(row, port, view, out),
             Section::Device(_, index) => device(row, port, index, out),
             Section::Counters(_) => {
                 if row == 0 {
@@ -342,7 +342,12 @@ fn memory(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, 
     }
 }
 
-fn port_itself(row: usize, port: &PortView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
+fn port_itself(
+    row: usize,
+    port: &PortView<'_>,
+    view: &StatusView<'_>,
+    out: &mut Form<'_>,
+) -> Result<Row, fmt::Error> {
     match row {
         0 => heading_of(out, "port", port.name),
         1 => row_of(out, "model", clipped::<TEXT>(port.model)),
@@ -353,7 +358,10 @@ fn port_itself(row: usize, port: &PortView<'_>, out: &mut Form<'_>) -> Result<Ro
         6 => row_of(out, "vlan_filter", Filter(port.interface.vlan_filter())),
         7 => match port.interface.filter() {
             Some(program) => row_of(out, "filter", Program(program)),
-            None => Ok(Row::Empty),
+            None => match TakenOut::of(port, view) {
+                Some(taken_out) => row_of(out, "filter", taken_out),
+                None => Ok(Row::Empty),
+            },
         },
         _ => Ok(Row::Beyond),
     }

@@ -2,6 +2,7 @@
 
 use super::{NAME, TEXT};
 use crate::text::{ELLIPSIS, clipped};
+use crate::view::{PortView, StatusView};
 use core::fmt;
 use pollux_net::device::Link;
 use pollux_net::filter::Filter as EbpfFilter;
@@ -30,6 +31,51 @@ impl fmt::Display for Program<'_> {
         )?;
         match statistics.average_nanoseconds() {
             Some(average) => write!(f, ", {average} ns max {}", statistics.longest_nanoseconds),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Shows an eBPF filter that was taken out because of its faults.
+pub(crate) struct TakenOut<'a> {
+    filter: &'a EbpfFilter,
+    uptime_ns: u64,
+}
+
+impl<'a> TakenOut<'a> {
+    /// The one of a card, if there is one.
+    pub(crate) fn of(port: &PortView<'a>, view: &StatusView<'_>) -> Option<Self> {
+        let (filter, at) = port.interface.worn_out_filter()?;
+        let ago_ns = view.clock.rate.nanoseconds(view.now - at);
+        Some(Self {
+            filter,
+            uptime_ns: view.uptime_ns.saturating_sub(ago_ns),
+        })
+    }
+
+    /// Which it is.
+    pub(crate) const fn filter(&self) -> &'a EbpfFilter {
+        self.filter
+    }
+
+    /// When it was, in nanoseconds since the start.
+    pub(crate) const fn uptime_ns(&self) -> u64 {
+        self.uptime_ns
+    }
+}
+
+impl fmt::Display for TakenOut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (filter, statistics) = (self.filter, self.filter.statistics());
+        write!(
+            f,
+            "taken out at {}: {}, because it had {} faults",
+            Moment(self.uptime_ns),
+            clipped::<NAME>(filter.name()),
+            statistics.faults
+        )?;
+        match statistics.last_fault {
+            Some(fault) => write!(f, ", the last at {}", clipped::<80>(fault)),
             None => Ok(()),
         }
     }
@@ -64,9 +110,8 @@ pub(crate) struct Uptime(pub u64);
 
 impl fmt::Display for Uptime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = self.0 / 1_000_000;
-        let seconds = milliseconds / 1_000;
-        write!(f, "{seconds}.{:03} s", milliseconds % 1_000)?;
+        write!(f, "{}", Moment(self.0))?;
+        let seconds = self.0 / 1_000_000_000;
         if seconds < 60 {
             return Ok(());
         }
@@ -78,6 +123,16 @@ impl fmt::Display for Uptime {
             minutes % 60,
             seconds % 60
         )
+    }
+}
+
+/// When something was, in nanoseconds since the start: `3723.456 s`.
+pub(crate) struct Moment(pub u64);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = self.0 / 1_000_000;
+        write!(f, "{}.{:03} s", milliseconds / 1_000, milliseconds % 1_000)
     }
 }
 

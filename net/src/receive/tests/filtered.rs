@@ -156,7 +156,8 @@ fn a_program_that_faults_too_often_is_taken_out_and_told_of() {
         event,
         "eBPF program taken out after 3 faults, the last at instruction 0: out of fuel; the VLAN rule applies"
     );
-    let worn_out = station.card.worn_out_filter().expect("it is kept");
+    let (worn_out, at) = station.card.worn_out_filter().expect("it is kept");
+    assert_eq!(at, station.now, "as of the last fault");
     assert_eq!(worn_out.statistics().out_of_fuel, 3);
     station.card.install_filter(returns(0));
     assert!(station.card.worn_out_filter().is_none());
