@@ -107,7 +107,16 @@ impl Grammar {
                 Err(_) => return found,
             },
         };
-        for word in offered.words {
+        if let Some(option) = offered.before_file
+            && let Some(begun) = typed.strip_prefix(option)
+        {
+            for file in view.files {
+                found.offer(begun, file.name);
+            }
+        }
+        // Such an option alone is typed already.
+        let words = offered.words.iter();
+        for word in words.filter(|&&word| word != typed || offered.before_file != Some(word)) {
             found.offer(typed, word);
         }
         if offered.commands {

@@ -1,7 +1,7 @@
 //! The page that a screen shows all the time: the state of the appliance in a few lines, each of which is as of
 //! the moment at which it was written. `status` says more.
 
-use crate::commands::status::{LinkState, Residence, Uptime};
+use crate::commands::status::{LinkState, NoResidence, Residence, Uptime};
 use crate::text::clipped;
 use crate::view::{PortView, StatusView};
 use core::fmt::{self, Write};
@@ -114,7 +114,7 @@ fn card(
     }
     write!(out, "  residence")?;
     match Residence::of(interface.residence()) {
-        None => write!(out, "  no frame answered yet"),
+        None => write!(out, "  {}", NoResidence(interface)),
         Some(residence) => residence
             .figures
             .into_iter()

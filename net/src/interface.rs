@@ -73,6 +73,8 @@ pub struct Interface {
     pub(crate) turn: Turn,
     residence: Histogram,
     residence_peak: u32,
+    /// Frames that were answered when the residence times were forgotten last.
+    answered_at_reset: u64,
     /// Nothing where the card does not know pauses.
     flow_control: Option<FlowControl>,
     card_filters_vlans: bool,
@@ -112,6 +114,7 @@ impl Interface {
             turn: Turn::default(),
             residence: Histogram::new(),
             residence_peak: 0,
+            answered_at_reset: 0,
             flow_control: None,
             card_filters_vlans: false,
         }
@@ -301,9 +304,17 @@ impl Interface {
         &self.residence
     }
 
+    /// Frames that were answered since the residence times were forgotten; without any residence time, all of them in-band.
+    pub const fn answered_since_reset(&self) -> u64 {
+        self.counters
+            .answered()
+            .wrapping_sub(self.answered_at_reset)
+    }
+
     /// Forgets all residence times.
     pub fn reset_residence(&mut self) {
         self.residence.clear();
+        self.answered_at_reset = self.counters.answered();
     }
 
     /// In which millisecond since the start the longest of them ended; wraps as [`Self::reception`]'s do.

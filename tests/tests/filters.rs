@@ -83,6 +83,13 @@ fn quietly(appliance: &mut Appliance, command: &str) {
 }
 
 fn drops(appliance: &mut Appliance) {
+    // One is a whole card's, whichever of its devices is named.
+    let said = appliance.console.command("evl net -Fdrop.o -i eth0.42");
+    assert_eq!(
+        said,
+        "eth0: the filter decides about all frames of eth0, not only about those of eth0.42\n"
+    );
+    quietly(appliance, "evl net -F -i eth0.42");
     appliance.peer.assert_pings(3);
     quietly(appliance, "evl net -Fdrop.o -i eth0");
     let before = appliance.counters();

@@ -1,7 +1,7 @@
 //! `latency`: how long answered frames stayed, as percentiles and as a chart; or forget it.
 
 use super::arguments::Reader;
-use super::status::{Moment, Residence};
+use super::status::{Moment, NoResidence, Residence};
 use super::{Completion, Specification};
 use crate::cards::Cards;
 use crate::command::{Command, Grammar};
@@ -152,7 +152,7 @@ impl Page {
             if row > 0 {
                 return Ok(Row::Beyond);
             }
-            write!(out, "{name}: no frame answered yet")?;
+            write!(out, "{name}: {}", NoResidence(port.interface))?;
             return Ok(Row::Written);
         };
         if row == 0 {

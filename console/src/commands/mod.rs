@@ -98,6 +98,8 @@ pub(crate) struct Completion {
     pub interfaces: bool,
     /// The names of all files.
     pub files: bool,
+    /// The option right behind which the name of a file stands.
+    pub before_file: Option<&'static str>,
     /// The names of all commands.
     pub commands: bool,
 }
@@ -118,6 +120,7 @@ impl Completion {
             words,
             interfaces: false,
             files: false,
+            before_file: None,
             commands: false,
         }
     }

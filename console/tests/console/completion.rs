@@ -39,6 +39,8 @@ fn a_word_that_can_only_be_one_is_completed() {
         ("show t", "urns "),
         ("latency ", "reset "),
         ("trace of", "f "),
+        ("evl net -Fne", "trx.o "),
+        ("evl net -i eth0 -Fst", "art.conf "),
         ("oob", "-net-icmp "),
         ("config d", "iff "),
         ("config e", "rrors "),
@@ -72,6 +74,9 @@ fn several_words_are_offered_and_their_common_beginning_is_typed() {
     assert_eq!(offered_here.choices, ["eth0", "eth0.42", "eth0.43"]);
     let commands = offered("");
     assert_eq!(commands.count, Grammar::default().commands().count());
+    let options = offered("evl net -").choices;
+    assert!(options.contains(&"-F".to_owned()), "{options:?}");
+    assert_eq!(offered("evl net -F").choices, ["start.conf", "netrx.o"]);
     assert_eq!(offered("ip link ").choices, ["add", "del", "set", "show"]);
     assert_eq!(offered("cat /sys/class/net/eth0.").addition, "4");
 }

@@ -214,7 +214,7 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
         ),
         (
             "evl net eth0.42",
-            "evl net: 'eth0.42' is not one of -e, -d, -i, -p, -b, -s, -S, -g, -Q, -F, -N, -n",
+            "evl net: 'eth0.42' is not an option: the interface stands behind -i, as in -i eth0.42",
         ),
         (
             "evl net -e",
@@ -280,6 +280,18 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
         (
             "evl net -Fnobody.o -i eth0.42",
             "nobody.o: no such file; 'ls' lists those there are",
+        ),
+        (
+            "evl net -F netrx.o -i eth0",
+            "evl net: 'netrx.o' is not an option: the file stands right behind -F, as in -Fnetrx.o",
+        ),
+        (
+            "evl net -e eth0.42",
+            "evl net: 'eth0.42' is not an option: the interface stands behind -i, as in -i eth0.42",
+        ),
+        (
+            "evl net -e -i eth0.42 eth0.43",
+            "evl net: 'eth0.43' is not one of -e, -d, -i, -p, -b, -s, -S, -g, -Q, -F, -N, -n",
         ),
         (
             "evl net -Fnetrx.o",

@@ -1,6 +1,6 @@
 //! Commands that show what the appliance measured and knows.
 
-use crate::support::Appliance;
+use crate::support::{Appliance, ECHO_REQUEST};
 use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::ping::PingLine;
 use pollux_console::refused::{MOST_REFUSED, Refused};
@@ -13,7 +13,7 @@ use pollux_net::time::Ticks;
 fn drops_are_shown_by_reason() {
     let mut appliance = Appliance::new();
     appliance.answer(1_000);
-    let mut other_vlan = crate::support::ECHO_REQUEST;
+    let mut other_vlan = ECHO_REQUEST;
     other_vlan[15] = 43;
     appliance.receive(&other_vlan);
     appliance.receive(&other_vlan);
@@ -93,6 +93,27 @@ eth0: 2000 answers
     assert_eq!(
         appliance.typed("latency rest"),
         "latency: 'rest' is not one of reset; did you mean 'reset'?\n"
+    );
+}
+
+#[test]
+fn without_residence_times_it_says_whether_anything_was_answered() {
+    let mut appliance = Appliance::new();
+    appliance.answer(1_000);
+    appliance.typed("latency reset");
+    assert_eq!(appliance.typed("latency"), "eth0: no frame answered yet\n");
+    // Answered without a residence time, as those are whose turn comes when the wire is quiet.
+    appliance.receive(&ECHO_REQUEST);
+    appliance.receive(&ECHO_REQUEST);
+    let said = "none answered in real time; 2 in-band";
+    assert_eq!(appliance.typed("latency"), format!("eth0: {said}\n"));
+    appliance.configure(&["evl net -d -i eth0.42"]);
+    let said = "none answered in real time; 2 in-band ('evl net -e -i IFNAME' enables an out-of-band port)";
+    assert_eq!(appliance.typed("latency"), format!("eth0: {said}\n"));
+    let status = appliance.typed("status");
+    assert!(
+        status.contains(&format!("  count                   0 ({said})\n")),
+        "{status}"
     );
 }
 

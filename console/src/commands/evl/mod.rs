@@ -72,9 +72,10 @@ pub(crate) const SPECIFICATION: Specification = Specification {
     ],
     complete: |before| match before {
         [] => Completion::words(&["net"]),
-        _ => Completion::with_interfaces(&[
-            "-e", "-d", "-i", "-p", "-b", "-s", "-S", "-g", "-Q", "-N", "-n",
-        ]),
+        _ => Completion {
+            before_file: Some("-F"),
+            ..Completion::with_interfaces(OPTIONS)
+        },
     },
     test_only: false,
     parse,
@@ -180,6 +181,12 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
             evl.cluster(letters, word, words)?;
         } else if evl.vlans == Some(Change::Clear) && READER.vlans(word).is_ok() {
             let expected = "an option: the list stands right behind -N, as in -N42";
+            return Err(READER.wrong(word, expected));
+        } else if evl.filter == Some(FilterChange::Remove) {
+            let expected = "an option: the file stands right behind -F, as in -Fnetrx.o";
+            return Err(READER.wrong(word, expected));
+        } else if evl.interface.is_none() && !word.starts_with('-') {
+            let expected = "an option: the interface stands behind -i, as in -i eth0.42";
             return Err(READER.wrong(word, expected));
         } else {
             return Err(READER.none_of(word, OPTIONS));

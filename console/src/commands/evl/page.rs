@@ -2,7 +2,7 @@
 //! was asked for.
 
 use super::super::status::Program;
-use super::{Change, Evl, HEADERS, or_default};
+use super::{Change, Evl, FilterChange, HEADERS, or_default};
 use crate::json::Quoted;
 use crate::reply::Progress;
 use crate::text::text;
@@ -89,7 +89,8 @@ impl Page {
         let lead = if self.has_begun { "," } else { "{" };
         match self.stage {
             Stage::Port => {
-                let warning = self.device(view).and_then(|found| evl.warning(&found));
+                let found = self.device(view);
+                let warning = found.and_then(|found| evl.warning(&found).or(evl.reach(&found)));
                 match &warning {
                     Some(warning) if json => write!(out, "{lead}\"warning\":{}", Quoted(warning))?,
                     Some(warning) => out.write_str(warning)?,
@@ -179,6 +180,15 @@ impl Page {
 }
 
 impl Evl {
+    /// About whose frames a filter decides, if that is more than what was named.
+    fn reach(&self, found: &DeviceView<'_>) -> Option<String> {
+        let (card, name) = (found.port.name, found.device.name());
+        let is_wider = matches!(self.filter, Some(FilterChange::Load(_))) && name != card;
+        is_wider.then(|| {
+            text!("{card}: the filter decides about all frames of {card}, not only about those of {name}")
+        })
+    }
+
     /// How the pool came out otherwise than it was asked for.
     fn warning(&self, found: &DeviceView<'_>) -> Option<String> {
         let (name, mtu) = (found.device.name(), found.device.mtu());

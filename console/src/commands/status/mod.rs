@@ -9,7 +9,9 @@
 
 mod values;
 
-pub(crate) use values::{LinkState, Moment, Program, Residence, Span, TakenOut, Uptime};
+pub(crate) use values::{
+    LinkState, Moment, NoResidence, Program, Residence, Span, TakenOut, Uptime,
+};
 
 use super::{Completion, Specification};
 use crate::command::Command;
@@ -462,7 +464,10 @@ fn residence(
     match (row, residence) {
         (0, _) => heading_of(out, "residence", port.name),
         (1, None) if out.json => row_of(out, "count", 0),
-        (1, None) => row_of(out, "count", "0 (no frame answered yet)"),
+        (1, None) => {
+            let reason = NoResidence(port.interface);
+            row_of(out, "count", format_args!("0 ({reason})"))
+        }
         (1, Some(residence)) => row_of(out, "count", residence.count),
         (row, Some(residence)) => match residence.figures.get(row - BEFORE) {
             Some(&(name, ticks)) => span_of(out, name, Ticks(ticks), rate),

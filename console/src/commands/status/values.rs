@@ -7,7 +7,7 @@ use core::fmt;
 use pollux_net::device::Link;
 use pollux_net::filter::Filter as EbpfFilter;
 use pollux_net::histogram::Histogram;
-use pollux_net::interface::Traffic;
+use pollux_net::interface::{Interface, Traffic, VlanDevice};
 use pollux_net::time::{TickRate, Ticks};
 use pollux_net::vlan::VlanSet;
 
@@ -102,6 +102,24 @@ impl Residence {
                 ("max", histogram.maximum()?),
             ],
         })
+    }
+}
+
+/// Says why there are no residence times: nothing was answered, or nothing in real time.
+pub(crate) struct NoResidence<'a>(pub &'a Interface);
+
+impl fmt::Display for NoResidence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.answered_since_reset() {
+            0 => write!(f, "no frame answered yet"),
+            count => {
+                write!(f, "none answered in real time; {count} in-band")?;
+                match self.0.devices().iter().any(VlanDevice::has_oob_port) {
+                    true => Ok(()),
+                    false => write!(f, " ('evl net -e -i IFNAME' enables an out-of-band port)"),
+                }
+            }
+        }
     }
 }
 
