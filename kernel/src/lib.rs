@@ -30,6 +30,7 @@ mod console;
 mod cpu;
 mod fault;
 mod firmware;
+mod gathering;
 mod housekeeping;
 mod last_words;
 mod machine;

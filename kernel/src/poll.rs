@@ -3,14 +3,16 @@
 //! Each turn looks for frames on every port, answers a batch and rings the doorbells. What is less
 //! urgent follows in bounded pieces: fragments of long answers; when nothing was answered, one in-band
 //! frame; and, when the wire is quiet or it is overdue, a slice of housekeeping. Nothing here waits for
-//! anybody; but after a batch the next look is put off for as long as the batch took.
+//! anybody; but after a large batch the next look is put off ([`crate::gathering`]).
 
 use crate::Kernel;
 use crate::clock;
+use crate::gathering::{Batch, Gathering, LARGE};
 use crate::housekeeping::Housekeeping;
 use crate::memory::heap::FramePath;
 use crate::nics::Nic;
 use crate::ports::Port;
+use core::cell::RefCell;
 use pollux_net::device::Device;
 use pollux_net::interface::Interface;
 use pollux_net::time::{Instant, Ticks};
@@ -23,10 +25,6 @@ const BATCH: usize = 64;
 const FRAGMENTS: usize = 4;
 /// At most this many in-band frames are served in a turn in which nothing was answered.
 const IN_BAND: usize = 1;
-/// After several frames were answered at once, more are on their way: the next look is put off for as long as that
-/// took, so that they come together and share a doorbell, but for no more than this, in nanoseconds. Who asks one at a
-/// time is not made to wait.
-const LONGEST_GATHERING: u64 = 200_000;
 /// Slices of housekeeping follow each other by this much when the wire is quiet, in nanoseconds.
 const QUIET_INTERVAL: u64 = 50_000;
 /// And by this much when it is not: every fifth looks for typed octets, of which the UART holds 1.4 ms.
@@ -39,7 +37,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
     loop {
         let milliseconds = rest.housekeeping.milliseconds();
         let mut turn = Turn::default();
-        for port in &mut kernel.ports {
+        for (index, port) in kernel.ports.iter_mut().enumerate() {
             let interface = &mut port.interface;
             let served = match &mut port.device {
                 Nic::E1000(card) => serve(card, interface, start, milliseconds),
@@ -49,7 +47,10 @@ pub fn run(kernel: &mut Kernel) -> ! {
             };
             if let Some(served) = served {
                 turn.done_at = Some(served.rung);
-                turn.answers += served.answers;
+                turn.has_answers |= served.answers > 0;
+                if served.answers >= LARGE {
+                    turn.large = Some(index);
+                }
             }
             if port.interface.has_large() {
                 port.send_large(FRAGMENTS, start);
@@ -65,7 +66,9 @@ pub fn run(kernel: &mut Kernel) -> ! {
 struct Turn {
     /// When the last doorbell rang that sent answers; none when there was no frame.
     done_at: Option<Instant>,
-    answers: u64,
+    has_answers: bool,
+    /// The port that had a large batch, the last of several.
+    large: Option<usize>,
     has_fragments: bool,
 }
 
@@ -75,7 +78,7 @@ struct Rest {
     housekeeping: Housekeeping,
     quiet_interval: Ticks,
     busy_interval: Ticks,
-    longest_gathering: Ticks,
+    gathering: Gathering,
     last_slice: Instant,
     in_band_turn: usize,
     /// The turn before: when it began, what it did, and whether it found frames.
@@ -90,7 +93,7 @@ impl Rest {
             housekeeping: Housekeeping::new(kernel),
             quiet_interval: rate.ticks(QUIET_INTERVAL),
             busy_interval: rate.ticks(BUSY_INTERVAL),
-            longest_gathering: rate.ticks(LONGEST_GATHERING),
+            gathering: Gathering::new(rate),
             last_slice: start,
             in_band_turn: 0,
             before: (start, Activity::Looking, false),
@@ -110,13 +113,7 @@ impl Rest {
             activity = Activity::Fragments;
             done_at = None;
         }
-        if turn.answers > 1
-            && let Some(done) = done_at
-        {
-            done_at = Some(gather(done, (done - start).min(self.longest_gathering)));
-            activity = Activity::Gathering;
-        }
-        if turn.answers == 0 {
+        if !turn.has_answers {
             self.in_band_turn += 1;
             if self.in_band_turn >= kernel.ports.len() {
                 self.in_band_turn = 0;
@@ -145,8 +142,41 @@ impl Rest {
             activity = self.housekeeping.slice(kernel, start, !is_busy);
             done_at = None;
         }
+        // Last, so that what was done besides is not waited for once more.
+        if let Some(large) = turn.large
+            && let Some(over) = self.gather(kernel, start, turn, large)
+        {
+            activity = Activity::Gathering;
+            done_at = Some(over);
+        }
         self.before = (start, activity, is_busy);
         done_at
+    }
+
+    /// The wait after a turn in which the port `large` had a large batch.
+    fn gather(
+        &self,
+        kernel: &mut Kernel,
+        start: Instant,
+        turn: &Turn,
+        large: usize,
+    ) -> Option<Instant> {
+        let batch = Batch {
+            seen: start,
+            rung: turn.done_at.filter(|_| !turn.has_fragments)?,
+        };
+        let ports = RefCell::new(&mut kernel.ports);
+        let has_frames = |port: &mut Port| port.device.ready(1) > 0;
+        self.gathering.wait(
+            batch,
+            clock::now,
+            || ports.borrow_mut().iter_mut().any(has_frames),
+            || {
+                let mut ports = ports.borrow_mut();
+                let mut others = ports.iter_mut().enumerate();
+                others.any(|(index, port)| index != large && has_frames(port))
+            },
+        )
     }
 }
 
@@ -190,19 +220,6 @@ fn serve_aside(
     milliseconds: u32,
 ) -> Option<Served> {
     serve(card, interface, seen, milliseconds)
-}
-
-/// Lets `span` pass from `start` on, and returns when it is over. Only the clock is looked at: `pause` would end a block of
-/// translated code in an emulator and take its lock, for which the one waits that carries the next frames.
-#[inline(never)]
-fn gather(start: Instant, span: Ticks) -> Instant {
-    loop {
-        let now = clock::now();
-        // A counter that ran backwards, as after a migration, ends it.
-        if now < start || now - start >= span {
-            return now;
-        }
-    }
 }
 
 /// Serves in-band frames, whose time is nobody's concern.

@@ -34,7 +34,6 @@ macro_rules! activities {
 activities! {
     Looking, "looking", "no frame on any card";
     Answering, "answering", "a batch of frames of each card that has any, at most 64";
-    Gathering, "gathering", "besides, after several answers, no look for as long as they took, at most 200 us";
     Fragments, "fragments", "besides, fragments of long answers, at most 4 of each card";
     InBand, "in_band", "besides, one in-band frame";
     Input, "input", "besides, octets that were typed";
@@ -43,6 +42,7 @@ activities! {
     Device, "device", "besides, the state of one card's link and one counter of one card";
     Screen, "screen", "besides, a line of the page on the screen, or a piece of it drawn";
     Send, "send", "besides, what one card's stack has to say on its own";
+    Gathering, "gathering", "besides any of these, no look for as long as 8 or more answers took, at most 200 us";
 }
 
 /// The turns of one activity.
