@@ -59,6 +59,10 @@ fn closeness(word: &[u8], candidate: &[u8]) -> Option<usize> {
         return Some(0);
     }
     let limit = (word.len().max(candidate.len()) / 3).max(1);
+    // No less than this are apart, and that is cheaper to know.
+    if word.len().abs_diff(candidate.len()) > limit {
+        return None;
+    }
     let distance = distance(word, candidate);
     (distance <= limit).then_some(distance)
 }
@@ -66,15 +70,16 @@ fn closeness(word: &[u8], candidate: &[u8]) -> Option<usize> {
 /// The optimal string alignment distance, letter case ignored. Both words are at most [`LONGEST`].
 fn distance(word: &[u8], candidate: &[u8]) -> usize {
     // Rows of the usual table: two letters of `word` back, one back, and the current one.
-    let mut before_last = [0; LONGEST + 1];
-    let mut last: [usize; LONGEST + 1] = core::array::from_fn(|column| column);
-    let mut current = [0; LONGEST + 1];
+    // They change places by their addresses: copies would take most of the time.
+    let mut before_last = &mut [0_u8; LONGEST + 1];
+    let mut last = &mut core::array::from_fn::<u8, { LONGEST + 1 }, _>(|column| column as u8);
+    let mut current = &mut [0; LONGEST + 1];
     let mut previous_letter = None;
     for (row, letter) in word.iter().map(u8::to_ascii_lowercase).enumerate() {
-        current[0] = row + 1;
+        current[0] = row as u8 + 1;
         let mut previous_other = None;
         for (column, other) in candidate.iter().map(u8::to_ascii_lowercase).enumerate() {
-            let replaced = last[column] + usize::from(letter != other);
+            let replaced = last[column] + u8::from(letter != other);
             let inserted = current[column] + 1;
             let deleted = last[column + 1] + 1;
             let mut least = replaced.min(inserted).min(deleted);
@@ -88,7 +93,7 @@ fn distance(word: &[u8], candidate: &[u8]) -> usize {
         swap(&mut before_last, &mut last);
         swap(&mut last, &mut current);
     }
-    last[candidate.len()]
+    last[candidate.len()].into()
 }
 
 #[cfg(test)]

@@ -76,19 +76,35 @@ impl Histogram {
     /// (50,000 is the median, 99,900 the 99.9th percentile), rounded up to the end of its bucket and
     /// never beyond the exact maximum.
     pub fn percentile(&self, per_100_000: u32) -> Option<u64> {
+        let [value] = self.percentiles([per_100_000])?;
+        Some(value)
+    }
+
+    /// Several percentiles, from the lowest to the highest, in one pass over the buckets.
+    pub fn percentiles<const N: usize>(&self, per_100_000: [u32; N]) -> Option<[u64; N]> {
         let maximum = self.maximum()?;
-        let wanted = u128::from(self.count).saturating_mul(per_100_000.into());
-        let wanted = wanted.div_ceil(100_000);
-        let wanted = wanted.max(1);
-        let mut seen = 0_u128;
+        let mut wanted = per_100_000.into_iter().map(|per_100_000| {
+            let wanted = u128::from(self.count).saturating_mul(per_100_000.into());
+            u64::try_from(wanted.div_ceil(100_000).max(1)).unwrap_or(u64::MAX)
+        });
+        let mut next = wanted.next();
+        let mut seen = 0_u64;
+        let mut values = [maximum; N];
+        let mut places = values.iter_mut();
         for (index, &bucket) in self.buckets.iter().enumerate() {
-            seen = seen.saturating_add(bucket.into());
-            if seen >= wanted {
-                let end = upper_bound(index).unwrap_or(maximum);
-                return Some(end.min(maximum));
+            seen = seen.saturating_add(bucket);
+            while let Some(wanted_here) = next
+                && seen >= wanted_here
+                && let Some(place) = places.next()
+            {
+                *place = upper_bound(index).unwrap_or(maximum).min(maximum);
+                next = wanted.next();
+            }
+            if next.is_none() {
+                break;
             }
         }
-        Some(maximum)
+        Some(values)
     }
 
     /// The buckets that hold anything, lowest first: the largest value that each can hold, and its
@@ -220,6 +236,10 @@ mod tests {
             let shown = histogram.percentile(per_100_000).expect("not empty");
             prop_assert!(shown >= truth);
             prop_assert!(shown <= truth + truth / 32 + 1);
+            let several = histogram.percentiles([0, per_100_000, per_100_000, 100_000]);
+            let maximum = histogram.percentile(100_000).expect("not empty");
+            let lowest = histogram.percentile(0).expect("not empty");
+            prop_assert_eq!(several, Some([lowest, shown, shown, maximum]));
             prop_assert_eq!(histogram.minimum(), values.first().copied());
             prop_assert_eq!(histogram.maximum(), values.last().copied());
         }

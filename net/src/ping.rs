@@ -397,11 +397,12 @@ impl PingSession {
     }
 
     fn round_trip(&self) -> Option<RoundTrip> {
+        let [p50_ns, p99_ns, p999_ns] = self.round_trips.percentiles([50_000, 99_000, 99_900])?;
         Some(RoundTrip {
             minimum_ns: self.round_trips.minimum()?,
-            p50_ns: self.round_trips.percentile(50_000)?,
-            p99_ns: self.round_trips.percentile(99_000)?,
-            p999_ns: self.round_trips.percentile(99_900)?,
+            p50_ns,
+            p99_ns,
+            p999_ns,
             maximum_ns: self.round_trips.maximum()?,
         })
     }

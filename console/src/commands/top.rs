@@ -1,6 +1,6 @@
 //! `top`: what passes through each card, once a second, in place, until Ctrl-C.
 
-use super::status::{Residence, Uptime};
+use super::status::Uptime;
 use super::{Completion, Specification};
 use crate::command::Command;
 use crate::json::Quoted;
@@ -216,11 +216,11 @@ impl Page {
 
 /// The median and the maximum of the residence times of a card, in nanoseconds; 0 when there are none.
 fn figures(port: &PortView<'_>, view: &StatusView<'_>) -> (u64, u64) {
-    let residence = Residence::of(port.interface.residence());
-    let figure = |name: &str| {
-        let figures = residence.iter().flat_map(|residence| residence.figures);
-        let ticks = figures.into_iter().find(|(known, _)| *known == name);
-        ticks.map_or(0, |(_, ticks)| view.clock.rate.nanoseconds(Ticks(ticks)))
-    };
-    (figure("p50"), figure("max"))
+    let residence = port.interface.residence();
+    let figure =
+        |ticks: Option<u64>| ticks.map_or(0, |ticks| view.clock.rate.nanoseconds(Ticks(ticks)));
+    (
+        figure(residence.percentile(50_000)),
+        figure(residence.maximum()),
+    )
 }

@@ -26,6 +26,10 @@ pub(super) struct Place {
 
 /// How many cells of a terminal a character takes.
 pub(super) fn width(character: char) -> usize {
+    // Nearly all are, and each keystroke asks for each character of the line.
+    if character.is_ascii() {
+        return usize::from(!character.is_ascii_control());
+    }
     character.width().unwrap_or(0)
 }
 

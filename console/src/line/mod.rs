@@ -79,11 +79,13 @@ type Line = String<CAPACITY>;
 pub type Eraser = String<{ LONGEST_WAY + ERASE_BELOW.len() }>;
 
 /// The line being typed, and those before it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LineEditor {
     line: Line,
     /// Where in the line the cursor is, in octets; never within a character.
     cursor: usize,
+    /// Where on the screen the line ends: kept, so that a letter behind a long line costs no more than the first.
+    end: Place,
     keys: Keys,
     history: History,
     /// How many columns the terminal has, once it was told.
@@ -102,12 +104,19 @@ pub struct LineEditor {
     tab: bool,
 }
 
+impl Default for LineEditor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl LineEditor {
     /// An editor with an empty line.
     pub const fn new() -> Self {
         Self {
             line: Line::new(),
             cursor: 0,
+            end: BEGIN,
             keys: Keys::new(),
             history: History::new(),
             columns: None,
@@ -190,8 +199,9 @@ impl LineEditor {
     }
 
     /// Tells how many columns the terminal has: for one that does not answer.
-    pub const fn set_columns(&mut self, columns: u16) {
+    pub fn set_columns(&mut self, columns: u16) {
         self.columns = Some(columns);
+        self.measure();
     }
 
     /// Asks the terminal how many columns it has.
@@ -209,7 +219,10 @@ impl LineEditor {
     pub fn eraser(&self) -> Eraser {
         let (row, last_row) = match self.finished {
             true => (0, 0),
-            false => (self.cursor_place().row, self.end().row),
+            false => {
+                let (cursor, end) = self.places();
+                (cursor.row, end.row)
+            }
         };
         let mut eraser = Eraser::new();
         // It has room for the longest.
@@ -237,7 +250,8 @@ impl LineEditor {
     ///
     /// [`fmt::Error`] when `out` refuses it.
     pub fn leave(&self, out: &mut dyn Write) -> fmt::Result {
-        let rows = self.end().row.saturating_sub(self.cursor_place().row);
+        let (cursor, end) = self.places();
+        let rows = end.row.saturating_sub(cursor.row);
         if rows > 0 {
             write!(out, "\x1b[{rows}B")?;
         }
@@ -252,6 +266,7 @@ impl LineEditor {
     fn clear(&mut self) {
         self.line.clear();
         self.cursor = 0;
+        self.end = BEGIN;
         self.history.leave();
         self.has_asked = false;
         self.overflowed = false;
@@ -360,10 +375,10 @@ impl LineEditor {
         if !is_credible || !core::mem::replace(&mut self.awaits_answer, false) {
             return Ok(());
         }
-        let before = self.end();
+        let before = self.end;
         let had = self.layout().columns;
-        self.columns = Some(columns);
-        if had == self.layout().columns || (before.row == 0 && self.end().row == 0) {
+        self.set_columns(columns);
+        if had == self.layout().columns || (before.row == 0 && self.end.row == 0) {
             return Ok(());
         }
         echo.write_str("\r\n")?;
@@ -383,9 +398,9 @@ impl LineEditor {
         }
     }
 
-    /// Where the line ends.
-    fn end(&self) -> Place {
-        self.layout().after(BEGIN, &self.line)
+    /// Finds out where the line ends.
+    fn measure(&mut self) {
+        self.end = self.layout().after(BEGIN, &self.line);
     }
 
     /// Where the cursor is: on what follows it.
@@ -397,17 +412,28 @@ impl LineEditor {
         }
     }
 
+    /// Where the cursor is, and where the line ends.
+    fn places(&self) -> (Place, Place) {
+        match self.rest().is_empty() {
+            true => (self.end, self.end),
+            false => (self.cursor_place(), self.end),
+        }
+    }
+
     /// Changes the line, and shows again what is different. The cursor was at the earliest difference or is there now.
     fn change(&mut self, echo: &mut dyn Write, change: impl FnOnce(&mut Self)) -> fmt::Result {
-        let (cursor, old_place, old_end) = (self.cursor, self.cursor_place(), self.end());
+        let (cursor, (old_place, old_end)) = (self.cursor, self.places());
         let was_at_end = self.rest().is_empty();
         change(self);
         let from = cursor.min(self.cursor);
+        let layout = self.layout();
         let changed = self.line.get(from..).unwrap_or("");
         if was_at_end && from == cursor {
+            self.end = layout.after(old_end, changed);
             return echo.write_str(changed);
         }
-        let layout = self.layout();
+        self.measure();
+        let changed = self.line.get(from..).unwrap_or("");
         let mut start = layout.after(BEGIN, self.line.get(..from).unwrap_or(""));
         let is_one_cell = old_end.row == start.row && old_end.column == start.column + 1;
         if was_at_end && is_one_cell && !layout.is_margin(old_end) && changed.is_empty() {
@@ -427,16 +453,17 @@ impl LineEditor {
 
     /// Changes the line, and shows all of it again.
     fn repaint(&mut self, echo: &mut dyn Write, change: impl FnOnce(&mut Self)) -> fmt::Result {
-        let (row, rows) = (self.cursor_place().row, self.end().row);
+        let (cursor, end) = self.places();
         change(self);
-        erase(row, rows, echo)?;
+        self.measure();
+        erase(cursor.row, end.row, echo)?;
         self.paint(echo)
     }
 
     /// Writes the prompt and the line from the start of a row on.
     fn paint(&self, out: &mut dyn Write) -> fmt::Result {
         write!(out, "{PROMPT}{}", self.line)?;
-        self.settle(self.end(), out)
+        self.settle(self.end, out)
     }
 
     fn go_to(&mut self, cursor: usize, echo: &mut dyn Write) -> fmt::Result {

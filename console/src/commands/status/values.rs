@@ -92,13 +92,14 @@ pub(crate) struct Residence {
 impl Residence {
     /// The figures, if there are any.
     pub(crate) fn of(histogram: &Histogram) -> Option<Self> {
+        let [p50, p99, p999] = histogram.percentiles([50_000, 99_000, 99_900])?;
         Some(Self {
             count: histogram.count(),
             figures: [
                 ("min", histogram.minimum()?),
-                ("p50", histogram.percentile(50_000)?),
-                ("p99", histogram.percentile(99_000)?),
-                ("p99.9", histogram.percentile(99_900)?),
+                ("p50", p50),
+                ("p99", p99),
+                ("p99.9", p999),
                 ("max", histogram.maximum()?),
             ],
         })
