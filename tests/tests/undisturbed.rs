@@ -15,6 +15,10 @@ const PINGS: u64 = 60_000;
 const MANY_PINGS: u64 = 1_000_000;
 /// How many of them wait for their answers at a time: more than that the wire between the processes would lose.
 const WINDOW: usize = 32;
+/// The octets of the longest line.
+const CAPACITY: usize = 256;
+/// What no turn may take for a line that is typed or printed, in instructions.
+const LONGEST_TURN: u64 = 100_000;
 /// The longest that a page may take to be printed.
 const PRINT_LIMIT: Duration = Duration::from_secs(60);
 
@@ -54,19 +58,44 @@ fn script_under_traffic(pings: u64) {
         script.join().expect("the script was answered")
     });
     let scripted = longest_residence(&mut appliance);
-    // Many at once: after each batch the loop looks away for a while.
-    let turns = appliance.console.command("show turns");
-    assert!(turns.contains("gathering"), "{turns}");
+    // Many at once: after a large batch the loop looks away, for as long as the batch took and a few instructions.
+    let turns = appliance.console.command("show turns -j");
+    let gathering = longest_turn(&turns, "gathering");
+    assert!(
+        gathering <= 2 * quiet.max(scripted) + 200,
+        "{gathering} instructions with the wait after a batch, {quiet} and {scripted} without"
+    );
+    // What is typed costs the same behind a long line, and so does the search for what was meant.
+    appliance.console.command(&"x".repeat(CAPACITY));
+    appliance.console.command("statsu");
     let longest_turn = appliance.status().ticks("loop", "longest_turn") / 8;
     println!(
         "\n    {quiet} instructions at most in quiet, {scripted} beside {pages} pages, {longest_turn} in the longest turn"
     );
     appliance.counters().assert_complete();
+    assert!(
+        longest_turn < LONGEST_TURN,
+        "{longest_turn} instructions in the longest turn"
+    );
     assert!(pages > 3, "the script was hardly answered");
     assert!(
         scripted <= 2 * quiet,
         "{scripted} is more than twice {quiet}"
     );
+}
+
+/// The longest turn with this activity of those that `show turns -j` tells, in instructions.
+fn longest_turn(turns: &str, activity: &str) -> u64 {
+    let (_, entry) = turns
+        .split_once(&format!("\"activity\":\"{activity}\""))
+        .unwrap_or_else(|| panic!("there was no turn of {activity}: {turns}"));
+    let ticks = entry
+        .split_once("\"longest_ticks\":")
+        .and_then(|(_, rest)| rest.split('}').next());
+    let ticks: u64 = ticks
+        .and_then(|ticks| ticks.parse().ok())
+        .expect("a number");
+    ticks / 8
 }
 
 /// Pings as fast as answers come. Not one may be lost.
