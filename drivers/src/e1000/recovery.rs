@@ -57,7 +57,9 @@ enum Phase {
     Runs,
     /// Told to send what is in its ring, so that it may be reset.
     FlushesTransmit,
-    /// Told to take up what is in its other ring.
+    /// Told to receive no more, so that it may be told to flush its other ring.
+    QuietsReceive,
+    /// Told to take up what is in that one.
     FlushesReceive,
     /// Told to stop.
     Stops,
@@ -105,7 +107,8 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
                 Some(fault) => self.stop_for(fault),
                 None => self.set_link(status.link()),
             },
-            Phase::FlushesTransmit if self.rings_hold_frames() => self.flush_receive(),
+            Phase::FlushesTransmit if self.rings_hold_frames() => self.quiet_receive(),
+            Phase::QuietsReceive => self.flush_receive(),
             Phase::FlushesTransmit | Phase::FlushesReceive => self.stop(),
             Phase::Stops => {
                 request_reset(self.card, &mut self.registers);
@@ -203,12 +206,19 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         self.recovery.phase = Phase::FlushesTransmit;
     }
 
-    /// Other thresholds have the card take up its receive descriptors, once its receiver is switched on for a moment.
-    fn flush_receive(&mut self) {
+    /// Thresholds are changed while the receiver is off, and has been for a while (Linux waits for 100 us).
+    fn quiet_receive(&mut self) {
         let registers = &mut self.registers;
         let control = registers.read(RCTL) - ReceiveControl::EN;
         registers.write(RCTL, control);
         registers.flush();
+        self.recovery.phase = Phase::QuietsReceive;
+    }
+
+    /// Other thresholds have the card take up its receive descriptors, once its receiver is switched on for a moment.
+    fn flush_receive(&mut self) {
+        let registers = &mut self.registers;
+        let control = registers.read(RCTL) - ReceiveControl::EN;
         let thresholds = registers.read(RXDCTL) & !THRESHOLDS;
         registers.write(RXDCTL, thresholds | FLUSHING_THRESHOLDS);
         registers.write(RCTL, control | ReceiveControl::EN);

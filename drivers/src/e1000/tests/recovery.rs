@@ -162,6 +162,32 @@ fn rings_that_hold_frames_are_flushed_before_a_reset() {
 }
 
 #[test]
+fn a_receiver_is_off_for_a_look_before_its_thresholds_are_changed() {
+    let card = Card::find(0x8086, 0x15b8).unwrap();
+    let mut bench = bring_up_as::<Legacy>(card, |_| ()).unwrap();
+    bench.model().receive_ring_holds = true;
+    bench.model().set(TCTL.offset(), 0);
+    // Which of both registers each look writes to, and whether the receiver is on then.
+    let written = |bench: &mut Bench<Legacy>| {
+        bench.take_accesses();
+        bench.look(1);
+        let accesses = bench.take_accesses().into_iter();
+        let writes = accesses.filter_map(|access| match access {
+            Access::Write(offset, value) if offset == RCTL.offset() => {
+                Some(("RCTL", value & ReceiveControl::EN.bits() != 0))
+            }
+            Access::Write(offset, _) if offset == RXDCTL.offset() => Some(("RXDCTL", false)),
+            _ => None,
+        });
+        writes.collect::<Vec<_>>()
+    };
+    assert_eq!(written(&mut bench), []);
+    assert_eq!(written(&mut bench), [("RCTL", false)]);
+    assert_eq!(written(&mut bench), [("RXDCTL", false), ("RCTL", true)]);
+    bench.assert_recovers(1);
+}
+
+#[test]
 fn a_full_ring_is_flushed_as_well() {
     let card = Card::find(0x8086, 0x15b8).unwrap();
     let mut bench = bring_up_as::<Legacy>(card, |_| ()).unwrap();
