@@ -172,7 +172,7 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
     fn refresh_statistics(&mut self) {
         if let Some(missed) = self.statistics.read_next(&self.registers) {
             log::warn!(
-                "{} {}: {missed} frames were lost, they came faster than they were looked at",
+                "{} {}: {missed} frames were lost, the card had no room for them",
                 self.card.name,
                 self.mac_address
             );

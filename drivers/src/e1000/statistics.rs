@@ -74,11 +74,12 @@ pub struct Statistics {
     held: [u64; COUNTERS],
     /// Which counter's turn it is.
     next: usize,
-    /// How often some frames had found no descriptor.
+    /// How often frames had found no room.
     overruns: u64,
 }
 
-/// Where the card counts frames that found no room in it, since no descriptor was free.
+/// Where the card counts frames for which it had no room, whatever the cause: that no descriptor was free, or that it could
+/// not reach memory in time.
 const MISSED: u32 = 0x4010;
 
 impl Statistics {
@@ -99,8 +100,8 @@ impl Statistics {
         statistics
     }
 
-    /// Takes up one counter; at most four register reads. Returns how many frames were lost for want of a
-    /// descriptor, when that is to be said.
+    /// Takes up one counter; at most four register reads. Returns how many frames were lost for want of
+    /// room, when that is to be said.
     pub fn read_next<R: RegisterAccess>(&mut self, registers: &Registers<R>) -> Option<u64> {
         let mut counters = TABLE.iter().zip(&mut self.sums).zip(&mut self.held);
         let mut overrun = None;
