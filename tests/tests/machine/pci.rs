@@ -159,6 +159,18 @@ fn without_firmware(suite: &mut Suite) {
         },
     );
     suite.test_alone(
+        "where_there_are_several_host_bridges_an_address_is_given_with_a_warning",
+        move || {
+            let boot = Boot::new().with(&["--machine", "q35", "--nic", "virtio-net-pci"]);
+            let boot = boot.with(&["--bridge", "pxb-pcie,id=a,bus_nr=64"]);
+            let mut appliance = boot.qemu(&q35).start();
+            appliance.peer.assert_pings(100);
+            let log = appliance.console.log();
+            let line = "there may be several host bridges: what it gets need not lead to it";
+            assert!(log.contains(line), "{log}");
+        },
+    );
+    suite.test_alone(
         "a_card_for_which_there_are_no_ports_left_is_named",
         move || {
             // Its registers are behind ports, and those are given to nobody.
