@@ -161,7 +161,8 @@ fn without_firmware(suite: &mut Suite) {
     suite.test_alone(
         "where_there_are_several_host_bridges_an_address_is_given_with_a_warning",
         move || {
-            let boot = Boot::new().with(&["--machine", "q35", "--nic", "virtio-net-pci"]);
+            let nic = "virtio-net-pci,bus=pcie.0";
+            let boot = Boot::new().with(&["--machine", "q35", "--nic", nic]);
             let boot = boot.with(&["--bridge", "pxb-pcie,id=a,bus_nr=64"]);
             let mut appliance = boot.qemu(&q35).start();
             appliance.peer.assert_pings(100);
