@@ -15,18 +15,19 @@ Pings an appliance with raw Ethernet frames and checks every byte of every answe
 
 usage: pollux-issuer ping ADDRESS [OPTIONS]
 
-  --net dgram:PORT     QEMU's -netdev dgram: guest on UDP PORT, we on PORT+1 (dgram:4200)
-  --net tap:INTERFACE  a network interface of this host, as root or with CAP_NET_RAW
-  --vlan VID           the VLAN, 1 to 4094, or `none` for untagged frames (42)
-  --pcp N              the priority of the requests, 0 to 7 (0)
-  --source ADDRESS     our own IPv4 address (10.10.10.10)
-  --count N            requests to send (without end)
-  --interval SECONDS   from one request to the next (1)
-  --size BYTES         octets of payload, 0 to 1472 (56)
-  --flood              send whenever the window permits and print the statistics only
-  --window N           requests that may be under way, 1 to 32768 (32768; with --flood 1)
-  --timeout SECONDS    how long an answer may take (1)
-  --wait SECONDS       how long to ask for the peer's address (3)
+      --net dgram:PORT     QEMU's -netdev dgram: guest on UDP PORT, we on PORT+1 (dgram:4200)
+      --net tap:INTERFACE  a network interface of this host, as root or with CAP_NET_RAW
+      --vlan VID           the VLAN, 1 to 4094, or `none` for untagged frames (42)
+      --pcp N              the priority of the requests, 0 to 7 (0)
+      --source ADDRESS     our own IPv4 address (10.10.10.10)
+  -c, --count N            requests to send (without end)
+  -i, --interval SECONDS   from one request to the next (1)
+  -s, --size BYTES         octets of payload, 0 to 1472 (56)
+  -f, --flood              send whenever the window permits and print the statistics only
+  -q, --quiet              print the statistics only
+      --window N           requests that may be under way, 1 to 32768 (32768; with --flood 1)
+  -W, --timeout SECONDS    how long an answer may take (1)
+      --wait SECONDS       how long to ask for the peer's address (3)
 
 Exit status: 0 every request was answered right in every byte, 1 not so, 2 nothing could be asked.
 ";
@@ -58,6 +59,8 @@ pub struct Ping {
     /// Octets of payload.
     pub size: usize,
     /// Whether single answers go unprinted.
+    pub quiet: bool,
+    /// Whether the next request goes out as soon as the window permits.
     pub flood: bool,
     /// Requests that may be under way.
     pub window: usize,
@@ -124,6 +127,7 @@ fn parse_ping(mut parser: lexopt::Parser) -> Result<Arguments, Error> {
     let mut count = None;
     let mut interval = Duration::from_secs(1);
     let mut size = 56;
+    let mut quiet = false;
     let mut flood = false;
     let mut window = None;
     let mut timeout = Duration::from_secs(1);
@@ -142,7 +146,7 @@ fn parse_ping(mut parser: lexopt::Parser) -> Result<Arguments, Error> {
             }
             Long("pcp") => pcp = number("--pcp", "0 to 7", parser.value()?, 0..=7)? as u8,
             Long("source") => source = address("--source", parser.value()?)?,
-            Long("count") => {
+            Long("count") | Short('c') => {
                 let value = parser.value()?;
                 count = Some(number(
                     "--count",
@@ -151,18 +155,19 @@ fn parse_ping(mut parser: lexopt::Parser) -> Result<Arguments, Error> {
                     1..=u64::MAX,
                 )?);
             }
-            Long("interval") => interval = seconds("--interval", parser.value()?)?,
-            Long("size") => {
+            Long("interval") | Short('i') => interval = seconds("--interval", parser.value()?)?,
+            Long("size") | Short('s') => {
                 let largest = LARGEST_PAYLOAD as u64;
                 size = number("--size", "0 to 1472", parser.value()?, 0..=largest)? as usize;
             }
-            Long("flood") => flood = true,
+            Long("quiet") | Short('q') => quiet = true,
+            Long("flood") | Short('f') => flood = true,
             Long("window") => {
                 let largest = LARGEST_WINDOW as u64;
                 let value = parser.value()?;
                 window = Some(number("--window", "1 to 32768", value, 1..=largest)? as usize);
             }
-            Long("timeout") => timeout = seconds("--timeout", parser.value()?)?,
+            Long("timeout") | Short('W') => timeout = seconds("--timeout", parser.value()?)?,
             Long("wait") => wait = seconds("--wait", parser.value()?)?,
             Value(value) if target.is_none() => target = Some(address("ping", value)?),
             other => return Err(other.unexpected().into()),
@@ -182,6 +187,7 @@ fn parse_ping(mut parser: lexopt::Parser) -> Result<Arguments, Error> {
         count,
         interval,
         size,
+        quiet: quiet || flood,
         flood,
         window: window.unwrap_or(if flood { 1 } else { LARGEST_WINDOW }),
         timeout,
@@ -266,6 +272,17 @@ mod tests {
         assert_eq!(ping.interval, Duration::from_millis(500));
         assert_eq!(ping.timeout, Duration::from_secs(2));
         assert_eq!(ping.wait, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn the_letters_of_ping_mean_the_same() {
+        let letters = ping("ping -c 3 -i0.5 -s 0 -W 2 -q 10.0.0.2");
+        let words = ping("ping --count 3 --interval 0.5 --size 0 --timeout 2 --quiet 10.0.0.2");
+        assert_eq!(letters, words);
+        assert!(letters.quiet && !letters.flood);
+        assert_eq!((letters.count, letters.size), (Some(3), 0));
+        assert_eq!(ping("ping -f 10.0.0.2"), ping("ping --flood 10.0.0.2"));
+        assert!(ping("ping -f 10.0.0.2").quiet);
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn ping(arguments: &Ping) -> Result<bool, Box<dyn std::error::Error>> {
     Ok(report.all_answered())
 }
 
-/// What is printed of an event, if anything: a flood is told by its statistics.
+/// What is printed of an event, if anything: where it is to be quiet, as in a flood, the statistics tell of answers.
 fn line(event: &Event, arguments: &Ping) -> Option<String> {
     let target = arguments.target;
     let reply = |number: u64, ttl: u8, round_trip: Duration| {
@@ -120,7 +120,7 @@ fn line(event: &Event, arguments: &Ping) -> Option<String> {
         )
     };
     match *event {
-        Event::Answered { .. } | Event::Overdue { .. } if arguments.flood => None,
+        Event::Answered { .. } | Event::Overdue { .. } if arguments.quiet => None,
         Event::Answered {
             number,
             ttl,

@@ -145,37 +145,47 @@ fn a_script() {
     assert_eq!(said, "switching off\n");
 }
 
-/// Runs `./run.sh console` at a terminal of its own, and types `keys` one after the other.
-fn at_a_terminal(socket: &str, keys: &[&str]) -> String {
-    let attach = format!("{} console {socket}", run_sh().display());
-    let typed: String = keys
-        .iter()
-        .map(|keys| format!("sleep 1; printf '{keys}'; "))
-        .collect();
-    let line = format!("{{ {typed} sleep 1; }} | timeout {LIMIT} script -qec '{attach}' /dev/null");
-    let mut shell = Command::new("sh");
-    let output = run(shell.args(["-c", &line]), "");
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 fn a_terminal() {
     let (_socket, socket) = place("attach-terminal");
     let _appliance = with_socket(&socket);
     // It was built before, so that keys are not typed ahead of it.
     printed(&console(&[&socket, "--command", "version"], ""));
+    let at_a_terminal = || {
+        let mut command = Command::new(run_sh());
+        let terminal = Terminal::run(command.args(["console", &socket]), 25, 80);
+        terminal.wait_until(|rows, _| {
+            let said = rows.concat();
+            said.contains("attached to ") && ends_with(rows, PROMPT.trim_end())
+        });
+        terminal
+    };
     for _ in 0..2 {
-        let shown = at_a_terminal(&socket, &["vers\\t\\r", "half a line", "\\035"]);
-        assert!(shown.contains("attached to "), "{shown:?}");
-        assert!(shown.contains("Pollux "), "{shown:?}");
-        assert!(
-            shown.contains("detached; the appliance goes on"),
-            "{shown:?}"
-        );
-        assert!(!shown.contains("unknown command"), "{shown:?}");
+        let mut terminal = at_a_terminal();
+        terminal.press("vers\t");
+        terminal.wait_until(|rows, _| ends_with(rows, "pollux> version"));
+        terminal.press("\r");
+        terminal.wait_until(|rows, _| {
+            rows.iter().any(|row| row.starts_with("Pollux ")) && ends_with(rows, PROMPT.trim_end())
+        });
+        terminal.press("half a line");
+        terminal.wait_until(|rows, _| ends_with(rows, "pollux> half a line"));
+        terminal.press("\x1d");
+        terminal.wait_until(|rows, _| {
+            let shown = rows.concat();
+            assert!(!shown.contains("unknown command"), "{shown}");
+            shown.contains("detached; the appliance goes on")
+        });
     }
-    let shown = at_a_terminal(&socket, &["poweroff\\r"]);
-    assert!(shown.contains("the appliance has ended"), "{shown:?}");
+    let mut terminal = at_a_terminal();
+    terminal.press("poweroff\r");
+    terminal.wait_until(|rows, _| rows.concat().contains("the appliance has ended"));
+}
+
+/// Whether `line` is the last on the screen.
+fn ends_with(rows: &[String], line: &str) -> bool {
+    rows.iter()
+        .rfind(|row| !row.is_empty())
+        .is_some_and(|row| row == line)
 }
 
 /// Real keys at a real terminal: narrow, usual, wide.

@@ -327,12 +327,13 @@ fn documented_script() {
         .start();
     appliance.peer.assert_pings(5);
     let script = pollux_tests::appliance::root().join("docs/read_counters.py");
+    let run = |arguments: &[&str]| {
+        let mut python = std::process::Command::new("python3");
+        let output = python.arg(&script).args(arguments).output();
+        output.expect("python3 starts")
+    };
     let ask = |command: &str| {
-        let output = std::process::Command::new("python3")
-            .arg(&script)
-            .args([&path, command])
-            .output()
-            .expect("python3 starts");
+        let output = run(&[&path, command]);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
@@ -351,11 +352,27 @@ fn documented_script() {
         status.contains("\"counters eth0\": {\"received\": "),
         "{status}"
     );
-    let wrong = ask("shwo -j");
+    let wrong = run(&[&path, "shwo -j"]);
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    let said = String::from_utf8_lossy(&wrong.stdout);
     assert!(
-        wrong.contains("{\"error\": \"unknown command 'shwo'"),
-        "{wrong}"
+        said.contains("{\"error\": \"unknown command 'shwo'"),
+        "{said}"
     );
+    let nowhere = format!("{path}.nowhere");
+    for (arguments, said) in [
+        (
+            &[path.as_str(), "status"][..],
+            "'status' is not answered in JSON; with -j it is".to_owned(),
+        ),
+        (&[&nowhere], format!("{nowhere}: No such file or directory")),
+        (&[], "usage: read_counters.py SOCKET [COMMAND]".to_owned()),
+    ] {
+        let failed = run(arguments);
+        assert_eq!(failed.status.code(), Some(2), "{failed:?}");
+        let printed = String::from_utf8_lossy(&failed.stderr);
+        assert_eq!(printed, format!("read_counters.py: {said}\n"));
+    }
 }
 
 /// A file of this test program's own, removed when it is done with.
