@@ -238,6 +238,8 @@ pub enum Refusal {
     },
     /// The card knows no pauses.
     NoFlowControl(Word),
+    /// The card does not filter VLANs.
+    NoVlanFilter(Word),
     /// It has no out-of-band port.
     NoOobPort(Word),
     /// As many neighbors are being asked for as can be.
@@ -266,6 +268,7 @@ impl Refusal {
             | Self::NoSuchFile(word)
             | Self::NoOobPort(word)
             | Self::NoFlowControl(word)
+            | Self::NoVlanFilter(word)
             | Self::Filter { subject: word, .. }
             | Self::Configuration { subject: word, .. }
             | Self::Route { subject: word, .. }
@@ -296,6 +299,12 @@ impl fmt::Display for Refusal {
             }
             Self::NoFlowControl(word) => {
                 write!(f, "{word}: this card has no flow control; it is always off")
+            }
+            Self::NoVlanFilter(word) => {
+                write!(
+                    f,
+                    "{word}: this card does not filter VLANs; the appliance does"
+                )
             }
             Self::NameTaken(word) => write!(f, "{word}: another device has this name"),
             Self::Configuration { subject, error } => write!(f, "{subject}: {error}"),

@@ -10,7 +10,6 @@ use pollux_drivers::dma::DmaRegion;
 use pollux_net::device::{Device, FlowControl, Link, Statistic};
 use pollux_net::interface::{DEFAULT_MTU, Interface, NAME_LENGTH};
 use pollux_net::time::Instant;
-use pollux_net::vlan::VlanSet;
 
 /// The number of the first card, as Linux counts: 1 is the loopback device.
 const FIRST_IFINDEX: u32 = 2;
@@ -25,8 +24,6 @@ pub struct Port {
     pub(crate) link: Link,
     /// How often its link went down.
     link_downs: u64,
-    /// Whether the card's own filter is open, so that only the stack's decides and counts.
-    passes_all_vlans: bool,
 }
 
 impl Port {
@@ -68,8 +65,8 @@ impl Port {
         }
         self.link = link;
         self.interface.set_link(link.up);
-        let filters_vlans = !self.passes_all_vlans && self.device.filters_vlans();
-        self.interface.set_card_filters_vlans(filters_vlans);
+        let can_filter = self.device.filters_vlans();
+        self.interface.set_card_can_filter_vlans(can_filter);
     }
 
     /// Sends up to `budget` fragments of long answers.
@@ -91,10 +88,9 @@ impl Port {
         }
     }
 
-    /// Opens the card's filter for good: frames of all VLANs reach the stack, which decides alone.
+    /// Opens the card's filter, until `ethtool -K` closes it: frames of all VLANs reach the stack, which decides alone.
     pub(crate) fn pass_all_vlans(&mut self) {
-        self.passes_all_vlans = true;
-        self.device.set_vlan_filter(&VlanSet::full());
+        self.configure(|interface| interface.set_card_to_filter_vlans(false));
     }
 
     /// Configures the stack's side of it, and then the card from it.
@@ -103,10 +99,8 @@ impl Port {
         if let Some(flow_control) = self.interface.flow_control() {
             self.device.set_flow_control(flow_control);
         }
-        if !self.passes_all_vlans {
-            self.device
-                .set_vlan_filter(&self.interface.accepted_vlans());
-        }
+        self.device
+            .set_vlan_filter(&self.interface.accepted_vlans());
         result
     }
 }
@@ -144,7 +138,6 @@ pub fn bring_up(found: Found, boot: &Boot, dma: &mut DmaRegion, clock: &Clock) -
             interface,
             link: Link::default(),
             link_downs: 0,
-            passes_all_vlans: false,
         });
     });
     ports

@@ -77,7 +77,10 @@ pub struct Interface {
     answered_at_reset: u64,
     /// Nothing where the card does not know pauses.
     flow_control: Option<FlowControl>,
-    card_filters_vlans: bool,
+    /// Whether the card can keep frames of other VLANs away.
+    card_can_filter_vlans: bool,
+    /// Whether it is to.
+    is_card_to_filter_vlans: bool,
 }
 
 impl Interface {
@@ -116,7 +119,8 @@ impl Interface {
             residence_peak: 0,
             answered_at_reset: 0,
             flow_control: None,
-            card_filters_vlans: false,
+            card_can_filter_vlans: false,
+            is_card_to_filter_vlans: true,
         }
     }
 
@@ -137,12 +141,27 @@ impl Interface {
 
     /// Whether the card keeps frames of other VLANs away by itself; for people, and for nothing else.
     pub const fn card_filters_vlans(&self) -> bool {
-        self.card_filters_vlans
+        self.card_can_filter_vlans && self.is_card_to_filter_vlans && !self.filter.is_active()
     }
 
-    /// Takes note of what the card does.
-    pub const fn set_card_filters_vlans(&mut self, filters: bool) {
-        self.card_filters_vlans = filters;
+    /// Whether it could.
+    pub const fn card_can_filter_vlans(&self) -> bool {
+        self.card_can_filter_vlans
+    }
+
+    /// Takes note of what the card can do.
+    pub const fn set_card_can_filter_vlans(&mut self, can: bool) {
+        self.card_can_filter_vlans = can;
+    }
+
+    /// Whether the card is to keep frames of other VLANs away, as far as it can.
+    pub const fn is_card_to_filter_vlans(&self) -> bool {
+        self.is_card_to_filter_vlans
+    }
+
+    /// Says whether it is to. If not, frames of all VLANs reach us, and those of others are counted.
+    pub const fn set_card_to_filter_vlans(&mut self, filter: bool) {
+        self.is_card_to_filter_vlans = filter;
     }
 
     /// The filter list.
@@ -151,9 +170,10 @@ impl Interface {
     }
 
     /// The VLANs whose frames are not dropped because of their identifier, 0 standing for frames that have
-    /// a priority only: what the card's own filter may let through. All, where a program decides.
+    /// a priority only: what the card's own filter may let through. All, where a program decides, and where the card is
+    /// not to filter.
     pub fn accepted_vlans(&self) -> VlanSet {
-        if self.filter.is_active() {
+        if self.filter.is_active() || !self.is_card_to_filter_vlans {
             return VlanSet::full();
         }
         let mut accepted = self.vlan_filter().clone();

@@ -175,6 +175,9 @@ fn device_line(found: &DeviceView<'_>, row: usize) -> Option<String> {
             let state = if device.is_up() { "up" } else { "down" };
             text!("ip link set dev {name} {state}")
         }
+        3 if is_card && !found.port.interface.is_card_to_filter_vlans() => {
+            text!("ethtool -K {name} rx-vlan-filter off")
+        }
         3 if device.has_oob_port() => {
             let (pool, default) = (device.oob_pool(), OobPool::default());
             let mut line = text!("evl net -e -i {name}");

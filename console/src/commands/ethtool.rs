@@ -1,34 +1,45 @@
 //! `ethtool`: a card, its driver's statistics and what it does on its own.
 
 use super::arguments::Reader;
+use super::status::VlanList;
 use super::{Completion, Specification};
 use crate::cards::Cards;
 use crate::command::{Command, Grammar};
 use crate::error::{Mistake, Refusal, Word};
 use crate::json::Quoted;
 use crate::reply::Progress;
-use crate::text::clipped;
+use crate::text::{clipped, text};
 use crate::view::{PortView, StatusView};
 use crate::words::Words;
+use alloc::string::String;
 use core::fmt::{self, Write};
 use pollux_net::device::FlowControl;
+use pollux_net::vlan::VlanSet;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "ethtool",
-    synopsis: "ethtool [-S|-i|-k|-a|-A] CARD",
+    synopsis: "ethtool [-S|-i|-k|-K|-a|-A] CARD",
     summary: "a card's link, statistics and features",
     words: &[
         ("-S", "the card's own statistics"),
         ("-i", "the driver"),
         ("-k", "what the card does on its own"),
+        (
+            "-K CARD rx-vlan-filter off",
+            "have frames of all VLANs come in and be counted; or on",
+        ),
         ("-a", "flow control"),
         ("-A CARD rx off tx off", "turn flow control off, or on"),
     ],
     examples: &["ethtool eth0", "ethtool -S eth0"],
-    complete: |_| Completion::with_interfaces(&["-S", "-i", "-k", "-a", "-A"]),
+    complete: |_| Completion::with_interfaces(OPTIONS),
     test_only: false,
     parse,
 };
+
+const OPTIONS: &[&str] = &["-S", "-i", "-k", "-K", "-a", "-A"];
+/// The one thing that a card does on its own and can be told not to.
+const VLAN_FILTER: &str = "rx-vlan-filter";
 
 /// Which card, and what about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +54,8 @@ enum Topic {
     Statistics,
     Driver,
     Features,
+    /// Whether the card is to filter VLANs.
+    SetVlanFilter(bool),
     Pause,
     SetPause(Pauses),
 }
@@ -56,16 +69,16 @@ struct Pauses {
 
 fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     const READER: Reader = Reader { command: "ethtool" };
-    const EXPECTED: &[&str] = &["-S", "-i", "-k", "-a", "-A"];
     let topic = match words.peek() {
         Some("-S" | "--statistics") => Topic::Statistics,
         Some("-i" | "--driver") => Topic::Driver,
         Some("-k" | "--show-features") => Topic::Features,
+        Some("-K" | "--features" | "--offload") => Topic::SetVlanFilter(true),
         Some("-a" | "--show-pause") => Topic::Pause,
         Some("-A" | "--pause") => Topic::SetPause(Pauses::default()),
         Some(option) if option.starts_with('-') => {
             words.next();
-            return Err(READER.none_of(option, EXPECTED));
+            return Err(READER.none_of(option, OPTIONS));
         }
         _ => Topic::Settings,
     };
@@ -79,9 +92,36 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     let card = clipped(card);
     let topic = match topic {
         Topic::SetPause(_) => Topic::SetPause(parse_pauses(READER, words)?),
+        Topic::SetVlanFilter(_) => Topic::SetVlanFilter(parse_features(READER, words)?),
         topic => topic,
     };
     Ok(Command::Ethtool(Ethtool { card, topic }))
+}
+
+fn parse_features(reader: Reader, words: &mut Words<'_>) -> Result<bool, Mistake> {
+    let mut feature = reader.value(words, "-K", "rx-vlan-filter and 'on' or 'off'")?;
+    loop {
+        if NOT_DONE.contains(&feature) {
+            let reason = "the stack does it; rx-vlan-filter can be changed";
+            return Err(reader.not_supported(feature, reason));
+        }
+        if feature != VLAN_FILTER {
+            return Err(reader.none_of(feature, &[VLAN_FILTER]));
+        }
+        let filter = on_or_off(reader, words, VLAN_FILTER)?;
+        match words.next() {
+            Some(next) => feature = next,
+            None => return Ok(filter),
+        }
+    }
+}
+
+fn on_or_off(reader: Reader, words: &mut Words<'_>, after: &'static str) -> Result<bool, Mistake> {
+    match reader.value(words, after, "'on' or 'off'")? {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        other => Err(reader.none_of(other, &["on", "off"])),
+    }
 }
 
 fn parse_pauses(reader: Reader, words: &mut Words<'_>) -> Result<Pauses, Mistake> {
@@ -109,13 +149,21 @@ fn parse_pauses(reader: Reader, words: &mut Words<'_>) -> Result<Pauses, Mistake
     Ok(pauses)
 }
 
-/// Finds the card, and changes its flow control where that is asked for.
+/// Finds the card, and changes its flow control or its filter where that is asked for.
 pub(crate) fn carry_out(ethtool: &Ethtool, cards: &mut Cards<'_>) -> Result<(), Refusal> {
     let card = cards.card_called(&ethtool.card)?;
-    let Topic::SetPause(pauses) = ethtool.topic else {
-        return Ok(());
-    };
     let interface = cards.interface(card)?;
+    let pauses = match ethtool.topic {
+        Topic::SetPause(pauses) => pauses,
+        Topic::SetVlanFilter(true) if !interface.card_can_filter_vlans() => {
+            return Err(Refusal::NoVlanFilter(ethtool.card.clone()));
+        }
+        Topic::SetVlanFilter(filter) => {
+            interface.set_card_to_filter_vlans(filter);
+            return Ok(());
+        }
+        _ => return Ok(()),
+    };
     let Some(mut flow_control) = interface.flow_control() else {
         // What is off already may be switched off.
         return match (pauses.receive, pauses.transmit) {
@@ -141,7 +189,7 @@ pub(crate) fn line(
     let Some(port) = ports.find(|port| port.name == ethtool.card.as_str()) else {
         return Ok(Progress::Done);
     };
-    if matches!(ethtool.topic, Topic::SetPause(_)) {
+    if matches!(ethtool.topic, Topic::SetPause(_) | Topic::SetVlanFilter(_)) {
         return Ok(Progress::Done);
     }
     if json {
@@ -186,7 +234,7 @@ pub(crate) fn line(
         (Topic::Pause, 1) => write!(out, "RX:\t\t{}", on(pauses.receive))?,
         (Topic::Pause, 2) => write!(out, "TX:\t\t{}", on(pauses.transmit))?,
         (Topic::Features, row) => match features(port).nth(row) {
-            Some((name, is)) => write!(out, "{name}: {} [fixed]", on(is))?,
+            Some((name, is)) => write!(out, "{name}: {}{}", on(is), remark(name, is, port))?,
             None => return Ok(Progress::Done),
         },
         _ => return Ok(Progress::Done),
@@ -209,7 +257,42 @@ const NOT_DONE: [&str; 7] = [
 fn features(port: &PortView<'_>) -> impl Iterator<Item = (&'static str, bool)> {
     let filters = port.interface.card_filters_vlans();
     let not_done = NOT_DONE.iter().map(|&name| (name, false));
-    not_done.chain([("rx-vlan-filter", filters)])
+    not_done.chain([(VLAN_FILTER, filters)])
+}
+
+/// What stands behind a feature, in the words of `ethtool`.
+fn remark(name: &str, is: bool, port: &PortView<'_>) -> &'static str {
+    let interface = port.interface;
+    match name == VLAN_FILTER {
+        true if !interface.card_can_filter_vlans() => " [fixed]",
+        // While a program is loaded, which sees frames of all VLANs.
+        true if !is && interface.is_card_to_filter_vlans() => " [requested on]",
+        true => "",
+        false => " [fixed]",
+    }
+}
+
+/// Says of a card that filters VLANs what it keeps away, for who looks for a frame and finds no trace of it.
+pub(super) fn filters_vlans(port: &PortView<'_>) -> Option<String> {
+    let interface = port.interface;
+    if !interface.card_filters_vlans() {
+        return None;
+    }
+    let mut others = VlanSet::new();
+    let accepted = interface.accepted_vlans();
+    // 0 stands for frames without a VLAN, which a card does not filter.
+    accepted
+        .iter()
+        .filter(|&vid| vid > 0)
+        .for_each(|vid| others.insert(vid));
+    let frames = match others.is_empty() {
+        true => text!("frames of all VLANs"),
+        false => text!("frames of VLANs other than {}", VlanList(&others)),
+    };
+    let name = clipped::<15>(port.name);
+    Some(text!(
+        "({name} itself discards {frames}: 'ethtool -K {name} rx-vlan-filter off' has them counted)"
+    ))
 }
 
 /// As `ethtool` has it.

@@ -1,6 +1,7 @@
 //! `show drops`: why frames got no answer, by reason, for each card; `show turns`: see [`super::turns`].
 
 use super::arguments::Reader;
+use super::ethtool::filters_vlans;
 use super::{Completion, Specification};
 use crate::command::{Command, Grammar};
 use crate::error::Mistake;
@@ -89,6 +90,13 @@ impl Page {
                         out.write_str("}}")?;
                         Ok(Row::Written)
                     }
+                    (false, true) => match filters_vlans(port) {
+                        Some(remark) => {
+                            out.write_str(&remark)?;
+                            Ok(Row::Written)
+                        }
+                        None => Ok(Row::Beyond),
+                    },
                     _ => Ok(Row::Beyond),
                 };
             };

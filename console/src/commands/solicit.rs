@@ -13,11 +13,14 @@ use core::net::Ipv4Addr;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "arping",
-    synopsis: "arping [-I IFNAME] ADDRESS",
+    synopsis: "arping [-c 1] [-I IFNAME] ADDRESS",
     summary: "ask by ARP who has an address",
-    words: &[("-I", "the interface through which to ask")],
+    words: &[
+        ("-I", "the interface through which to ask"),
+        ("-c 1", "until one reply came, which is always so"),
+    ],
     examples: &["arping -I eth0.42 10.10.10.10"],
-    complete: |_| Completion::with_interfaces(&["-I"]),
+    complete: |_| Completion::with_interfaces(OPTIONS),
     test_only: false,
     parse,
 };
@@ -29,13 +32,20 @@ pub struct Solicitation {
     device: Option<Word>,
 }
 
+const OPTIONS: &[&str] = &["-c", "-I"];
+
 fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     const READER: Reader = Reader { command: "arping" };
     let (mut address, mut device) = (None, None);
     while let Some(word) = words.next() {
         match word {
             "-I" | "-i" => device = Some(READER.device(words, "-I")?),
-            option if option.starts_with('-') => return Err(READER.none_of(option, &["-I"])),
+            // Linux's asks without end unless it is told, this one until somebody responds.
+            "-c" => {
+                const COUNT: &str = "1: it ends with the first reply";
+                READER.number(READER.value(words, "-c", COUNT)?, 1..=1, COUNT)?;
+            }
+            option if option.starts_with('-') => return Err(READER.none_of(option, OPTIONS)),
             word if address.is_none() => address = Some(READER.address(word)?),
             _ => {
                 words.give_back();

@@ -97,6 +97,77 @@ eth0: 2000 answers
 }
 
 #[test]
+fn a_card_that_filters_vlans_is_told_of_and_told_not_to() {
+    let mut appliance = Appliance::new();
+    let features = |appliance: &mut Appliance| {
+        let features = appliance.typed("ethtool -k eth0");
+        features.lines().last().map(str::to_owned).expect("a line")
+    };
+    assert_eq!(features(&mut appliance), "rx-vlan-filter: off [fixed]");
+    let none = "eth0: this card does not filter VLANs; the appliance does\n";
+    assert_eq!(appliance.typed("ethtool -K eth0 rx-vlan-filter on"), none);
+    assert!(!appliance.typed("show drops").contains("discards"));
+    appliance.interface.set_card_can_filter_vlans(true);
+    assert_eq!(features(&mut appliance), "rx-vlan-filter: on");
+    let remark = |vlans: &str| {
+        format!(
+            "(eth0 itself discards frames of {vlans}: 'ethtool -K eth0 rx-vlan-filter off' has them counted)\n"
+        )
+    };
+    let drops = appliance.typed("show drops");
+    assert!(drops.ends_with(&remark("VLANs other than 42")), "{drops}");
+    let dump = appliance.typed("dump");
+    assert!(dump.ends_with(&remark("VLANs other than 42")), "{dump}");
+    let list: Vec<String> = (1..2000).map(|half| (half * 2).to_string()).collect();
+    for part in list.chunks(40) {
+        appliance.configure(&[&format!("evl net -N+{}", part.join(","))]);
+    }
+    let drops = appliance.typed("show drops");
+    assert!(
+        drops.contains("other than 2,4,6,") && drops.contains(" (1999 VLANs): "),
+        "{drops}"
+    );
+    assert!(!appliance.typed("show drops -j").contains("discards"));
+    appliance.configure(&["ethtool -K eth0 rx-vlan-filter off"]);
+    assert_eq!(features(&mut appliance), "rx-vlan-filter: off");
+    assert_eq!(appliance.interface.accepted_vlans().len(), 4096);
+    assert!(!appliance.typed("show drops").contains("discards"));
+    assert!(
+        appliance
+            .typed("config show")
+            .contains("ethtool -K eth0 rx-vlan-filter off\n")
+    );
+    appliance.configure(&["ethtool -K eth0 rx-vlan-filter on"]);
+    assert_eq!(appliance.interface.accepted_vlans().len(), 1999);
+    appliance.configure(&["ip link del eth0.42"]);
+    appliance.typed("evl net -N");
+    let drops = appliance.typed("show drops");
+    assert!(drops.ends_with(&remark("all VLANs")), "{drops}");
+    for (line, said) in [
+        (
+            "ethtool -K eth0",
+            "ethtool: '-K' must be followed by rx-vlan-filter and 'on' or 'off'",
+        ),
+        (
+            "ethtool -K eth0 rx-vlan-filter",
+            "ethtool: 'rx-vlan-filter' must be followed by 'on' or 'off'",
+        ),
+        (
+            "ethtool -K eth0 rx-vlan-filter no",
+            "ethtool: 'no' is not one of on, off; did you mean 'on'?",
+        ),
+        (
+            "ethtool -K eth0 rx-vlan-fliter off",
+            "ethtool: 'rx-vlan-fliter' is not one of rx-vlan-filter; did you mean 'rx-vlan-filter'?",
+        ),
+    ] {
+        assert_eq!(appliance.typed(line), format!("{said}\n"));
+    }
+    let refused = appliance.typed("ethtool -K eth0 scatter-gather on");
+    assert!(refused.contains("the stack does it"), "{refused}");
+}
+
+#[test]
 fn without_residence_times_it_says_whether_anything_was_answered() {
     let mut appliance = Appliance::new();
     appliance.answer(1_000);
@@ -205,11 +276,11 @@ fn a_card_is_shown_as_ethtool_does() {
         ),
         (
             "ethtool -x eth0",
-            "ethtool: '-x' is not one of -S, -i, -k, -a, -A\n",
+            "ethtool: '-x' is not one of -S, -i, -k, -K, -a, -A\n",
         ),
         (
             "ethtool",
-            "missing word after 'ethtool'; usage: ethtool [-S|-i|-k|-a|-A] CARD\n",
+            "missing word after 'ethtool'; usage: ethtool [-S|-i|-k|-K|-a|-A] CARD\n",
         ),
     ] {
         assert_eq!(appliance.typed(line), said, "{line}");
@@ -310,9 +381,14 @@ fn a_neighbor_is_asked_for() {
         ("arping 192.0.2.1", "no route to 192.0.2.1"),
         (
             "arping",
-            "missing word after 'arping'; usage: arping [-I IFNAME] ADDRESS",
+            "missing word after 'arping'; usage: arping [-c 1] [-I IFNAME] ADDRESS",
         ),
-        ("arping -c 3 10.10.10.10", "arping: '-c' is not one of -I"),
+        ("arping -c 1 10.10.10.10", "who has 10.10.10.10?"),
+        (
+            "arping -c 3 10.10.10.10",
+            "arping: '3' is not 1: it ends with the first reply",
+        ),
+        ("arping -D 10.10.10.10", "arping: '-D' is not one of -c, -I"),
         (
             "arping host",
             "arping: 'host' is not an IPv4 address, such as 10.10.10.10",

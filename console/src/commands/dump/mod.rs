@@ -8,6 +8,7 @@ mod pcap;
 
 use self::decode::Decoded;
 use super::arguments::Reader;
+use super::ethtool::filters_vlans;
 use super::{Completion, Specification};
 use crate::cards::Cards;
 use crate::command::{Command, Grammar};
@@ -318,7 +319,13 @@ fn text_line(
     out: &mut dyn Write,
 ) -> Result<bool, fmt::Error> {
     if row > 0 {
-        return Ok(false);
+        // Where nothing came, the cards that filter are told, a line each.
+        let mut remarks = view.ports.iter().filter_map(filters_vlans);
+        let remark = remarks.nth(row - 1).filter(|_| frames.is_empty());
+        return match remark {
+            Some(remark) => out.write_str(&remark).map(|()| true),
+            None => Ok(false),
+        };
     }
     let Some(shown) = frames.get(frame) else {
         let keeps_all = |port: &crate::view::PortView<'_>| port.interface.capture().is_on();

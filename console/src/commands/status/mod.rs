@@ -10,7 +10,7 @@
 mod values;
 
 pub(crate) use values::{
-    LinkState, Moment, NoResidence, Program, Residence, Span, TakenOut, Uptime,
+    LinkState, Moment, NoResidence, Program, Residence, Span, TakenOut, Uptime, VlanList,
 };
 
 use super::{Completion, Specification};
@@ -23,7 +23,7 @@ use core::fmt::{self, Write};
 use pollux_net::counters::{Counters, Reason};
 use pollux_net::interface::Traffic;
 use pollux_net::time::{TickRate, Ticks};
-use values::{Filter, Kibibytes, Passed};
+use values::{Kibibytes, Passed};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "status",
@@ -357,7 +357,7 @@ fn port_itself(
         3 => row_of(out, "ifindex", port.interface.ifindex()),
         4 => row_of(out, "mac", port.interface.mac_address()),
         5 => row_of(out, "link", LinkState(port.link)),
-        6 => row_of(out, "vlan_filter", Filter(port.interface.vlan_filter())),
+        6 => row_of(out, "vlan_filter", VlanList(port.interface.vlan_filter())),
         7 => match port.interface.filter() {
             Some(program) => row_of(out, "filter", Program(program)),
             None => match TakenOut::of(port, view) {

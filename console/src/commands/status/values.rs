@@ -198,9 +198,9 @@ impl fmt::Display for LinkState {
 }
 
 /// A VLAN filter list: as much of it as fits on a line, then how many VLANs it has.
-pub(super) struct Filter<'a>(pub &'a VlanSet);
+pub(crate) struct VlanList<'a>(pub &'a VlanSet);
 
-impl fmt::Display for Filter<'_> {
+impl fmt::Display for VlanList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return write!(f, "none");
