@@ -30,7 +30,6 @@ mod console;
 mod cpu;
 mod fault;
 mod firmware;
-mod gathering;
 mod housekeeping;
 mod last_words;
 mod machine;

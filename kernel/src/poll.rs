@@ -2,17 +2,14 @@
 //!
 //! Each turn looks for frames on every port, answers a batch and rings the doorbells. What is less
 //! urgent follows in bounded pieces: fragments of long answers; when nothing was answered, one in-band
-//! frame; and, when the wire is quiet or it is overdue, a slice of housekeeping. Nothing here waits for
-//! anybody; but after a large batch the next look is put off ([`crate::gathering`]).
+//! frame; and, when the wire is quiet or it is overdue, a slice of housekeeping. Nothing here waits.
 
 use crate::Kernel;
 use crate::clock;
-use crate::gathering::{Batch, Gathering, LARGE};
 use crate::housekeeping::Housekeeping;
 use crate::memory::heap::FramePath;
 use crate::nics::Nic;
 use crate::ports::Port;
-use core::cell::RefCell;
 use pollux_net::device::Device;
 use pollux_net::interface::Interface;
 use pollux_net::time::{Instant, Ticks};
@@ -25,6 +22,9 @@ const BATCH: usize = 64;
 const FRAGMENTS: usize = 4;
 /// At most this many in-band frames are served in a turn in which nothing was answered.
 const IN_BAND: usize = 1;
+/// After a card had several answers at once, more are on their way: this many empty looks are made leisurely,
+/// so that they come together and share a doorbell. Who asks one at a time is not made to wait.
+const PATIENCE: u32 = 16;
 /// Slices of housekeeping follow each other by this much when the wire is quiet, in nanoseconds.
 const QUIET_INTERVAL: u64 = 50_000;
 /// And by this much when it is not: every fifth looks for typed octets, of which the UART holds 1.4 ms.
@@ -37,7 +37,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
     loop {
         let milliseconds = rest.housekeeping.milliseconds();
         let mut turn = Turn::default();
-        for (index, port) in kernel.ports.iter_mut().enumerate() {
+        for port in &mut kernel.ports {
             let interface = &mut port.interface;
             let served = match &mut port.device {
                 Nic::E1000(card) => serve(card, interface, start, milliseconds),
@@ -48,9 +48,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
             if let Some(served) = served {
                 turn.done_at = Some(served.rung);
                 turn.has_answers |= served.answers > 0;
-                if served.answers >= LARGE {
-                    turn.large = Some(index);
-                }
+                turn.has_several |= served.answers > 1;
             }
             if port.interface.has_large() {
                 port.send_large(FRAGMENTS, start);
@@ -67,8 +65,8 @@ struct Turn {
     /// When the last doorbell rang that sent answers; none when there was no frame.
     done_at: Option<Instant>,
     has_answers: bool,
-    /// The port that had a large batch, the last of several.
-    large: Option<usize>,
+    /// More than one of a card.
+    has_several: bool,
     has_fragments: bool,
 }
 
@@ -78,7 +76,8 @@ struct Rest {
     housekeeping: Housekeeping,
     quiet_interval: Ticks,
     busy_interval: Ticks,
-    gathering: Gathering,
+    /// How many empty looks are still made leisurely.
+    patience: u32,
     last_slice: Instant,
     in_band_turn: usize,
     /// The turn before: when it began, what it did, and whether it found frames.
@@ -93,7 +92,7 @@ impl Rest {
             housekeeping: Housekeeping::new(kernel),
             quiet_interval: rate.ticks(QUIET_INTERVAL),
             busy_interval: rate.ticks(BUSY_INTERVAL),
-            gathering: Gathering::new(rate),
+            patience: 0,
             last_slice: start,
             in_band_turn: 0,
             before: (start, Activity::Looking, false),
@@ -112,6 +111,12 @@ impl Rest {
         if turn.has_fragments {
             activity = Activity::Fragments;
             done_at = None;
+        }
+        if turn.has_several {
+            self.patience = PATIENCE;
+        } else if !is_busy && self.patience > 0 {
+            self.patience -= 1;
+            core::hint::spin_loop();
         }
         if !turn.has_answers {
             self.in_band_turn += 1;
@@ -142,41 +147,8 @@ impl Rest {
             activity = self.housekeeping.slice(kernel, start, !is_busy);
             done_at = None;
         }
-        // Last, so that what was done besides is not waited for once more.
-        if let Some(large) = turn.large
-            && let Some(over) = self.gather(kernel, start, turn, large)
-        {
-            activity = Activity::Gathering;
-            done_at = Some(over);
-        }
         self.before = (start, activity, is_busy);
         done_at
-    }
-
-    /// The wait after a turn in which the port `large` had a large batch.
-    fn gather(
-        &self,
-        kernel: &mut Kernel,
-        start: Instant,
-        turn: &Turn,
-        large: usize,
-    ) -> Option<Instant> {
-        let batch = Batch {
-            seen: start,
-            rung: turn.done_at.filter(|_| !turn.has_fragments)?,
-        };
-        let ports = RefCell::new(&mut kernel.ports);
-        let has_frames = |port: &mut Port| port.device.ready(1) > 0;
-        self.gathering.wait(
-            batch,
-            clock::now,
-            || ports.borrow_mut().iter_mut().any(has_frames),
-            || {
-                let mut ports = ports.borrow_mut();
-                let mut others = ports.iter_mut().enumerate();
-                others.any(|(index, port)| index != large && has_frames(port))
-            },
-        )
     }
 }
 

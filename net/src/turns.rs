@@ -42,7 +42,6 @@ activities! {
     Device, "device", "besides, the state of one card's link and one counter of one card";
     Screen, "screen", "besides, a line of the page on the screen, or a piece of it drawn";
     Send, "send", "besides, what one card's stack has to say on its own";
-    Gathering, "gathering", "besides any of these, no look for as long as 8 or more answers took, at most 200 us";
 }
 
 /// The turns of one activity.

@@ -58,13 +58,6 @@ fn script_under_traffic(pings: u64) {
         script.join().expect("the script was answered")
     });
     let scripted = longest_residence(&mut appliance);
-    // Many at once: after a large batch the loop looks away, for as long as the batch took and a few instructions.
-    let turns = appliance.console.command("show turns -j");
-    let gathering = longest_turn(&turns, "gathering");
-    assert!(
-        gathering <= 2 * quiet.max(scripted) + 200,
-        "{gathering} instructions with the wait after a batch, {quiet} and {scripted} without"
-    );
     // What is typed costs the same behind a long line, and so does the search for what was meant.
     appliance.console.command(&"x".repeat(CAPACITY));
     appliance.console.command("statsu");
@@ -82,20 +75,6 @@ fn script_under_traffic(pings: u64) {
         scripted <= 2 * quiet,
         "{scripted} is more than twice {quiet}"
     );
-}
-
-/// The longest turn with this activity of those that `show turns -j` tells, in instructions.
-fn longest_turn(turns: &str, activity: &str) -> u64 {
-    let (_, entry) = turns
-        .split_once(&format!("\"activity\":\"{activity}\""))
-        .unwrap_or_else(|| panic!("there was no turn of {activity}: {turns}"));
-    let ticks = entry
-        .split_once("\"longest_ticks\":")
-        .and_then(|(_, rest)| rest.split('}').next());
-    let ticks: u64 = ticks
-        .and_then(|ticks| ticks.parse().ok())
-        .expect("a number");
-    ticks / 8
 }
 
 /// Pings as fast as answers come. Not one may be lost.
