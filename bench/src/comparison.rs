@@ -208,7 +208,7 @@ fn start(card: &'static str, host: &Host, results: &mut Results) -> Vec<Contende
     let mut contenders = Vec::new();
     for (name, started) in started {
         let ready = started.and_then(|mut contender| {
-            contender.wait(card, host)?;
+            contender.wait(card)?;
             Ok(contender)
         });
         match ready {
@@ -230,11 +230,17 @@ fn measure_one(
     host: &Host,
     quiet: &mut Quiet,
 ) -> (Outcome, f64) {
-    contender.resume();
-    let span = match workload.outstanding {
-        1 => plan.one,
-        _ => plan.more,
+    let is_alone = workload.outstanding == 1;
+    let span = match is_alone {
+        true => plan.one,
+        false => plan.more,
     };
+    if let Some(places) = &host.places {
+        contender
+            .place(places, is_alone)
+            .expect("this program may choose its contenders' processors");
+    }
+    contender.resume();
     let processes = [contender.process()];
     let mut asked = |span| {
         load::ask(contender.wire(), workload, span)
@@ -245,10 +251,10 @@ fn measure_one(
         quiet.measure(&processes, || asked(span))
     };
     let measured = match &host.places {
-        Some(places) => places
+        Some(places) if is_alone => places
             .apart(measure)
             .expect("this program may choose among its own processors"),
-        None => measure(),
+        _ => measure(),
     };
     contender.pause();
     measured

@@ -130,7 +130,7 @@ impl Contender {
     /// # Errors
     ///
     /// It does not answer.
-    pub fn wait(&mut self, card: &str, host: &Host) -> Result<(), String> {
+    pub fn wait(&mut self, card: &str) -> Result<(), String> {
         match &mut self.body {
             Body::Appliance(appliance) => appliance.console.wait_for_prompt(START_LIMIT),
             Body::Linux(linux, _) => {
@@ -155,10 +155,6 @@ impl Contender {
         let found = arp::resolve(wire, &station, APPLIANCE, ARP_INTERVAL, deadline, &never);
         match found.map_err(|error| error.to_string())? {
             Some(APPLIANCE_MAC) => {
-                if let Some(places) = &host.places {
-                    let put = places.put(self.process(), &self.processors());
-                    put.map_err(|error| format!("its threads cannot be placed: {error}"))?;
-                }
                 self.pause();
                 Ok(())
             }
@@ -187,6 +183,18 @@ impl Contender {
             Body::Appliance(appliance) => appliance.process(),
             Body::Linux(linux, _) => linux.process(),
             Body::Process(process, _) => process.id(),
+        }
+    }
+
+    /// Has it answer on a processor of its own, or leaves that to the scheduler.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system said.
+    pub fn place(&self, places: &Places, apart: bool) -> std::io::Result<()> {
+        match apart {
+            true => places.put(self.process(), &self.processors()),
+            false => places.free(self.process()),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Which processor each thread of a measurement runs on: the same for everybody.
 //!
 //! A virtual processor that polls never sleeps, so that whoever wakes up on its processor takes turns with it,
-//! for milliseconds at a time. Therefore it has one for itself, and whoever carries frames to it and asks has the
-//! others, as in the field. A machine with one processor is left as it is.
+//! for milliseconds at a time. Therefore it has one for itself while round trips are measured, and whoever carries frames
+//! to it and asks has the others, as in the field. Rates are what is left to the scheduler: there all of them work
+//! without a pause. A machine with one processor is left as it is.
 
 use std::path::PathBuf;
 use std::{fs, io};
@@ -49,24 +50,21 @@ impl Places {
     ///
     /// What the operating system said.
     pub fn put(&self, process: u32, answering: &[u32]) -> io::Result<()> {
-        for entry in fs::read_dir(PathBuf::from(format!("/proc/{process}/task")))? {
-            let name = entry?.file_name();
-            let Some(thread) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
-                continue;
-            };
-            let answers = answering.is_empty() || answering.contains(&thread);
-            let place = if answers {
-                &self.answering
-            } else {
-                &self.others
-            };
-            match sched_setaffinity(Pid::from_raw(thread as i32), place) {
-                // It ended meanwhile.
-                Ok(()) | Err(Errno::ESRCH) => {}
-                Err(error) => return Err(error.into()),
+        each_thread(process, |thread| {
+            match answering.is_empty() || answering.contains(&thread) {
+                true => self.answering,
+                false => self.others,
             }
-        }
-        Ok(())
+        })
+    }
+
+    /// Has the threads of a process run wherever they may.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system said.
+    pub fn free(&self, process: u32) -> io::Result<()> {
+        each_thread(process, |_| self.all)
     }
 
     /// Does `ask` in this thread, with who answers left alone.
@@ -80,6 +78,22 @@ impl Places {
         sched_setaffinity(SELF, &self.all)?;
         Ok(result)
     }
+}
+
+/// Gives each thread of a process its processors.
+fn each_thread(process: u32, place: impl Fn(u32) -> CpuSet) -> io::Result<()> {
+    for entry in fs::read_dir(PathBuf::from(format!("/proc/{process}/task")))? {
+        let name = entry?.file_name();
+        let Some(thread) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        match sched_setaffinity(Pid::from_raw(thread as i32), &place(thread)) {
+            // It ended meanwhile.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 fn set(numbers: &[usize]) -> nix::Result<CpuSet> {
@@ -116,11 +130,14 @@ mod tests {
         places.put(whole, &[]).unwrap();
         places.put(part, &[part + 1]).unwrap();
         let found = [whole, part].map(|process| of(Pid::from_raw(process as i32)));
+        places.free(whole).unwrap();
+        let freed = of(Pid::from_raw(whole as i32));
         for sleeper in &mut sleepers {
             sleeper.kill().unwrap();
             sleeper.wait().unwrap();
         }
         assert_eq!(found, [vec![last], others.to_vec()]);
+        assert_eq!(freed, before);
         assert_eq!(places.apart(|| of(SELF)).unwrap(), others);
         assert_eq!(of(SELF), before);
     }
