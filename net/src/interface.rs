@@ -58,9 +58,9 @@ pub struct Interface {
     pub(crate) counters: Counters,
     pub(crate) trace: Trace,
     pub(crate) capture: Capture,
-    /// Whether every frame takes the watched way: a program decides, or all are kept.
+    /// Whether no frame takes the usual way unseen: a program decides, or all are kept.
     pub(crate) is_watched: bool,
-    /// Whether the program is the only one that wants to see them.
+    /// Whether only a program wants to see them: it is asked first, and what it leaves in real time is served as usual.
     pub(crate) is_only_filtered: bool,
     pub(crate) services: Services,
     pub(crate) ethernet_services: EthernetServices,
