@@ -260,9 +260,12 @@ pub fn assert_unanswered(appliance: &mut Appliance, counter: &str, fate: Fate, f
 }
 
 /// Whether this is the appliance's message that a destination cannot be reached (RFC 792), tagged.
+/// Its own messages have no options; where a request had some, an octet of them is where the type
+/// would be.
 pub fn is_unreachable(frame: &[u8]) -> bool {
     frame.get(6..12) == Some(&APPLIANCE_MAC)
         && frame.get(16..18) == Some(&[8, 0])
+        && frame.get(forge::IPV4) == Some(&0x45)
         && frame.get(forge::IPV4 + 9) == Some(&1)
         && frame.get(forge::ICMP) == Some(&3)
 }
