@@ -344,7 +344,10 @@ write_by_bootloader() {
 build_tool() {
     need_rust
     [[ -x $target/release/$1 ]] || say "building $1, the first time" >&2
-    in_root cargo build --quiet --release --package "$1"
+    # Not `--quiet`, which would not say that another build is waited for.
+    in_root cargo build --release --package "$1" 2>&1 | sed -u -E \
+        -e 's/^ +Blocking waiting for file lock on (.*)/pollux: waiting for another build, which has locked the \1/' \
+        -e '/^ +(Compiling|Downloading|Downloaded|Finished|Locking|Updating) /d' >&2
 }
 
 # ---- ./run.sh picture ---------------------------------------------------------------------------

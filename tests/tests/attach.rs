@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     suite.test_alone("a_line_can_be_edited_at_any_width", at_any_width);
     suite.test_alone("a_serial_device_is_a_console_too", a_serial_device);
     suite.test_alone("where_nobody_listens_one_line_says_so", nobody);
+    suite.test_alone("a_build_that_waits_for_another_says_so", waits_for_a_build);
     suite.test_alone("wireshark_s_format_is_read_by_others", read_by_scapy);
     suite.run()
 }
@@ -319,6 +320,31 @@ fn nobody() {
     assert!(said.contains("no appliance has its console at "), "{said}");
     let output = console(&["--comand", "version"], "");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+/// As Cargo says it, and nothing of what else it says.
+fn waits_for_a_build() {
+    let (folder, path) = place("attach-cargo");
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    let cargo = folder.0.join("cargo");
+    let said = "[ $1 = build ] || PATH=${PATH#*:} exec cargo \"$@\"
+echo '    Blocking waiting for file lock on build directory
+   Compiling pollux-attach v0.1.0 (/src)
+error: no room' >&2; exit 101";
+    std::fs::write(&cargo, format!("#!/bin/sh\n{said}\n")).expect("a program");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&cargo, executable).expect("is ours");
+    let mut command = Command::new(run_sh());
+    let programs = std::env::var("PATH").expect("there are programs");
+    command.env("PATH", format!("{path}:{programs}"));
+    let output = run(command.args(["console", "/nowhere"]), "");
+    std::fs::remove_dir_all(&folder.0).expect("is ours");
+    assert_eq!(output.status.code(), Some(101), "{output:?}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    let expected =
+        "pollux: waiting for another build, which has locked the build directory\nerror: no room\n";
+    assert!(printed.ends_with(expected), "{printed}");
+    assert!(!printed.contains("Compiling"), "{printed}");
 }
 
 fn read_by_scapy() {
