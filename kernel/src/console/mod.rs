@@ -3,32 +3,33 @@
 //!
 //! The language is `pollux-console`'s; here it meets the appliance.
 
-use crate::boot::Files;
+mod script;
+mod view;
+
+pub use view::{Shown, with_view};
+
 use crate::boot::options::Options;
 use crate::serial::{self, LINE};
-use crate::{Kernel, VERSION, cpu, fault, last_words, memory, power, watchdog};
+use crate::{Kernel, fault, power};
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
+use core::fmt::Write;
 use heapless::{Deque, String};
 use pollux_console::cards::Cards;
 use pollux_console::command::{Command, Commands, Grammar, Request};
-use pollux_console::commands::base64::{Upload, Uploaded};
+use pollux_console::commands::base64::Upload;
 use pollux_console::commands::config::Config;
 use pollux_console::commands::fault::Fault;
 use pollux_console::commands::ping::PingLine;
 use pollux_console::commands::stty::Stty;
-use pollux_console::error::{ParseError, Refusal};
+use pollux_console::error::ParseError;
 use pollux_console::line::{CAPACITY, LineEditor, MAXIMUM_ECHO};
-use pollux_console::refused::Refused;
 use pollux_console::reply::{PROMPT, Progress, Reply};
 use pollux_console::trace::TraceLines;
-use pollux_console::view::{
-    BootView, ClockView, ConsoleView, FileView, MemoryView, PortView, StatusView,
-};
-use pollux_net::device::Device;
 use pollux_net::services::sink::{self, Message, Sink};
 use pollux_net::time::Instant;
 use pollux_net::trace::Tracing;
+use script::{Place, Script, column, scripts};
+use view::file_views;
 
 /// Octets that may be typed ahead while a reply is printed.
 const TYPED_AHEAD: usize = 512;
@@ -486,95 +487,6 @@ impl Session {
     }
 }
 
-/// Commands that are executed at the start.
-struct Script {
-    name: &'static str,
-    /// The lines that were not begun.
-    lines: core::str::Split<'static, char>,
-    /// The line that was begun, and its commands that were not.
-    line: (&'static str, Option<Commands<'static>>),
-    number: usize,
-    /// Whether it has one line only, whose commands are counted instead.
-    is_word: bool,
-}
-
-impl Script {
-    fn new(name: &'static str, text: &'static str, is_word: bool) -> Self {
-        Self {
-            name,
-            lines: text.split('\n'),
-            line: ("", None),
-            number: 0,
-            is_word,
-        }
-    }
-
-    /// The next command, or the next line `as_it_is`.
-    fn next(&mut self, as_it_is: bool) -> Option<(Place, &'static str)> {
-        loop {
-            let (line, commands) = &mut self.line;
-            if let Some((at, command)) = commands.as_mut().and_then(Iterator::next) {
-                self.number += usize::from(self.is_word);
-                let blanks = command.len() - command.trim_start().len();
-                let before = line.get(..at + blanks).unwrap_or("").chars().count();
-                let place = Place {
-                    name: self.name,
-                    number: self.number,
-                    before: if self.is_word { 0 } else { before },
-                };
-                return Some((place, command.trim()));
-            }
-            let line = self.lines.next()?;
-            self.number += usize::from(!self.is_word);
-            if as_it_is {
-                let (name, number) = (self.name, self.number);
-                return Some((
-                    Place {
-                        name,
-                        number,
-                        before: 0,
-                    },
-                    line.trim(),
-                ));
-            }
-            self.line = (line, Some(Commands::of(line)));
-        }
-    }
-}
-
-/// Where in a script a command is.
-#[derive(Clone, Copy)]
-struct Place {
-    name: &'static str,
-    number: usize,
-    /// Characters of its line in front of it.
-    before: usize,
-}
-
-impl Place {
-    fn report(self, refused: &mut Refused, column: usize, error: &dyn fmt::Display) {
-        let Self {
-            name,
-            number,
-            before,
-        } = self;
-        let column = before + column;
-        refused.add(name, number, column, error);
-        serial::line(format_args!(
-            "{name}, line {number}, column {column}: {error}"
-        ));
-    }
-}
-
-/// Where in a line the word is that a refusal is about.
-fn column(refusal: &Refusal, line: &str) -> usize {
-    let at = refusal
-        .word()
-        .and_then(|word| line.rfind(word))
-        .unwrap_or(0);
-    line.get(..at).unwrap_or("").chars().count() + 1
-}
-
 /// What the editor wants shown.
 #[derive(Default)]
 struct Echo(String<MAXIMUM_ECHO>);
@@ -582,34 +494,6 @@ struct Echo(String<MAXIMUM_ECHO>);
 impl Write for Echo {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.0.push_str(text).map_err(|_| core::fmt::Error)
-    }
-}
-
-/// What is executed at the start.
-fn scripts(kernel: &Kernel) -> [Option<Script>; 2] {
-    let file = kernel.options.config_file;
-    let file = file.and_then(|name| Some(Script::new(name, start_up_file(kernel, name)?, false)));
-    let words = kernel.options.config;
-    let words = words.map(|text| Script::new("pollux.config", text, true));
-    [file, words]
-}
-
-/// The text of the start-up file.
-fn start_up_file(kernel: &Kernel, name: &str) -> Option<&'static str> {
-    let Some(file) = kernel.files.find(name) else {
-        log::error!("start-up file '{name}' was not given with the kernel");
-        return None;
-    };
-    match core::str::from_utf8(file.octets) {
-        // Some editors begin a text with a byte order mark.
-        Ok(text) => Some(text.trim_start_matches('\u{feff}')),
-        Err(error) => {
-            log::error!(
-                "start-up file '{name}': not text from octet {} on",
-                error.valid_up_to()
-            );
-            None
-        }
     }
 }
 
@@ -632,99 +516,6 @@ fn take_trace(kernel: &mut Kernel) -> Option<TraceLines> {
     let mut ports = kernel.ports.iter_mut();
     let (record, frame) = ports.find_map(|port| port.interface.trace_mut().take())?;
     Some(TraceLines::new(record, frame))
-}
-
-/// The files that were typed, and those that were given with the kernel.
-fn file_views<'a>(files: &'a Files, uploaded: &'a [Uploaded]) -> Vec<FileView<'a>> {
-    let views = files.iter().map(|file| FileView {
-        name: file.name(),
-        octets: file.octets,
-    });
-    uploaded.iter().map(Uploaded::view).chain(views).collect()
-}
-
-/// What a session adds to what is to be seen.
-#[derive(Clone, Copy, Default)]
-pub struct Shown<'a> {
-    saved: &'a [alloc::string::String],
-    columns: Option<u16>,
-    was_refused: bool,
-}
-
-impl<'a> Shown<'a> {
-    fn of(saved: &'a [alloc::string::String], editor: &LineEditor, was_refused: bool) -> Self {
-        Self {
-            saved,
-            columns: editor.columns(),
-            was_refused,
-        }
-    }
-}
-
-/// Shows `work` the state of the appliance.
-pub fn with_view<T>(
-    kernel: &Kernel,
-    now: Instant,
-    shown: Shown<'_>,
-    work: impl FnOnce(&StatusView<'_>) -> T,
-) -> T {
-    let files = file_views(&kernel.files, &kernel.uploaded);
-    let statistics: Vec<_> = kernel
-        .ports
-        .iter()
-        .map(|port| |index| port.statistics().nth(index))
-        .collect();
-    let ports: Vec<_> = kernel
-        .ports
-        .iter()
-        .zip(&statistics)
-        .map(|(port, statistics)| PortView {
-            name: port.name(),
-            model: port.device.model(),
-            driver: port.device.driver(),
-            link: port.link,
-            interface: &port.interface,
-            statistics,
-        })
-        .collect();
-    let (heap_used, heap_size) = memory::heap::usage();
-    work(&StatusView {
-        version: VERSION,
-        now,
-        uptime_ns: kernel.clock.since_start(now),
-        boot: BootView {
-            method: kernel.boot_method,
-            command_line: kernel.command_line,
-            last_end: last_words::last().or(kernel
-                .has_hung
-                .then_some("the watchdog restarted the machine")),
-            watchdog: watchdog::armed(),
-        },
-        clock: ClockView {
-            rate: kernel.clock.rate(),
-            source: kernel.clock.source().name(),
-            invariant: kernel.clock.is_invariant(),
-        },
-        smi_count: cpu::interruptions::count(),
-        memory: MemoryView {
-            total_bytes: kernel.usable_memory,
-            heap_used_bytes: heap_used as u64,
-            heap_size_bytes: heap_size as u64,
-            dma_bytes: kernel.dma_octets,
-            frame_path_allocations: memory::heap::allocations_in_frame_path(),
-        },
-        ports: &ports,
-        poll: &kernel.turns,
-        console: ConsoleView {
-            dropped_lines: serial::with(|serial| serial.dropped_lines()),
-            columns: shown.columns,
-            was_refused: shown.was_refused,
-            refused: &kernel.refused,
-        },
-        machine: &kernel.machine,
-        files: &files,
-        saved: shown.saved,
-    })
 }
 
 fn carry_out_last(last: Last, options: &Options<'_>) {
