@@ -21,32 +21,15 @@ use crate::commands::solicit::Solicitation;
 use crate::commands::stty::Stty;
 use crate::commands::sysctl::Sysctl;
 use crate::commands::trace::Switch;
-use crate::commands::{COMMANDS, Specification};
+use crate::commands::{COMMANDS, Specification, base64, file};
 use crate::error::{Mistake, ParseError};
-use crate::suggest::{Near, nearest};
+use crate::grep::Grep;
+use crate::habits;
+use crate::suggest::nearest;
 use crate::text::clipped;
 pub use crate::words::Commands;
-use crate::words::Words;
-
-/// What fingers type that know other systems, and what does it here.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("ifconfig", "ip addr"),
-    ("arp", "ip neigh"),
-    ("route", "ip route"),
-    ("netstat", "show drops"),
-    ("tcpdump", "dump"),
-    ("tshark", "dump"),
-    ("uptime", "date"),
-    ("man", "help"),
-    ("halt", "poweroff"),
-    ("shutdown", "poweroff"),
-];
-
-/// What fingers type who want to leave.
-const LEAVING: &[&str] = &["exit", "quit", "logout", "bye"];
-/// What they are told.
-const NOTHING_TO_LEAVE: &str =
-    "there is nothing to log out of; Ctrl-] leaves './run.sh console', Ctrl-A x ends QEMU";
+use crate::words::{Parts, Words};
+use alloc::vec::Vec;
 
 /// What the appliance is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +97,8 @@ pub struct Request {
     pub command: Command,
     /// Whether a program is asking: then the answer is one JSON value, possibly over several lines.
     pub json: bool,
+    /// Which lines of the reply are shown: those that pass all of these.
+    pub only: Vec<Grep>,
 }
 
 /// Which commands there are.
@@ -141,11 +126,44 @@ impl Grammar {
     ///
     /// [`ParseError`] says which word is wrong and what would have been right.
     pub fn parse(self, line: &str) -> Result<Option<Request>, ParseError> {
+        let mut parts = Parts::of(line, '|');
+        let request = self.parse_part(parts.next().map_or("", |(_, part)| part))?;
+        let Some(mut request) = request else {
+            return Ok(None);
+        };
+        for (at, part) in parts {
+            let mut words = Words::new(part);
+            let parsed = match Grep::refusal(&request.command, request.json || words.json) {
+                Some(refusal) => Err(refusal),
+                None => Grep::parse(&mut words),
+            };
+            request.only.push(parsed.map_err(|mistake| {
+                let before = line.get(..at).unwrap_or("").chars().count();
+                ParseError {
+                    column: before + words.column(),
+                    json: request.json || words.json,
+                    mistake,
+                }
+            })?);
+        }
+        Ok(Some(request))
+    }
+
+    /// The request that stands in front of every `|`.
+    fn parse_part(self, line: &str) -> Result<Option<Request>, ParseError> {
         let mut words = Words::new(line);
         while matches!(words.peek(), Some("$" | "~#" | "~$")) {
             words.next();
         }
         if words.take_if("sudo") {
+            if let Some(option @ ("-i" | "-s")) = words.peek() {
+                words.next();
+                return Err(ParseError {
+                    column: words.column(),
+                    json: words.json,
+                    mistake: habits::without_users(option),
+                });
+            }
             let is_shell = matches!(words.peek(), Some("sh" | "bash"));
             if is_shell {
                 words.next();
@@ -174,6 +192,7 @@ impl Grammar {
             Ok(command) => Ok(Some(Request {
                 command,
                 json: words.json,
+                only: Vec::new(),
             })),
             Err(mistake) => Err(ParseError {
                 column: words.column(),
@@ -185,10 +204,13 @@ impl Grammar {
 
     fn read(self, name: &str, words: &mut Words<'_>) -> Result<Command, Mistake> {
         let specification = self.find(name)?;
-        // iproute2 takes it for an object.
-        let asks_for_help = name == "ip" && words.peek() == Some("help");
+        // iproute2 takes it for an object, or for what is to be done with one.
+        let asks_for_help = name == "ip" && words.are_few_and_end_in("help");
         if words.help || asks_for_help {
             return Ok(Command::Help(Topic::Command(specification)));
+        }
+        if *specification != file::ECHO && *specification != base64::SPECIFICATION {
+            words.refuse(habits::of_a_shell)?;
         }
         let command = (specification.parse)(self, words)?;
         match words.next() {
@@ -206,20 +228,12 @@ impl Grammar {
             Some(path) => path.rsplit('/').next().unwrap_or(path),
             None => name,
         };
-        if LEAVING.contains(&base) {
-            return Err(Mistake::Needless {
-                word: clipped(base),
-                reason: NOTHING_TO_LEAVE,
-            });
-        }
-        self.commands()
-            .find(|command| command.name == base)
-            .ok_or_else(|| Mistake::UnknownCommand {
+        let found = self.commands().find(|command| command.name == base);
+        found.ok_or_else(|| {
+            habits::elsewhere(base).unwrap_or_else(|| Mistake::UnknownCommand {
                 word: clipped(name),
-                near: match ELSEWHERE.iter().find(|(known, _)| *known == base) {
-                    Some((_, here)) => Near::from_iter([clipped(here)]),
-                    None => nearest(base, self.commands().map(|command| command.name)),
-                },
+                near: nearest(base, self.commands().map(|command| command.name)),
             })
+        })
     }
 }

@@ -3,11 +3,12 @@
 use crate::command::Grammar;
 use crate::commands::Completion;
 use crate::commands::file::VLANS;
+use crate::grep;
 use crate::line::USUAL_COLUMNS;
 use crate::reply::{MAXIMUM_LINE, Progress};
 use crate::text::{clipped, text};
 use crate::view::StatusView;
-use crate::words::{Commands, Words};
+use crate::words::{Commands, Parts, Words};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -91,6 +92,9 @@ impl Grammar {
         // Of several commands, the last.
         let last = Commands::of(line).last();
         let line = last.map_or(line, |(_, command)| command);
+        // What stands behind a `|` chooses lines.
+        let chosen = Parts::of(line, '|').skip(1).last();
+        let line = chosen.map_or(line, |(_, part)| part);
         let begins_word = line.ends_with(char::is_whitespace) || line.is_empty();
         let mut words: Vec<&str> = Words::new(line).collect();
         let typed = if begins_word { None } else { words.pop() };
@@ -101,6 +105,9 @@ impl Grammar {
             before = rest;
         }
         let offered = match before {
+            [] if chosen.is_some() => Completion::words(&["grep"]),
+            ["grep", ..] if chosen.is_some() => Completion::words(grep::OPTIONS),
+            _ if chosen.is_some() => Completion::NOTHING,
             [] => Completion::COMMANDS,
             [name, arguments @ ..] => match self.find(name) {
                 Ok(command) => (command.complete)(arguments),

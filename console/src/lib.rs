@@ -19,6 +19,7 @@
 //!
 //! - [`commands`] has one file for each command: how it is written, its line of help, its reply.
 //! - [`command`] is the grammar made of them, [`error`] what it says about a line that is not in it.
+//! - [`grep`] chooses among the lines of a reply.
 //! - [`cards`] is what commands change.
 //! - [`view`] is what the kernel shows of itself, so that replies can be about it.
 //! - [`complete`] is what Tab offers.
@@ -35,6 +36,8 @@ pub mod command;
 pub mod commands;
 pub mod complete;
 pub mod error;
+pub mod grep;
+mod habits;
 mod json;
 pub mod line;
 mod listing;

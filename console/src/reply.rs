@@ -23,6 +23,7 @@ use crate::commands::{
 };
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
+use crate::grep::Grep;
 use crate::json::Quoted;
 use crate::listing::Cursor;
 use crate::text::{clipped, text};
@@ -57,6 +58,8 @@ pub enum Progress {
 pub struct Reply {
     content: Content,
     json: bool,
+    /// Which of its lines are shown: those that pass all of these.
+    only: Vec<Grep>,
     /// Which line comes next, where the content does not count for itself.
     row: usize,
 }
@@ -140,6 +143,7 @@ impl Reply {
         Self {
             content,
             json: request.json,
+            only: request.only,
             row: 0,
         }
     }
@@ -150,6 +154,7 @@ impl Reply {
         Self {
             content: Content::Said(text!("{name}: {octets} octets")),
             json,
+            only: Vec::new(),
             row: 0,
         }
     }
@@ -159,6 +164,7 @@ impl Reply {
         Self {
             json: error.json,
             content: Content::Error(error),
+            only: Vec::new(),
             row: 0,
         }
     }
@@ -168,6 +174,7 @@ impl Reply {
         Self {
             json,
             content: Content::Refusal(refusal),
+            only: Vec::new(),
             row: 0,
         }
     }
@@ -177,6 +184,7 @@ impl Reply {
         Self {
             content: Content::Choices(completions),
             json: false,
+            only: Vec::new(),
             row: 0,
         }
     }
@@ -186,6 +194,7 @@ impl Reply {
         Self {
             content: Content::Said(ROOT_PROMPT.into()),
             json: false,
+            only: Vec::new(),
             row: 0,
         }
     }
@@ -195,6 +204,7 @@ impl Reply {
         Self {
             content: Content::Banner,
             json: false,
+            only: Vec::new(),
             row: 0,
         }
     }
@@ -257,6 +267,23 @@ impl Reply {
         view: &StatusView<'_>,
         out: &mut dyn Write,
     ) -> Result<Progress, fmt::Error> {
+        if self.only.is_empty() {
+            return self.line(view, out);
+        }
+        let mut line = String::new();
+        let progress = self.line(view, &mut line)?;
+        if progress != Progress::Line {
+            return Ok(progress);
+        }
+        // One that is not shown has had its turn.
+        if !self.only.iter().all(|grep| grep.shows(&line)) {
+            return Ok(Progress::Waiting);
+        }
+        out.write_str(&line)?;
+        Ok(Progress::Line)
+    }
+
+    fn line(&mut self, view: &StatusView<'_>, out: &mut dyn Write) -> Result<Progress, fmt::Error> {
         let (row, json) = (self.row, self.json);
         let progress = match &mut self.content {
             Content::Banner => match row {

@@ -63,6 +63,23 @@ impl<'line> Words<'line> {
         self.taken = self.taken.saturating_sub(1);
     }
 
+    /// Whether no more than two words are left, the last of which is `expected`.
+    pub(crate) fn are_few_and_end_in(&self, expected: &str) -> bool {
+        let left = self.words.len().saturating_sub(self.taken);
+        (1..=2).contains(&left) && self.at(self.words.len() - 1) == Some(expected)
+    }
+
+    /// Takes the first of the words that are left of which `refusal` says why it cannot be there.
+    pub(crate) fn refuse<E>(&mut self, refusal: impl Fn(&str) -> Option<E>) -> Result<(), E> {
+        for index in self.taken..self.words.len() {
+            if let Some(refused) = self.at(index).and_then(&refusal) {
+                self.taken = index + 1;
+                return Err(refused);
+            }
+        }
+        Ok(())
+    }
+
     /// The column of the word that was taken last, or behind the line when none was left; from 1.
     pub(crate) fn column(&self) -> usize {
         let last = self.taken.checked_sub(1);
@@ -109,19 +126,12 @@ fn next_word(line: &str, from: usize) -> Option<(Range<usize>, usize)> {
 /// The commands of a line, with where in it each begins, in octets: `;` stands between them, unless in quotes or in a
 /// comment.
 #[derive(Clone, Debug)]
-pub struct Commands<'line> {
-    line: &'line str,
-    /// Where the next one begins, if there is one.
-    next: Option<usize>,
-}
+pub struct Commands<'line>(Parts<'line>);
 
 impl<'line> Commands<'line> {
     /// Those of `line`: at least one, which may be empty.
     pub const fn of(line: &'line str) -> Self {
-        Self {
-            line,
-            next: Some(0),
-        }
+        Self(Parts::of(line, ';'))
     }
 }
 
@@ -129,7 +139,35 @@ impl<'line> Iterator for Commands<'line> {
     type Item = (usize, &'line str);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let begin = self.next.take()?;
+        self.0.next()
+    }
+}
+
+/// The parts of a line between separators that are neither in quotes nor in a comment, with where each begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts<'line> {
+    line: &'line str,
+    separator: char,
+    /// Where the next one begins, if there is one.
+    next: Option<usize>,
+}
+
+impl<'line> Parts<'line> {
+    /// Those of `line`: at least one, which may be empty.
+    pub(crate) const fn of(line: &'line str, separator: char) -> Self {
+        Self {
+            line,
+            separator,
+            next: Some(0),
+        }
+    }
+}
+
+impl<'line> Iterator for Parts<'line> {
+    type Item = (usize, &'line str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (begin, separator) = (self.next.take()?, self.separator);
         let mut end = begin;
         loop {
             let rest = self.line.get(end..)?;
@@ -139,13 +177,14 @@ impl<'line> Iterator for Commands<'line> {
             let mut characters = word.chars();
             end += match characters.next() {
                 None | Some('#') => break end = self.line.len(),
-                Some(';') => break self.next = Some(end + 1),
+                Some(first) if first == separator => break self.next = Some(end + 1),
                 Some(quote @ ('"' | '\'')) if characters.as_str().contains(quote) => characters
                     .as_str()
                     .find(quote)
                     .map_or(0, |length| length + 2),
                 Some(_) => {
-                    let is_end = |character: char| character == ';' || character.is_whitespace();
+                    let is_end =
+                        |character: char| character == separator || character.is_whitespace();
                     word.find(is_end).unwrap_or(word.len())
                 }
             };

@@ -39,7 +39,14 @@ pub(crate) const LIST: Specification = Specification {
     examples: &["ls"],
     complete: |_| Completion::NOTHING,
     test_only: false,
-    parse: |_, _| Ok(Command::List),
+    parse: |_, words| {
+        // All that they would add is there, or is not.
+        while ["-l", "-a", "-la", "-al", "-lh"]
+            .iter()
+            .any(|option| words.take_if(option))
+        {}
+        Ok(Command::List)
+    },
 };
 
 /// Writes line `row` of what `version` says.

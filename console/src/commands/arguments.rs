@@ -10,6 +10,9 @@ use pollux_net::interface::Ipv4Cidr;
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
+/// What a name of a device is said to be.
+pub(crate) const INTERFACE: &str = "the name of an interface, such as eth0.42";
+
 /// Reads the arguments of one command, which names itself in what it says about them.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader {
@@ -82,7 +85,7 @@ impl Reader {
         words: &mut Words<'_>,
         after: &'static str,
     ) -> Result<Word, Mistake> {
-        let name = self.value(words, after, "the name of an interface, such as eth0.42")?;
+        let name = self.value(words, after, INTERFACE)?;
         Ok(clipped(name))
     }
 

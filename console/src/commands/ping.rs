@@ -3,12 +3,13 @@
 //! The session is the stack's; a line is printed for each reply as it is taken from there, and the summary
 //! when it is over or Ctrl-C ends it.
 
-use super::arguments::Reader;
+use super::arguments::{INTERFACE, Reader};
 use super::{Completion, Specification};
 use crate::cards::Cards;
 use crate::command::{Command, Grammar};
 use crate::error::{Mistake, Refusal, Word};
 use crate::reply::Progress;
+use crate::text::clipped;
 use crate::view::StatusView;
 use crate::words::Words;
 use core::fmt::{self, Write};
@@ -31,12 +32,13 @@ pub(crate) const SPECIFICATION: Specification = Specification {
         ("-I", "the interface through which to ask"),
     ],
     examples: &["ping -c 4 10.10.10.10"],
-    complete: |_| Completion::with_interfaces(&["-c", "-i", "-s", "-W", "-I"]),
+    complete: |_| Completion::with_interfaces(OPTIONS),
     test_only: false,
     parse,
 };
 
 const READER: Reader = Reader { command: "ping" };
+const OPTIONS: &[&str] = &["-c", "-i", "-s", "-W", "-I"];
 const NANOSECONDS: u64 = 1_000_000_000;
 
 /// Whom to ask, how, and through which interface.
@@ -62,29 +64,38 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     };
     let settings = &mut ping.settings;
     while let Some(word) = words.next() {
-        match word {
+        // As in `-c4`.
+        let (option, attached) = match word.starts_with('-') {
+            true => word.split_at_checked(2).unwrap_or((word, "")),
+            false => (word, ""),
+        };
+        let mut value = |expected| match OPTIONS.iter().find(|&&known| known == option) {
+            Some(after) if attached.is_empty() => READER.value(words, after, expected),
+            _ => Ok(attached),
+        };
+        match option {
             "-c" => {
                 const COUNT: &str = "a number of requests, 1 or more";
-                let word = READER.value(words, "-c", COUNT)?;
+                let word = value(COUNT)?;
                 settings.count = u64::from(READER.number(word, 1..=u32::MAX, COUNT)?);
             }
             "-s" => {
                 const SIZE: &str = "a size from 0 to 65507 octets";
-                let word = READER.value(words, "-s", SIZE)?;
+                let word = value(SIZE)?;
                 let size = READER.number(word, 0..=u32::from(MAXIMUM_SIZE), SIZE)?;
                 settings.size = size as u16;
             }
             "-i" => {
-                let word = READER.value(words, "-i", SECONDS)?;
+                let word = value(SECONDS)?;
                 settings.interval_ns = seconds(word).ok_or_else(|| READER.wrong(word, SECONDS))?;
             }
             "-W" => {
-                let word = READER.value(words, "-W", SECONDS)?;
+                let word = value(SECONDS)?;
                 settings.timeout_ns = seconds(word).ok_or_else(|| READER.wrong(word, SECONDS))?;
             }
-            "-I" => ping.device = Some(READER.device(words, "-I")?),
+            "-I" => ping.device = Some(clipped(value(INTERFACE)?)),
             option if option.starts_with('-') => {
-                return Err(READER.none_of(option, &["-c", "-i", "-s", "-W", "-I"]));
+                return Err(READER.none_of(word, OPTIONS));
             }
             word if destination.is_none() => destination = Some(READER.address(word)?),
             _ => {

@@ -23,6 +23,7 @@ fn reply_of(command: Command) -> Reply {
     Reply::to(Request {
         command,
         json: false,
+        only: Vec::new(),
     })
 }
 
@@ -472,5 +473,143 @@ fn every_command_has_help_an_example_an_error_json_and_completion() {
             behind.count > 0 || !has_words,
             "{name}: nothing is offered behind it"
         );
+    }
+}
+
+#[test]
+fn behind_a_bar_lines_are_chosen() {
+    let mut appliance = Appliance::new();
+    let whole = appliance.typed("status");
+    let chosen = |is_shown: &dyn Fn(&str) -> bool| -> String {
+        let lines = whole.lines().filter(|line| is_shown(line));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    for (line, expected) in [
+        ("status | grep vlan", chosen(&|line| line.contains("vlan"))),
+        ("status|grep vlan", chosen(&|line| line.contains("vlan"))),
+        (
+            "status | grep -v vlan",
+            chosen(&|line| !line.contains("vlan")),
+        ),
+        ("status | grep -i MHZ", chosen(&|line| line.contains("MHz"))),
+        ("status | grep MHZ", String::new()),
+        (
+            "sudo status | grep 'vlan_filter  ' # only that",
+            chosen(&|line| line.contains("vlan_filter  ")),
+        ),
+        (
+            "status | grep vlan | grep -vi FILTER",
+            chosen(&|line| line.contains("vlan") && !line.contains("filter")),
+        ),
+        ("echo 'a | b'", "a | b\n".into()),
+    ] {
+        assert_eq!(appliance.typed(line), expected, "{line}");
+    }
+    for (line, message) in [
+        (
+            "status | head",
+            "head: behind '|' only 'grep [-i] [-v] TEXT' can stand",
+        ),
+        (
+            "status |",
+            "|: behind '|' only 'grep [-i] [-v] TEXT' can stand",
+        ),
+        (
+            "status || reboot",
+            "|: behind '|' only 'grep [-i] [-v] TEXT' can stand",
+        ),
+        (
+            "status | grep",
+            "'grep' must be followed by the text that lines are to have",
+        ),
+        (
+            "status | grep -c a",
+            "grep: '-c' is not one of -i, -v; did you mean '-i' or '-v'?",
+        ),
+        (
+            "status | grep a b",
+            "unexpected word 'b'; usage: COMMAND | grep [-i] [-v] TEXT",
+        ),
+        (
+            "statsu | grep a",
+            "unknown command 'statsu'; did you mean 'status'?",
+        ),
+        (
+            "top | grep eth0",
+            "grep: what goes on until Ctrl-C is shown whole",
+        ),
+    ] {
+        assert_eq!(appliance.typed(line), format!("{message}\n"), "{line}");
+    }
+    assert_eq!(
+        appliance.typed("status -j | grep vlan"),
+        "{\"error\":\"grep: half a JSON value is of no use: leave out '-j', or '| grep'\"}\n"
+    );
+    let error = USERS.parse("ip ä | grep -c a").expect_err("is wrong");
+    assert_eq!(error.column, 4);
+    let error = USERS.parse("status | grep -c a").expect_err("is wrong");
+    assert_eq!(error.column, 15);
+}
+
+#[test]
+fn behind_a_bar_what_chooses_is_completed() {
+    let appliance = Appliance::new();
+    for (line, addition) in [
+        ("show drops | ", "grep "),
+        ("show drops | g", "rep "),
+        ("show drops | grep ", "-"),
+        ("show drops | grep st", ""),
+        ("show drops | nothing ", ""),
+    ] {
+        let found = appliance.with_view(|view| USERS.complete(line, view));
+        assert_eq!(found.addition, addition, "{line}");
+    }
+}
+
+#[test]
+fn what_a_shell_would_do_is_told_and_nothing_is_done() {
+    let file = "replies go to no file here; on your side: ./run.sh console --command TEXT >FILE";
+    let next = "';' stands between commands here; each is carried out whatever became of the last";
+    let shell =
+        "there is no shell here; loop on your side, around './run.sh console --command TEXT'";
+    let users = "there are no users here: whoever types has every right";
+    for (line, word, reason) in [
+        ("status > /tmp/x", ">", file),
+        ("status >/tmp/x", ">/tmp/x", file),
+        ("ip a >> x", ">>", file),
+        ("ip a 2>&1", "2>&1", file),
+        ("cat < x", "<", file),
+        ("reboot && status", "&&", next),
+        (
+            "status &",
+            "&",
+            "commands are carried out one after the other; Ctrl-C ends one",
+        ),
+        ("for i in 1 2 3", "for", shell),
+        ("sudo -i", "-i", users),
+        ("su -", "su", users),
+        ("clear", "clear", "Ctrl-L clears the screen"),
+        (
+            "/usr/bin/vi pollux.conf",
+            "vi",
+            "files are not edited here; 'base64' takes one that is pasted, 'config show' prints a new start-up file",
+        ),
+        (
+            "watch -n1 status",
+            "watch",
+            "'top' shows each second what passes; for others: watch ./run.sh console --command TEXT, on your side",
+        ),
+    ] {
+        assert_eq!(
+            refused(USERS, line),
+            format!("{word}: {reason}\n"),
+            "{line}"
+        );
+    }
+    let mut appliance = Appliance::new();
+    assert_eq!(appliance.typed("ls -la"), appliance.typed("ls"));
+    for line in ["ip link help", "ip -br addr help"] {
+        let is_help = appliance.typed(line) == appliance.typed("help ip");
+        assert_eq!(is_help, line == "ip link help", "{line}");
     }
 }

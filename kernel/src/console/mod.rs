@@ -94,6 +94,7 @@ impl Session {
             baseline: Some(Reply::to(Request {
                 command: Command::Config(Config::Save),
                 json: false,
+                only: Vec::new(),
             })),
             trace_has_turn: false,
             traced: None,

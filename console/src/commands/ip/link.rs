@@ -2,7 +2,7 @@
 
 use super::Options;
 use crate::cards::{Cards, about};
-use crate::commands::arguments::Reader;
+use crate::commands::arguments::{INTERFACE, Reader};
 use crate::error::{Mistake, Refusal, Word};
 use crate::json::{Array, Quoted};
 use crate::listing::{Due, Row};
@@ -208,7 +208,7 @@ fn set(words: &mut Words<'_>) -> Result<Action, Mistake> {
     let device = device.ok_or(Mistake::MissingValue {
         command: READER.command,
         after: "set",
-        expected: "the name of an interface, such as eth0.42",
+        expected: INTERFACE,
     })?;
     if up.is_none() && size.is_none() && name.is_none() {
         return Err(Mistake::MissingValue {
