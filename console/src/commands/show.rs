@@ -87,7 +87,12 @@ impl Page {
             let Some(&reason) = Reason::ALL.get(index) else {
                 return match (json, index == Reason::ALL.len()) {
                     (true, true) => {
-                        out.write_str("}}")?;
+                        out.write_str("}")?;
+                        if let Some(remark) = filters_vlans(port) {
+                            let remark = remark.trim_matches(['(', ')']);
+                            write!(out, ",\"hint\":{}", Quoted(remark))?;
+                        }
+                        out.write_str("}")?;
                         Ok(Row::Written)
                     }
                     (false, true) => match filters_vlans(port) {

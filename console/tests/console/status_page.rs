@@ -14,6 +14,7 @@ fn status() -> Request {
     Request {
         command: Command::Status,
         json: false,
+        only: Vec::new(),
     }
 }
 
@@ -117,6 +118,74 @@ console
   trace_dropped           0
 "
     );
+}
+
+/// Every figure is a number, with its unit in its name.
+#[test]
+fn a_program_gets_numbers() {
+    let mut appliance = Appliance::new();
+    appliance.answer(2_894);
+    appliance.view.boot.watchdog = Some(("i6300esb", 30));
+    // A text stays one, whatever it looks like.
+    appliance.view.version = "7";
+    appliance.view.boot.command_line = "1";
+    appliance.configure(&["evl net -N+43,4094"]);
+    assert_eq!(
+        appliance.typed("status -j"),
+        "\
+{\"system\":{
+\"version\":\"7\"
+,\"uptime_ns\":12345999999
+,\"clock_hz\":2893202000,\"clock_source\":\"CPUID leaf 0x15\",\"clock_invariant\":true
+,\"boot\":\"pvh\"
+,\"command_line\":\"1\"
+,\"watchdog\":\"i6300esb\",\"watchdog_s\":30
+,\"smi_count\":17
+,\"start_errors\":0
+},\"memory\":{
+\"total_bytes\":133169152
+,\"heap_bytes\":4194304
+,\"heap_used_bytes\":12001
+,\"dma_bytes\":2097152
+,\"frame_path_allocations\":0
+},\"port eth0\":{
+\"model\":\"82540EM\"
+,\"driver\":\"e1000\"
+,\"ifindex\":2
+,\"mac\":\"52:54:00:12:34:56\"
+,\"link\":\"up\",\"speed_mbps\":1000,\"duplex\":\"full\"
+,\"vlan_filter\":\"42-43,4094\",\"vlan_filter_count\":3
+},\"device eth0.42\":{
+\"vlan\":42
+,\"addresses\":[\"10.10.10.11/24\"]
+,\"rx_packets\":1,\"rx_bytes\":46
+,\"tx_packets\":1,\"tx_bytes\":46
+},\"counters eth0\":{
+\"received\":1
+,\"answered\":1
+,\"sum_of_reasons\":0
+},\"residence eth0\":{
+\"count\":1
+,\"min_ns\":1000
+,\"p50_ns\":1000
+,\"p99_ns\":1000
+,\"p99_9_ns\":1000
+,\"max_ns\":1000
+},\"loop\":{
+\"turns\":22
+,\"busy_turns\":2
+,\"longest_turn_ns\":9999
+,\"longest_turn_was\":\"print\"
+},\"console\":{
+\"dropped_lines\":0
+,\"trace\":\"off\"
+,\"trace_dropped\":0
+}}
+"
+    );
+    appliance.link = Link::default();
+    let down = appliance.typed("status -j");
+    assert!(down.contains("\n,\"link\":\"down\"\n"), "{down}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What `evl net` says in return: the filter list, what is told about a port, and how a port came out otherwise than it
 //! was asked for.
 
-use super::super::status::Program;
+use super::super::status::{Program, ProgramJson};
 use super::{Change, Evl, FilterChange, HEADERS, or_default};
 use crate::json::Quoted;
 use crate::reply::Progress;
@@ -329,7 +329,7 @@ impl Query<'_> {
                 self.tx_no_memory
             )?,
             2 => match self.filter {
-                Some(filter) => write!(out, ",\"filter\":{}", Quoted(Program(filter)))?,
+                Some(filter) => write!(out, ",\"filter\":{}", ProgramJson(filter))?,
                 None => return Ok(false),
             },
             _ => return Ok(false),

@@ -10,20 +10,22 @@
 mod values;
 
 pub(crate) use values::{
-    LinkState, Moment, NoResidence, Program, Residence, Span, TakenOut, Uptime, VlanList,
+    LinkState, Moment, NoResidence, Program, ProgramJson, Residence, Span, TakenOut, Uptime,
+    VlanList,
 };
 
 use super::{Completion, Specification};
 use crate::command::Command;
 use crate::json::{Array, Quoted};
+use crate::listing::Row;
 use crate::reply::Progress;
 use crate::text::{clipped, text};
-use crate::view::{PortView, StatusView};
+use crate::view::{ClockView, PortView, StatusView};
 use core::fmt::{self, Write};
 use pollux_net::counters::{Counters, Reason};
 use pollux_net::interface::Traffic;
 use pollux_net::time::{TickRate, Ticks};
-use values::{Kibibytes, Passed};
+use values::{Kibibytes, LinkJson, Passed, TakenOutJson};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "status",
@@ -74,16 +76,6 @@ enum Section {
     End,
 }
 
-/// What became of the attempt to write a row.
-enum Row {
-    /// It was written.
-    Written,
-    /// There is nothing to say in this row.
-    Empty,
-    /// The section has no such row: it is over.
-    Beyond,
-}
-
 impl Page {
     /// Writes the next line of the page.
     pub(crate) fn next_line(
@@ -118,7 +110,7 @@ impl Page {
                     return Ok(Progress::Line);
                 }
                 Row::Empty => self.row += 1,
-                Row::Beyond => {
+                Row::Beyond | Row::End => {
                     self.section = self.section.next(view);
                     self.row = 0;
                     self.sections += usize::from(self.lines > 0);
@@ -233,17 +225,35 @@ fn heading_of(out: &mut Form<'_>, kind: &str, name: &str) -> Result<Row, fmt::Er
     self::heading(out, &heading)
 }
 
-/// Writes a row.
+/// Writes a row that is a text.
 fn row_of(out: &mut Form<'_>, name: &str, value: impl fmt::Display) -> Result<Row, fmt::Error> {
-    if !out.json {
-        write!(out.out, "  {name:COLUMN$}{value}")?;
-        return Ok(Row::Written);
+    if out.json {
+        return member(out, name, Quoted(clipped::<LONG_TEXT>(value)));
     }
-    let value = clipped::<LONG_TEXT>(value);
-    match value.parse::<u64>() {
-        Ok(number) => write!(out.out, "{}{}:{number}", out.lead, Quoted(name))?,
-        Err(_) => write!(out.out, "{}{}:{}", out.lead, Quoted(name), Quoted(value))?,
+    write!(out.out, "  {name:COLUMN$}{value}")?;
+    Ok(Row::Written)
+}
+
+/// Writes a row that is a number.
+fn number_of(out: &mut Form<'_>, name: &str, value: impl Into<u64>) -> Result<Row, fmt::Error> {
+    let value = value.into();
+    match out.json {
+        true => member(out, name, value),
+        false => row_of(out, name, value),
     }
+}
+
+/// Writes a row about so many octets.
+fn size_of(out: &mut Form<'_>, name: &str, octets: u64) -> Result<Row, fmt::Error> {
+    match out.json {
+        true => member(out, &text!("{name}_bytes"), octets),
+        false => row_of(out, name, Kibibytes(octets)),
+    }
+}
+
+/// Writes a member of a section's JSON object.
+fn member(out: &mut Form<'_>, name: &str, value: impl fmt::Display) -> Result<Row, fmt::Error> {
+    write!(out.out, "{}{}:{value}", out.lead, Quoted(name))?;
     Ok(Row::Written)
 }
 
@@ -252,9 +262,8 @@ fn span_of(out: &mut Form<'_>, name: &str, span: Ticks, rate: TickRate) -> Resul
     if !out.json {
         return row_of(out, name, Span(span, rate));
     }
-    let name = Quoted(text!("{name}_ns"));
-    write!(out.out, "{}{name}:{}", out.lead, rate.nanoseconds(span))?;
-    Ok(Row::Written)
+    let name = text!("{}_ns", name.replace('.', "_"));
+    member(out, &name, rate.nanoseconds(span))
 }
 
 /// Writes a row about what passed through a device.
@@ -263,38 +272,17 @@ fn traffic_of(out: &mut Form<'_>, name: &str, traffic: Traffic) -> Result<Row, f
         return row_of(out, name, Passed(traffic));
     }
     let Traffic { packets, octets } = traffic;
-    let lead = out.lead;
-    write!(
-        out.out,
-        "{lead}\"{name}_packets\":{packets},\"{name}_bytes\":{octets}"
-    )?;
-    Ok(Row::Written)
+    let fields = format_args!("{packets},\"{name}_bytes\":{octets}");
+    member(out, &text!("{name}_packets"), fields)
 }
 
 fn system(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
     match row {
         0 => heading(out, "system"),
         1 => row_of(out, "version", clipped::<TEXT>(view.version)),
+        2 if out.json => member(out, "uptime_ns", view.uptime_ns),
         2 => row_of(out, "uptime", Uptime(view.uptime_ns)),
-        3 => {
-            let clock = &view.clock;
-            let kilohertz = clock.rate.hertz() / 1_000;
-            let steady = if clock.invariant {
-                "invariant"
-            } else {
-                "not invariant: times may be wrong"
-            };
-            let source = clipped::<TEXT>(clock.source);
-            row_of(
-                out,
-                "clock",
-                format_args!(
-                    "{}.{:03} MHz by {source}, {steady}",
-                    kilohertz / 1_000,
-                    kilohertz % 1_000
-                ),
-            )
-        }
+        3 => clock(view, out),
         4 => row_of(out, "boot", clipped::<TEXT>(view.boot.method)),
         5 => {
             let command_line = view.boot.command_line;
@@ -308,6 +296,11 @@ fn system(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, 
             None => Ok(Row::Empty),
         },
         7 => match view.boot.watchdog {
+            Some((name, seconds)) if out.json => {
+                let name = Quoted(clipped::<NAME>(name));
+                let fields = format_args!("{name},\"watchdog_s\":{seconds}");
+                member(out, "watchdog", fields)
+            }
             Some((name, seconds)) => {
                 let name = clipped::<NAME>(name);
                 row_of(out, "watchdog", format_args!("{name} {seconds} s"))
@@ -315,11 +308,11 @@ fn system(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, 
             None => Ok(Row::Empty),
         },
         8 => match view.smi_count {
-            Some(count) => row_of(out, "smi_count", count),
+            Some(count) => number_of(out, "smi_count", count),
             None => Ok(Row::Empty),
         },
         9 => match view.console.refused.count() {
-            count if out.json => row_of(out, "start_errors", count),
+            count if out.json => member(out, "start_errors", count),
             0 => Ok(Row::Empty),
             count => row_of(
                 out,
@@ -331,15 +324,41 @@ fn system(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, 
     }
 }
 
+/// How fast the clock runs, who said so, and whether it always does.
+fn clock(view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
+    let ClockView {
+        rate,
+        source,
+        invariant,
+    } = view.clock;
+    let source = clipped::<TEXT>(source);
+    if out.json {
+        let source = Quoted(source);
+        let fields = format_args!(
+            "{},\"clock_source\":{source},\"clock_invariant\":{invariant}",
+            rate.hertz()
+        );
+        return member(out, "clock_hz", fields);
+    }
+    let kilohertz = rate.hertz() / 1_000;
+    let (megahertz, rest) = (kilohertz / 1_000, kilohertz % 1_000);
+    let steady = match invariant {
+        true => "invariant",
+        false => "not invariant: times may be wrong",
+    };
+    let clock = format_args!("{megahertz}.{rest:03} MHz by {source}, {steady}");
+    row_of(out, "clock", clock)
+}
+
 fn memory(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
     let memory = &view.memory;
     match row {
         0 => heading(out, "memory"),
-        1 => row_of(out, "total", Kibibytes(memory.total_bytes)),
-        2 => row_of(out, "heap", Kibibytes(memory.heap_size_bytes)),
-        3 => row_of(out, "heap_used", Kibibytes(memory.heap_used_bytes)),
-        4 => row_of(out, "dma", Kibibytes(memory.dma_bytes)),
-        5 => row_of(out, "frame_path_allocations", memory.frame_path_allocations),
+        1 => size_of(out, "total", memory.total_bytes),
+        2 => size_of(out, "heap", memory.heap_size_bytes),
+        3 => size_of(out, "heap_used", memory.heap_used_bytes),
+        4 => size_of(out, "dma", memory.dma_bytes),
+        5 => number_of(out, "frame_path_allocations", memory.frame_path_allocations),
         _ => Ok(Row::Beyond),
     }
 }
@@ -354,13 +373,24 @@ fn port_itself(
         0 => heading_of(out, "port", port.name),
         1 => row_of(out, "model", clipped::<TEXT>(port.model)),
         2 => row_of(out, "driver", clipped::<TEXT>(port.driver)),
-        3 => row_of(out, "ifindex", port.interface.ifindex()),
+        3 => number_of(out, "ifindex", port.interface.ifindex()),
         4 => row_of(out, "mac", port.interface.mac_address()),
+        5 if out.json => member(out, "link", LinkJson(port.link)),
         5 => row_of(out, "link", LinkState(port.link)),
+        6 if out.json => {
+            let vlans = port.interface.vlan_filter();
+            let list = Quoted(clipped::<TEXT>(vlans));
+            let fields = format_args!("{list},\"vlan_filter_count\":{}", vlans.len());
+            member(out, "vlan_filter", fields)
+        }
         6 => row_of(out, "vlan_filter", VlanList(port.interface.vlan_filter())),
         7 => match port.interface.filter() {
+            Some(program) if out.json => member(out, "filter", ProgramJson(program)),
             Some(program) => row_of(out, "filter", Program(program)),
             None => match TakenOut::of(port, view) {
+                Some(taken_out) if out.json => {
+                    member(out, "filter_taken_out", TakenOutJson(&taken_out))
+                }
                 Some(taken_out) => row_of(out, "filter", taken_out),
                 None => Ok(Row::Empty),
             },
@@ -382,7 +412,7 @@ fn device(
     };
     match row {
         0 => heading_of(out, "device", device.name()),
-        1 => row_of(out, "vlan", device.vid()),
+        1 => number_of(out, "vlan", device.vid()),
         row => {
             let addresses = device.addresses();
             let row = row - BEFORE;
@@ -394,8 +424,7 @@ fn device(
                     return Ok(Row::Empty);
                 }
                 let all = Array(addresses.iter().map(Quoted));
-                write!(out.out, "{}\"addresses\":{all}", out.lead)?;
-                return Ok(Row::Written);
+                return member(out, "addresses", all);
             }
             match row - addresses.len() {
                 0 => traffic_of(out, "rx", device.received()),
@@ -416,15 +445,15 @@ fn counters(
     const BEFORE: usize = 3;
     match row {
         0 => heading_of(out, "counters", port.name),
-        1 => row_of(out, "received", counters.received()),
-        2 => row_of(out, "answered", counters.answered()),
+        1 => number_of(out, "received", counters.received()),
+        2 => number_of(out, "answered", counters.answered()),
         row => match Reason::ALL.get(row - BEFORE) {
             Some(&reason) => match counters.reason(reason) {
                 0 => Ok(Row::Empty),
-                count => row_of(out, reason.name(), count),
+                count => number_of(out, reason.name(), count),
             },
             None if row - BEFORE == Reason::ALL.len() => {
-                row_of(out, "sum_of_reasons", counters.unanswered())
+                number_of(out, "sum_of_reasons", counters.unanswered())
             }
             None => Ok(Row::Beyond),
         },
@@ -444,7 +473,7 @@ fn statistics(row: usize, port: &PortView<'_>, out: &mut Form<'_>) -> Result<Row
     match (port.statistics)(index) {
         None => Ok(Row::Beyond),
         Some(statistic) if statistic.value == 0 => Ok(Row::Empty),
-        Some(statistic) => row_of(
+        Some(statistic) => number_of(
             out,
             clipped::<TEXT>(statistic.name).as_str(),
             statistic.value,
@@ -463,12 +492,12 @@ fn residence(
     const BEFORE: usize = 2;
     match (row, residence) {
         (0, _) => heading_of(out, "residence", port.name),
-        (1, None) if out.json => row_of(out, "count", 0),
+        (1, None) if out.json => member(out, "count", 0),
         (1, None) => {
             let reason = NoResidence(port.interface);
             row_of(out, "count", format_args!("0 ({reason})"))
         }
-        (1, Some(residence)) => row_of(out, "count", residence.count),
+        (1, Some(residence)) => number_of(out, "count", residence.count),
         (row, Some(residence)) => match residence.figures.get(row - BEFORE) {
             Some(&(name, ticks)) => span_of(out, name, Ticks(ticks), rate),
             None => Ok(Row::Beyond),
@@ -481,8 +510,8 @@ fn poll_loop(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Ro
     let poll = &view.poll;
     match row {
         0 => heading(out, "loop"),
-        1 => row_of(out, "turns", poll.count()),
-        2 => row_of(out, "busy_turns", poll.busy()),
+        1 => number_of(out, "turns", poll.count()),
+        2 => number_of(out, "busy_turns", poll.busy()),
         _ => match (row, poll.longest()) {
             (3, Some((_, kind))) => span_of(out, "longest_turn", kind.longest, view.clock.rate),
             (4, Some((activity, _))) => row_of(out, "longest_turn_was", activity.name()),
@@ -494,9 +523,9 @@ fn poll_loop(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Ro
 fn console(row: usize, view: &StatusView<'_>, out: &mut Form<'_>) -> Result<Row, fmt::Error> {
     match row {
         0 => heading(out, "console"),
-        1 => row_of(out, "dropped_lines", view.console.dropped_lines),
+        1 => number_of(out, "dropped_lines", view.console.dropped_lines),
         2 => row_of(out, "trace", if view.trace_is_on() { "on" } else { "off" }),
-        3 => row_of(out, "trace_dropped", view.trace_dropped()),
+        3 => number_of(out, "trace_dropped", view.trace_dropped()),
         _ => Ok(Row::Beyond),
     }
 }

@@ -1,6 +1,7 @@
 //! How what a status page shows is written: times, sizes, links, filters.
 
-use super::{NAME, TEXT};
+use super::{LONG_TEXT, NAME, TEXT};
+use crate::json::Quoted;
 use crate::text::{ELLIPSIS, clipped};
 use crate::view::{PortView, StatusView};
 use core::fmt;
@@ -33,6 +34,34 @@ impl fmt::Display for Program<'_> {
             Some(average) => write!(f, ", {average} ns max {}", statistics.longest_nanoseconds),
             None => Ok(()),
         }
+    }
+}
+
+/// The same as a JSON object, its members called as `bpftool` calls them.
+pub(crate) struct ProgramJson<'a>(pub &'a EbpfFilter);
+
+impl fmt::Display for ProgramJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(program) = self;
+        let statistics = program.statistics();
+        let [drop, accept, skip, vlan] = statistics.verdicts;
+        let name = Quoted(clipped::<NAME>(program.name()));
+        write!(
+            f,
+            "{{\"name\":{name},\"tag\":\"{:016x}\",\"drop\":{drop},\"accept\":{accept},\"skip\":{skip},\"vlan\":{vlan},\"faults\":{}",
+            program.tag(),
+            statistics.faults,
+        )?;
+        let (cost, most) = (statistics.average_cost(), statistics.highest_cost);
+        write!(f, ",\"cost_average\":{cost},\"cost_max\":{most}")?;
+        if let Some(average) = statistics.average_nanoseconds() {
+            let longest = statistics.longest_nanoseconds;
+            write!(
+                f,
+                ",\"time_average_ns\":{average},\"time_max_ns\":{longest}"
+            )?;
+        }
+        f.write_str("}")
     }
 }
 
@@ -78,6 +107,26 @@ impl fmt::Display for TakenOut<'_> {
             Some(fault) => write!(f, ", the last at {}", clipped::<80>(fault)),
             None => Ok(()),
         }
+    }
+}
+
+/// The same as a JSON object.
+pub(super) struct TakenOutJson<'a, 'b>(pub &'b TakenOut<'a>);
+
+impl fmt::Display for TakenOutJson<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TakenOut { filter, uptime_ns } = *self.0;
+        let statistics = filter.statistics();
+        let name = Quoted(clipped::<NAME>(filter.name()));
+        let faults = statistics.faults;
+        write!(
+            f,
+            "{{\"name\":{name},\"taken_out_ns\":{uptime_ns},\"faults\":{faults}"
+        )?;
+        if let Some(fault) = statistics.last_fault {
+            write!(f, ",\"last_fault\":{}", Quoted(clipped::<LONG_TEXT>(fault)))?;
+        }
+        f.write_str("}")
     }
 }
 
@@ -194,6 +243,24 @@ impl fmt::Display for LinkState {
         }
         let duplex = if link.full_duplex { "full" } else { "half" };
         write!(f, " {duplex} duplex")
+    }
+}
+
+/// The value of a link in JSON, and the members behind it: what is known about it.
+pub(super) struct LinkJson(pub Link);
+
+impl fmt::Display for LinkJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let link = self.0;
+        if !link.up {
+            return f.write_str("\"down\"");
+        }
+        f.write_str("\"up\"")?;
+        if link.speed_mbps > 0 {
+            write!(f, ",\"speed_mbps\":{}", link.speed_mbps)?;
+        }
+        let duplex = if link.full_duplex { "full" } else { "half" };
+        write!(f, ",\"duplex\":\"{duplex}\"")
     }
 }
 
