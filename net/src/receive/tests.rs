@@ -20,6 +20,7 @@ mod properties;
 mod reasons;
 mod udp;
 
+use super::{Exit, Reception, reason_for};
 use crate::counters::Reason;
 use crate::device::{BUFFER_SIZE, Damage, Received, Receiver, Verdict};
 use crate::interface::{Interface, Ipv4Cidr};
@@ -123,6 +124,17 @@ impl Delivery {
         }
     }
 
+    /// The frame, as it is handed up in a buffer.
+    fn received<'buffer>(&self, buffer: &'buffer mut [u8; BUFFER_SIZE]) -> Received<'buffer> {
+        Received {
+            buffer,
+            length: self.length,
+            damage: self.damage,
+            can_answer: self.can_answer,
+            can_defer: self.can_defer,
+        }
+    }
+
     fn put(&mut self, place: usize, octets: &[u8]) {
         put(&mut self.octets, place, octets);
     }
@@ -175,6 +187,44 @@ fn tally(card: &Interface) -> (u64, u64, Vec<u64>) {
     (counters.received(), counters.answered(), reasons)
 }
 
+/// Hands a frame up as drivers do: first to who answers at once what nearly every frame is.
+fn hand_up(reception: &mut Reception<'_>, frame: Received<'_>) -> Verdict {
+    if frame.damage.is_none()
+        && frame.can_answer
+        && let Some(verdict) = reception.receive_usual(frame.buffer, frame.length)
+    {
+        return verdict;
+    }
+    reception.receive(frame)
+}
+
+/// What [`hand_up`] comes to, but each frame is asked for everything, one thing after the other.
+fn hand_up_step_by_step(reception: &mut Reception<'_>, frame: Received<'_>) -> Verdict {
+    let Received { buffer, length, .. } = frame;
+    reception.interface.counters.count_received();
+    let answered = match frame.damage {
+        Some(damage) => Err(reason_for(damage).into()),
+        None => is_accepted(reception, buffer, length, frame.can_defer).and_then(|is_accepted| {
+            let (can_answer, can_defer) = (frame.can_answer, frame.can_defer);
+            reception.answer(buffer, length, can_answer, can_defer, is_accepted)
+        }),
+    };
+    reception.conclude(answered, buffer, length)
+}
+
+/// Whether the program, if there is one, accepts a frame.
+fn is_accepted(
+    reception: &mut Reception<'_>,
+    buffer: &[u8; BUFFER_SIZE],
+    length: usize,
+    can_defer: bool,
+) -> Result<bool, Exit> {
+    match reception.interface.filter.is_active() {
+        true => reception.ask_filter(buffer, length, can_defer),
+        false => Ok(false),
+    }
+}
+
 /// Delivers a frame, and again if it was to wait. Returns the answer, or the reason that was counted.
 fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason> {
     const BEHIND: u8 = 0xee;
@@ -184,13 +234,8 @@ fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason>
     let delivered = buffer;
     let (received, answered, reasons) = tally(card);
 
-    let mut verdict = card.reception(NOW, MILLISECONDS).receive(Received {
-        buffer: &mut buffer,
-        length: delivery.length,
-        damage: delivery.damage,
-        can_answer: delivery.can_answer,
-        can_defer: delivery.can_defer,
-    });
+    let mut reception = card.reception(NOW, MILLISECONDS);
+    let mut verdict = hand_up(&mut reception, delivery.received(&mut buffer));
     if verdict == Verdict::Defer {
         assert!(delivery.can_defer && delivery.damage.is_none());
         assert_eq!(buffer, delivered, "a frame that waits was altered");

@@ -6,7 +6,8 @@ use super::planes::{IN_BAND, REALTIME, card_for, station};
 use super::*;
 use crate::services::echo;
 use crate::test_device::Station;
-use pollux_ebpf::Filter;
+use pollux_ebpf::{Filter, Verdict as Said};
+use proptest::prelude::*;
 use std::boxed::Box;
 use std::string::ToString;
 
@@ -21,6 +22,50 @@ fn returns(value: u8) -> Box<Filter> {
 /// A program that never ends.
 fn loops() -> Box<Filter> {
     program(&[[0x05, 0, 0xff, 0xff, 0, 0, 0, 0]])
+}
+
+/// A program that accepts frames which are longer than some.
+fn looks_far() -> Box<Filter> {
+    let is_there = [0x28, 0, 0, 0, 60, 0, 0, 0];
+    program(&[
+        [0xbf, 0x16, 0, 0, 0, 0, 0, 0],
+        is_there,
+        [MOV, 0, 0, 0, 1, 0, 0, 0],
+        EXIT,
+    ])
+}
+
+/// A program of any kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Program {
+    Returns(u8),
+    /// It is broken off, which this comes of.
+    Faults(Said),
+    LooksFar,
+}
+
+impl Program {
+    /// None, or one of any kind.
+    pub(super) fn any() -> impl Strategy<Value = Option<Self>> {
+        prop::option::of(prop_oneof![
+            prop::sample::select(&[0, 1, 2, 3, 7][..]).prop_map(Self::Returns),
+            prop::sample::select(&Said::ALL[..]).prop_map(Self::Faults),
+            Just(Self::LooksFar),
+        ])
+    }
+
+    pub(super) fn loaded(self) -> Box<Filter> {
+        match self {
+            Self::Returns(value) => returns(value),
+            Self::Faults(said) => {
+                let mut filter = loops();
+                filter.set_fuel(10);
+                filter.set_verdict_on_fault(said);
+                filter
+            }
+            Self::LooksFar => looks_far(),
+        }
+    }
 }
 
 fn program(slots: &[[u8; 8]]) -> Box<Filter> {
