@@ -69,18 +69,17 @@ impl Console {
             .expect("the console takes input");
     }
 
-    /// Has a command carried out to which there is nothing to say. What the log says of a link meanwhile is no reply.
+    /// Has a command carried out to which there is nothing to say.
     ///
     /// # Panics
     ///
     /// There was something to say.
     pub fn obeys(&mut self, line: &str) {
-        let reply = self.command(line);
-        let mut said = reply.lines().filter(|said| !said.ends_with(": link up"));
-        assert_eq!(said.next(), None, "{line}");
+        assert_eq!(self.command(line), "", "{line}");
     }
 
-    /// Types a command and returns its reply, without the echo and the next prompt.
+    /// Types a command and returns its reply, without the echo and the next prompt. What the log says of a link meanwhile
+    /// is no reply.
     ///
     /// # Panics
     ///
@@ -93,7 +92,7 @@ impl Console {
         let after = |text: &str| {
             let (_, reply) = text.split_once(&echo)?;
             match reply.strip_suffix(&end) {
-                Some(reply) => Some(format!("{reply}\n")),
+                Some(reply) => Some(without_links(reply)),
                 None => (reply == PROMPT).then(String::new),
             }
         };
@@ -208,6 +207,19 @@ impl Console {
     }
 }
 
+/// A reply's lines, but for those by which the log tells, whenever it happens, that a port's link changed.
+fn without_links(reply: &str) -> String {
+    let is_of_link = |line: &&str| {
+        line.split_once(": link ").is_some_and(|(port, state)| {
+            port.starts_with("eth")
+                && !port.contains(' ')
+                && (state == "down" || state == "up" || state.starts_with("up, "))
+        })
+    };
+    let lines = reply.split('\n').filter(|line| !is_of_link(line));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
 /// What a terminal would show, roughly: no carriage returns, and no line that was erased.
 fn plain(bytes: &[u8]) -> String {
     const ERASED: [&str; 2] = ["\x1b[K", "\x1b[J"];
@@ -232,5 +244,15 @@ mod tests {
             plain(b"pollux> sta\r\x1b[K[0] count=84\r\n\r\x1b[Kpollux> sta"),
             "[0] count=84\npollux> sta"
         );
+    }
+
+    #[test]
+    fn what_the_log_says_of_a_link_is_no_reply() {
+        let said =
+            "eth0: link up, 1000 Mbit/s\nport eth0\neth12: link up\n  link  up\neth1: link down";
+        assert_eq!(without_links(said), "port eth0\n  link  up\n");
+        assert_eq!(without_links("eth0: link up"), "");
+        let kept = "[1.2] eth0: link up\neth0: link is what it was\n";
+        assert_eq!(without_links(kept), kept);
     }
 }

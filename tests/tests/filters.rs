@@ -77,11 +77,6 @@ fn compile(program: &str) -> PathBuf {
     object
 }
 
-/// Has a command carried out that prints nothing.
-fn quietly(appliance: &mut Appliance, command: &str) {
-    assert_eq!(appliance.console.command(command), "", "{command}");
-}
-
 fn drops(appliance: &mut Appliance) {
     // One is a whole card's, whichever of its devices is named.
     let said = appliance.console.command("evl net -Fdrop.o -i eth0.42");
@@ -89,12 +84,12 @@ fn drops(appliance: &mut Appliance) {
         said,
         "eth0: the filter decides about all frames of eth0, not only about those of eth0.42\n"
     );
-    quietly(appliance, "evl net -F -i eth0.42");
+    appliance.console.obeys("evl net -F -i eth0.42");
     appliance.peer.assert_pings(3);
-    quietly(appliance, "evl net -Fdrop.o -i eth0");
+    appliance.console.obeys("evl net -Fdrop.o -i eth0");
     let before = appliance.counters();
     appliance.peer.send(&Peer::request(b"dropped"));
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
     // The frame was there before the filter went.
     appliance.peer.assert_pings(3);
     let moved = appliance.counters().since(&before);
@@ -108,7 +103,9 @@ fn one_port(appliance: &mut Appliance) {
 }
 
 fn takes_one_port(appliance: &mut Appliance, name: &str) {
-    quietly(appliance, &format!("evl net -F{name}.o -i eth0"));
+    appliance
+        .console
+        .obeys(&format!("evl net -F{name}.o -i eth0"));
     let tag = SingleVlanHeader {
         vlan_id: VlanId::try_new(VLAN).expect("a VLAN"),
         ether_type: EtherType::IPV4,
@@ -133,13 +130,15 @@ fn takes_one_port(appliance: &mut Appliance, name: &str) {
     assert!(shown.contains(" 1 accept 5 skip "), "{shown}");
     // The first of its runs was timed.
     assert!(shown.contains(" ns max "), "{shown}");
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
     appliance.counters().assert_complete();
 }
 
 fn untagged(appliance: &mut Appliance) {
-    quietly(appliance, "ip addr add 10.10.0.11/24 dev eth0");
-    quietly(appliance, "evl net -Faccept.o -i eth0");
+    appliance
+        .console
+        .obeys("ip addr add 10.10.0.11/24 dev eth0");
+    appliance.console.obeys("evl net -Faccept.o -i eth0");
     let residence = |appliance: &mut Appliance| {
         let status = appliance.status();
         let count = status.value("residence eth0", "count");
@@ -160,12 +159,14 @@ fn untagged(appliance: &mut Appliance) {
     let answer = appliance.peer.exchange(&question);
     assert_eq!(answer[..6], PEER_MAC);
     assert_eq!(residence(appliance), before + 2, "what is not IPv4, too");
-    quietly(appliance, "evl net -F -i eth0");
-    quietly(appliance, "ip addr del 10.10.0.11/24 dev eth0");
+    appliance.console.obeys("evl net -F -i eth0");
+    appliance
+        .console
+        .obeys("ip addr del 10.10.0.11/24 dev eth0");
 }
 
 fn refused(appliance: &mut Appliance) {
-    quietly(appliance, "evl net -Fdrop.o -i eth0");
+    appliance.console.obeys("evl net -Fdrop.o -i eth0");
     let printed = appliance
         .console
         .command("evl net -Funknown_helper.o -i eth0");
@@ -177,7 +178,7 @@ fn refused(appliance: &mut Appliance) {
     );
     let shown = appliance.status().value("port eth0", "filter").to_owned();
     assert!(shown.starts_with("drop_all "), "{shown}");
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
     appliance.peer.assert_pings(3);
 }
 
@@ -186,7 +187,7 @@ fn replaced(appliance: &mut Appliance) {
     const ROUNDS: usize = 40;
     const FRAMES: usize = 25;
     let request = Peer::request(b"whatever is there");
-    quietly(appliance, "evl net -Fdrop.o -i eth0");
+    appliance.console.obeys("evl net -Fdrop.o -i eth0");
     let before = appliance.counters();
     for round in 0..ROUNDS {
         let (program, is_good) = match round % 3 {
@@ -215,7 +216,7 @@ fn replaced(appliance: &mut Appliance) {
     }
     assert_eq!(moved.get("filtered"), sent, "{moved}");
     assert_eq!(moved.get("answered"), 0, "{moved}");
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
     appliance.peer.assert_pings(3);
 }
 
@@ -225,7 +226,7 @@ fn filter_of(appliance: &mut Appliance) -> String {
 }
 
 fn two_tags(appliance: &mut Appliance) {
-    quietly(appliance, "evl net -Fqinq.o -i eth0");
+    appliance.console.obeys("evl net -Fqinq.o -i eth0");
     let vlan = |id| VlanId::try_new(id).expect("a VLAN");
     for (outer, inner) in [(7, 100), (100, 7), (7, 7)] {
         let mut frame = Vec::new();
@@ -242,11 +243,11 @@ fn two_tags(appliance: &mut Appliance) {
     let shown = filter_of(appliance);
     assert!(shown.starts_with("qinq "), "{shown}");
     assert!(shown.contains(" 0 drop 2 accept 0 skip "), "{shown}");
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
 }
 
 fn seven(appliance: &mut Appliance) {
-    quietly(appliance, "evl net -Fseven.o -i eth0");
+    appliance.console.obeys("evl net -Fseven.o -i eth0");
     // In-band, and answered there.
     appliance.peer.assert_pings(3);
     let shown = appliance.console.command("bpftool prog show");
@@ -254,12 +255,12 @@ fn seven(appliance: &mut Appliance) {
         shown.contains("  skip 3  vlan 0  unknown 3 (last 7)"),
         "{shown}"
     );
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
 }
 
 fn loops(appliance: &mut Appliance) {
     const FAULTS: usize = 100;
-    quietly(appliance, "evl net -Floop.o -i eth0");
+    appliance.console.obeys("evl net -Floop.o -i eth0");
     let mark = appliance.console.mark();
     // The VLAN rule applies at each fault, and when the program is gone.
     appliance.peer.assert_pings(FAULTS as u64 + 3);
@@ -277,16 +278,15 @@ fn loops(appliance: &mut Appliance) {
         shown.contains(" s: loop, because it had 100 faults, the last at instruction "),
         "{shown}"
     );
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
     assert_eq!(appliance.console.command("bpftool prog show"), "");
 }
 
 fn on_fault(appliance: &mut Appliance) {
-    quietly(appliance, "evl net -Floop.o -i eth0");
-    quietly(
-        appliance,
-        "bpftool prog set id 1 on-fault drop fault-limit 3",
-    );
+    appliance.console.obeys("evl net -Floop.o -i eth0");
+    appliance
+        .console
+        .obeys("bpftool prog set id 1 on-fault drop fault-limit 3");
     let config = appliance.console.command("config show");
     let again = "evl net -Floop.o -i eth0\nbpftool prog set id 1 on-fault drop fault-limit 3\n";
     assert!(config.contains(again), "{config}");
@@ -304,12 +304,12 @@ fn on_fault(appliance: &mut Appliance) {
 }
 
 fn beyond(appliance: &mut Appliance) {
-    quietly(appliance, "evl net -Fbeyond.o -i eth0");
+    appliance.console.obeys("evl net -Fbeyond.o -i eth0");
     let before = appliance.counters();
     appliance.peer.send(&Peer::request(b"too short"));
     let shown = appliance.console.command("bpftool prog show");
     let moved = appliance.counters().since(&before);
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
     assert_eq!(moved.get("filtered"), 1, "{moved}");
     assert!(
         shown.contains("drop 1  accept 0  skip 0  vlan 0  unknown 0  short 1\n"),
@@ -319,21 +319,19 @@ fn beyond(appliance: &mut Appliance) {
 }
 
 fn counts(appliance: &mut Appliance) {
-    quietly(appliance, "evl net -Fcount.o -i eth0");
+    appliance.console.obeys("evl net -Fcount.o -i eth0");
     // A limit of 1,500 octets in the array, none of which was there before.
-    quietly(
-        appliance,
-        "bpftool map update name limits key 0 0 0 0 value hex dc 5 0 0 0 0 0 0 0 0 0 0",
-    );
+    appliance
+        .console
+        .obeys("bpftool map update name limits key 0 0 0 0 value hex dc 5 0 0 0 0 0 0 0 0 0 0");
     appliance.peer.assert_pings(5);
     assert_eq!(
         appliance.console.command("bpftool map dump name per_vlan"),
         "key: 2a 00  value: 05 00 00 00 00 00 00 00\nFound 1 element\n"
     );
-    quietly(
-        appliance,
-        "bpftool map update name limits key 0 0 0 0 value 20 0 0 0 0 0 0 0 0 0 0 0",
-    );
+    appliance
+        .console
+        .obeys("bpftool map update name limits key 0 0 0 0 value 20 0 0 0 0 0 0 0 0 0 0 0");
     let before = appliance.counters();
     appliance
         .peer
@@ -345,7 +343,7 @@ fn counts(appliance: &mut Appliance) {
     );
     let moved = appliance.counters().since(&before);
     assert_eq!(moved.get("filtered"), 1, "{moved}");
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
 }
 
 /// A file as the program `base64` prints it.
@@ -372,10 +370,10 @@ fn pasted_whole(appliance: &mut Appliance) {
     appliance.console.type_bytes(paste.as_bytes());
     let said = format!("greatest.o: {GREATEST} octets\n");
     appliance.console.wait_for(mark, &said, START_LIMIT);
-    quietly(appliance, "evl net -Fgreatest.o -i eth0");
+    appliance.console.obeys("evl net -Fgreatest.o -i eth0");
     let shown = filter_of(appliance);
     assert!(shown.starts_with("drop_all a04f5eef06a7f555 "), "{shown}");
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
     appliance.peer.assert_pings(3);
 }
 
@@ -390,10 +388,10 @@ fn pasted(appliance: &mut Appliance) {
     appliance.console.wait_for(mark, &said, ANSWER_LIMIT);
     let listed = appliance.console.command("ls");
     assert!(listed.contains(&format!("{size} pasted.o\n")), "{listed}");
-    quietly(appliance, "evl net -Fpasted.o -i eth0");
+    appliance.console.obeys("evl net -Fpasted.o -i eth0");
     let shown = filter_of(appliance);
     assert!(shown.starts_with("drop_all a04f5eef06a7f555 "), "{shown}");
-    quietly(appliance, "evl net -F -i eth0");
+    appliance.console.obeys("evl net -F -i eth0");
 }
 
 fn not_pasted(appliance: &mut Appliance) {
