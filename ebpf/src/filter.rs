@@ -18,8 +18,9 @@ pub const DEFAULT_FUEL: u32 = 10_000;
 pub const DEFAULT_FAULT_LIMIT: u64 = 100;
 /// What becomes of a frame at a fault, unless told otherwise.
 pub const DEFAULT_ON_FAULT: Verdict = Verdict::Vlan;
-/// One of so many runs is timed.
-const RUNS_PER_TIMED: u64 = 64;
+/// One of so many runs is timed. A prime: were it the size of a batch or a multiple of it, under load it would be the same
+/// place in a batch that is timed each time, its first frame with cold caches or one behind it with warm ones.
+const RUNS_PER_TIMED: u64 = 61;
 
 /// What is to become of a frame. The numbers are those that EVL's programs return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +221,7 @@ impl Filter {
         statistics.settle(verdict)
     }
 
-    /// Whether the time of the next run is to be taken: of the first, and of each 64th.
+    /// Whether the time of the next run is to be taken: of the first, and of each 61st.
     #[inline(always)]
     pub const fn is_next_timed(&self) -> bool {
         self.statistics.runs.is_multiple_of(RUNS_PER_TIMED)
