@@ -89,7 +89,7 @@ fn the_time_that_programs_take_is_shown_where_there_is_a_clock() {
         let reading = TICKS.fetch_add(1, Ordering::Relaxed);
         Instant::from_ticks(reading * reading * 289 + reading * 2)
     });
-    // The first of them is timed, and the 65th.
+    // The first of them is timed, and the 62nd.
     for _ in 0..100 {
         appliance.receive(&ECHO_REQUEST);
     }
