@@ -42,6 +42,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services filter console), 30 s each
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
 ./run.sh test --cards            what of it is about frames, on every network card, machine and option (twenty minutes; part of --all)
+./run.sh soak [ROUNDS] [FILTER]  the tests that send what nobody thought of, so often (10), each time with other numbers, until one fails
 ./run.sh help                this page
 
 boot:
@@ -100,8 +101,9 @@ main() {
         bench) bench "$@" ;;
         fuzz) fuzz "$@" ;;
         test) run_tests "$@" ;;
+        soak) soak "$@" ;;
         help | -h | --help) usage ;;
-        *) die "unknown command '$command'; one of: demo setup build boot console ping image picture bench fuzz test help" ;;
+        *) die "unknown command '$command'; one of: demo setup build boot console ping image picture bench fuzz test soak help" ;;
     esac
 }
 
@@ -607,6 +609,25 @@ run_tests() {
         verdict "'$filter'" "FAILED: no test has this in its name"
         failed=$((failed + 1))
     fi
+    conclude
+}
+
+# Repeats the tests that make up what they send. What fails names its seed, or Proptest's shortest case.
+soak() {
+    local rounds=${1-10} filter=("${@:2}") round
+    local packages=(net drivers ebpf console)
+    [[ $rounds =~ ^[1-9][0-9]{0,5}$ ]] || die "soak: '$rounds' is no number of rounds"
+    (($# <= 2)) || die "soak: one FILTER only, not '$2' and '$3'"
+    set_up build boot test
+    log=$target/soak.log passed=0 failed=0 tests=0
+    mkdir -p "$target"
+    : >"$log"
+    export POLLUX_SEED
+    for ((round = 1; round <= rounds && failed == 0; round++)); do
+        POLLUX_SEED=$(od -An -N6 -tu8 /dev/urandom | tr -d ' ')
+        cargo_tests "round $round, properties, POLLUX_SEED=$POLLUX_SEED" "${packages[@]/#/--package=pollux-}" -- "${filter[@]}"
+        test_kernel cargo_tests "round $round, frames, POLLUX_SEED=$POLLUX_SEED" --package pollux-tests --test hostile -- "${filter[@]-random_and_mutated}"
+    done
     conclude
 }
 

@@ -167,7 +167,7 @@ fn look(random: &mut Random, frame: &[u8], program: &mut Vec<Slot>) {
 #[test]
 fn random_filters_are_decided_as_if_they_had_none() {
     const PROGRAMS: usize = 20_000;
-    let mut random = Random(0x1234_5678_9abc_def1);
+    let mut random = Random::seeded(0x1234_5678_9abc_def1);
     let [mut with_shortcut, mut taken] = [0_usize; 2];
     for _ in 0..PROGRAMS {
         let frame = datagram(Some(42), 42_042);

@@ -154,10 +154,19 @@ pub fn compile_with(name: &str, options: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// Numbers that look random, and are the same in each run: xorshift64* (Vigna 2016).
-pub struct Random(pub u64);
+/// Numbers that look random, and are the same in each run without a `POLLUX_SEED`: xorshift64* (Vigna 2016).
+pub struct Random(u64);
 
 impl Random {
+    /// Those that follow `POLLUX_SEED`, or else `usual`.
+    pub fn seeded(usual: u64) -> Self {
+        let seed = std::env::var("POLLUX_SEED").ok();
+        let seed = seed.map_or(usual, |seed| seed.parse().expect("POLLUX_SEED is a number"));
+        println!("POLLUX_SEED={seed}");
+        // Behind zero would come nothing else.
+        Self(seed.max(1))
+    }
+
     pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
