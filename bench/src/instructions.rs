@@ -71,7 +71,7 @@ pub fn kinds() -> Vec<Kind> {
         ));
         kinds.push(kind(&format!("udp-echo-{length}"), udp_echo(length)));
     }
-    for filter in ["accept", "packet_port", "udp_port"] {
+    for filter in ["accept", "packet_port", "udp_port", "count"] {
         kinds.push(Kind {
             filter: Some(filter),
             ..kind(
