@@ -201,6 +201,24 @@ fn neighbors_come_and_go() {
     appliance.configure(&["ip neigh add 10.10.10.20 lladdr 02:00:00:00:00:02 dev eth0.42"]);
     let entered = "10.10.10.20 dev eth0.42 lladdr 02:00:00:00:00:02 PERMANENT \n";
     assert_eq!(appliance.typed("ip neigh show 10.10.10.20"), entered);
+    for (state, shown) in [
+        ("permanent", entered),
+        ("reachable", learned),
+        ("stale", ""),
+        ("incomplete", ""),
+        ("all", &[learned, entered].concat()),
+    ] {
+        let line = format!("ip neigh show nud {state}");
+        assert_eq!(appliance.typed(&line), shown, "{line}");
+    }
+    assert_eq!(
+        appliance.typed("ip neigh show nud reachabel"),
+        "ip neigh: 'reachabel' is not one of permanent, reachable, stale, incomplete, all; did you mean 'reachable'?\n"
+    );
+    assert_eq!(
+        appliance.typed("ip neigh add 10.10.10.21 lladdr 02:00:00:00:00:02 dev eth0.42 nud stale"),
+        "ip neigh: 'stale' is not supported: an entry that is made is permanent\n"
+    );
     appliance.configure(&["ip neigh flush all"]);
     assert_eq!(appliance.typed("ip n"), entered);
     appliance.receive(&ARP_REQUEST);
@@ -208,6 +226,55 @@ fn neighbors_come_and_go() {
     assert_eq!(appliance.typed("ip n"), entered);
     appliance.configure(&["ip neigh del 10.10.10.20 dev eth0.42"]);
     assert_eq!(appliance.typed("ip n"), "");
+}
+
+#[test]
+fn an_address_that_is_there_may_be_replaced_by_itself() {
+    let mut appliance = Appliance::new();
+    let before = appliance.typed("ip addr");
+    appliance.configure(&[
+        "ip addr replace 10.10.10.11/24 dev eth0.42",
+        "ip a change 10.10.10.11/24 dev eth0.42",
+    ]);
+    assert_eq!(appliance.typed("ip addr"), before);
+    appliance.configure(&["ip addr replace 10.10.10.12/24 dev eth0.42"]);
+    assert!(appliance.typed("ip addr").contains("inet 10.10.10.12/24 "));
+    assert_eq!(
+        appliance.typed("ip addr replace 10.10.10.12/16 dev eth0.42"),
+        "eth0.42: the device has address 10.10.10.12 already\n"
+    );
+}
+
+#[test]
+fn routes_are_chosen_by_network_and_device() {
+    let mut appliance = Appliance::new();
+    appliance.configure(&[
+        "ip route add 192.0.2.0/24 via 10.10.10.1",
+        "ip route add default via 10.10.10.2",
+    ]);
+    let all = appliance.typed("ip route");
+    assert_eq!(all.lines().count(), 3);
+    for (line, shown) in [
+        ("ip route show table main", all.as_str()),
+        ("ip route show table all dev eth0.42", &all),
+        ("ip route show dev eth0", ""),
+        (
+            "ip route show 192.0.2.0/24",
+            "192.0.2.0/24 via 10.10.10.1 dev eth0.42 \n",
+        ),
+        ("ip r s default", "default via 10.10.10.2 dev eth0.42 \n"),
+        ("ip r s 192.0.2.0/25", ""),
+        (
+            "ip route show table local",
+            "ip route: 'local' is not supported: there is one table, 'main'\n",
+        ),
+        (
+            "ip route show nonsense",
+            "ip route: 'nonsense' is not one of dev, table\n",
+        ),
+    ] {
+        assert_eq!(appliance.typed(line), shown, "{line}");
+    }
 }
 
 #[test]

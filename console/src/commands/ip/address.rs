@@ -20,7 +20,9 @@ use core::fmt::{self, Write};
 use pollux_net::interface::{Address, ConfigurationError, Ipv4Cidr};
 
 const READER: Reader = Reader { command: "ip addr" };
-const VERBS: &[&str] = &["add", "delete", "show", "list", "lst", "flush"];
+const VERBS: &[&str] = &[
+    "add", "change", "replace", "delete", "show", "list", "lst", "flush",
+];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -28,6 +30,8 @@ pub(crate) enum Action {
     Add {
         cidr: Ipv4Cidr,
         device: Word,
+        /// Whether nothing is wrong with one that is there already, the same.
+        replace: bool,
     },
     Delete {
         cidr: Ipv4Cidr,
@@ -43,9 +47,14 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Action, Mistake> {
         return Ok(Action::Show(Which::default()));
     };
     match READER.abbreviated(verb, VERBS)? {
-        "add" => {
-            let (cidr, _, device) = cidr_and_device(words, "add")?;
-            Ok(Action::Add { cidr, device })
+        verb @ ("add" | "change" | "replace") => {
+            let (cidr, _, device) = cidr_and_device(words, verb)?;
+            let replace = verb != "add";
+            Ok(Action::Add {
+                cidr,
+                device,
+                replace,
+            })
         }
         "delete" => {
             let (cidr, whole, device) = cidr_and_device(words, "del")?;
@@ -111,9 +120,17 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
             Some(name) => cards.find(name).map(|_| ()),
             None => Ok(()),
         },
-        Action::Add { cidr, device } => {
+        Action::Add {
+            cidr,
+            device,
+            replace,
+        } => {
             let place = cards.find(device)?;
             let interface = cards.interface(place.card)?;
+            let is_same = |known: Address| known.vid == place.vid && known.cidr == *cidr;
+            if *replace && interface.addresses().any(is_same) {
+                return Ok(());
+            }
             interface
                 .add_address(place.vid, *cidr)
                 .map_err(about(device))

@@ -196,13 +196,13 @@ pub(crate) fn line(
         Action::Address(address::Action::Show(which)) => cursor.next_line(json, out, |due, out| {
             address::row(due, which, options, json, view, out)
         }),
-        Action::Address(address::Action::Add { cidr, device }) => cursor.once(
+        Action::Address(address::Action::Add { cidr, device, .. }) => cursor.once(
             |out| address::added(0, (*cidr, device.as_str()), json, view, out),
             out,
         ),
         Action::Route(action) => match action {
             route::Action::Show(which) => cursor.next_line(json, out, |due, out| {
-                route::row(due, which.as_deref(), json, view, out)
+                route::row(due, which, json, view, out)
             }),
             route::Action::Get(destination) => cursor.next_line(json, out, |due, out| {
                 route::row_to(due, *destination, json, view, out)

@@ -44,6 +44,7 @@ pub(crate) enum Action {
 pub(crate) struct Which {
     device: Option<Word>,
     address: Option<Ipv4Addr>,
+    state: Option<State>,
 }
 
 pub(super) fn parse(words: &mut Words<'_>) -> Result<Action, Mistake> {
@@ -52,7 +53,7 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Action, Mistake> {
     };
     match READER.abbreviated(verb, VERBS)? {
         "add" | "replace" | "change" => {
-            let (which, mac) = arguments(words)?;
+            let (which, mac) = arguments(words, false)?;
             let address = which.address.ok_or(missing("add", "an IPv4 address"))?;
             let mac = mac.ok_or(missing("add", "'lladdr MAC'"))?;
             let device = which.device.ok_or(missing("add", DEVICE))?;
@@ -63,7 +64,7 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Action, Mistake> {
             })
         }
         "delete" => {
-            let (which, _) = arguments(words)?;
+            let (which, _) = arguments(words, false)?;
             let address = which.address.ok_or(missing("del", "an IPv4 address"))?;
             let device = which.device.ok_or(missing("del", DEVICE))?;
             Ok(Action::Delete { address, device })
@@ -77,7 +78,7 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Action, Mistake> {
                 None => Ok(Action::Flush(None)),
             }
         }
-        _ => Ok(Action::Show(arguments(words)?.0)),
+        _ => Ok(Action::Show(arguments(words, true)?.0)),
     }
 }
 
@@ -89,8 +90,12 @@ const fn missing(after: &'static str, expected: &'static str) -> Mistake {
     }
 }
 
-/// Reads `[to] ADDRESS`, `lladdr MAC`, `dev NAME` and `nud permanent`, in any order.
-fn arguments(words: &mut Words<'_>) -> Result<(Which, Option<MacAddress>), Mistake> {
+/// Reads `[to] ADDRESS`, `lladdr MAC`, `dev NAME` and `nud permanent`, in any order; where neighbors are shown, those of
+/// any state can be asked for.
+fn arguments(
+    words: &mut Words<'_>,
+    is_shown: bool,
+) -> Result<(Which, Option<MacAddress>), Mistake> {
     const EXPECTED: &[&str] = &["lladdr", "dev", "nud"];
     let mut which = Which::default();
     let mut mac = None;
@@ -103,7 +108,9 @@ fn arguments(words: &mut Words<'_>) -> Result<(Which, Option<MacAddress>), Mista
                 mac = Some(READER.mac(word)?);
             }
             "nud" => match READER.value(words, "nud", "'permanent'")? {
-                "permanent" | "all" => {}
+                "all" => which.state = None,
+                known if is_shown => which.state = Some(state_named(known)?),
+                "permanent" => {}
                 other => {
                     return Err(READER.not_supported(other, "an entry that is made is permanent"));
                 }
@@ -171,6 +178,19 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
     }
 }
 
+/// What can stand behind `nud` where neighbors are shown.
+const STATES: &[&str] = &["permanent", "reachable", "stale", "incomplete", "all"];
+
+fn state_named(word: &str) -> Result<State, Mistake> {
+    Ok(match word {
+        "permanent" => State::Permanent,
+        "reachable" => State::Reachable,
+        "stale" => State::Stale,
+        "incomplete" => State::Incomplete,
+        other => return Err(READER.none_of(other, STATES)),
+    })
+}
+
 /// The state as iproute2 names it.
 const fn name(state: State) -> &'static str {
     match state {
@@ -200,6 +220,7 @@ pub(super) fn row(
         let is_device = |device: &str| device == name_of(port, known.vid);
         which.device.as_deref().is_none_or(is_device)
             && which.address.is_none_or(|address| address == known.address)
+            && which.state.is_none_or(|state| state == known.state)
     });
     let Some((port, known)) = meant.nth(due.item) else {
         return Ok(Row::End);

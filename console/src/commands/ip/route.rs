@@ -22,8 +22,7 @@ const VERBS: &[&str] = &[
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// All, or those through one device.
-    Show(Option<Word>),
+    Show(Which),
     /// Where datagrams to one destination go.
     Get(Ipv4Addr),
     Add {
@@ -38,6 +37,13 @@ pub(crate) enum Action {
     },
 }
 
+/// Which routes are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Which {
+    device: Option<Word>,
+    network: Option<Ipv4Cidr>,
+}
+
 /// A network, and the device through which it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -49,7 +55,7 @@ pub(crate) struct Target {
 
 pub(super) fn parse(words: &mut Words<'_>) -> Result<Action, Mistake> {
     let Some(verb) = words.next() else {
-        return Ok(Action::Show(None));
+        return Ok(Action::Show(Which::default()));
     };
     match READER.abbreviated(verb, VERBS)? {
         "add" => add(words, "add", false),
@@ -62,14 +68,28 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Action, Mistake> {
             let word = READER.value(words, "get", "an IPv4 address")?;
             READER.address(word).map(Action::Get)
         }
-        _ => match words.next() {
-            None => Ok(Action::Show(None)),
-            Some("dev") => READER
-                .device(words, "dev")
-                .map(|name| Action::Show(Some(name))),
-            Some(other) => Err(READER.none_of(other, &["dev"])),
-        },
+        _ => which(words).map(Action::Show),
     }
+}
+
+/// Reads `[NETWORK] [dev NAME]`. There is one table.
+fn which(words: &mut Words<'_>) -> Result<Which, Mistake> {
+    let mut which = Which::default();
+    while let Some(word) = words.next() {
+        match word {
+            "dev" => which.device = Some(READER.device(words, "dev")?),
+            "table" => match READER.value(words, "table", "'main'")? {
+                "main" | "all" => {}
+                other => return Err(READER.not_supported(other, "there is one table, 'main'")),
+            },
+            "default" => which.network = Ipv4Cidr::new(Ipv4Addr::UNSPECIFIED, 0),
+            word if word.starts_with(|first: char| first.is_ascii_digit()) => {
+                which.network = Some(READER.cidr(word)?);
+            }
+            other => return Err(READER.none_of(other, &["dev", "table"])),
+        }
+    }
+    Ok(which)
 }
 
 fn add(words: &mut Words<'_>, verb: &'static str, replace: bool) -> Result<Action, Mistake> {
@@ -166,7 +186,6 @@ impl Target {
 
 pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Refusal> {
     match action {
-        Action::Show(None) => Ok(()),
         Action::Get(address) => {
             let leads = cards
                 .iter_mut()
@@ -176,7 +195,10 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
                 over_gateway: false,
             })
         }
-        Action::Show(Some(name)) => cards.find(name).map(|_| ()),
+        Action::Show(which) => match &which.device {
+            Some(name) => cards.find(name).map(|_| ()),
+            None => Ok(()),
+        },
         Action::Add {
             route,
             gateway,
@@ -264,7 +286,7 @@ impl fmt::Display for Destination {
 /// Writes a line of `ip route show`.
 pub(super) fn row(
     due: Due,
-    device: Option<&str>,
+    which: &Which,
     json: bool,
     view: &StatusView<'_>,
     out: &mut dyn Write,
@@ -276,7 +298,9 @@ pub(super) fn row(
         return Ok(Row::End);
     };
     let name = name_of(port, route.vid);
-    if device.is_some_and(|device| device != name) {
+    let is_device = which.device.as_deref().is_none_or(|device| device == name);
+    let is_network = which.network.is_none_or(|network| network == route.network);
+    if !is_device || !is_network {
         return Ok(Row::Beyond);
     }
     let destination = Destination(route.network);
