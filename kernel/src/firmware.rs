@@ -5,6 +5,7 @@
 
 use crate::memory;
 use acpi::{AcpiError, AcpiHandler, AcpiTables, PhysicalMapping};
+use core::fmt;
 use core::ptr::NonNull;
 use pollux_drivers::pci::access::Region;
 
@@ -35,9 +36,42 @@ pub fn look_at_code<T>(
     }))
 }
 
-/// The signature and length of each table that the root table names. What cannot be mapped is left out.
-pub fn tables_by_signature(rsdp: u64) -> impl Iterator<Item = ([u8; 4], u32)> {
-    tables_in_memory(rsdp).map(|(_, signature, length)| (signature, length))
+/// The signature and length of each table that the root table names, and who made it for which machine. What cannot be
+/// mapped is left out.
+pub fn tables_by_signature(rsdp: u64) -> impl Iterator<Item = ([u8; 4], u32, Maker)> {
+    tables_in_memory(rsdp).filter_map(|(address, signature, length)| {
+        let maker = Maker::of(read(address, HEADER)?)?;
+        Some((signature, length, maker))
+    })
+}
+
+/// What a table's header says of the machine: its maker, and that one's name for it (ACPI 6.5 §5.2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maker {
+    maker: [u8; 6],
+    machine: [u8; 8],
+}
+
+impl Maker {
+    fn of(header: &[u8]) -> Option<Self> {
+        Some(Self {
+            maker: *header.get(10..)?.first_chunk()?,
+            machine: *header.get(16..)?.first_chunk()?,
+        })
+    }
+}
+
+impl fmt::Display for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn name(octets: &[u8]) -> impl fmt::Display {
+            let end = octets.iter().rposition(|octet| !matches!(octet, 0 | b' '));
+            octets
+                .get(..end.map_or(0, |last| last + 1))
+                .unwrap_or_default()
+                .escape_ascii()
+        }
+        write!(f, "{} {}", name(&self.maker), name(&self.machine))
+    }
 }
 
 /// The address, signature and length of each.
@@ -203,6 +237,22 @@ mod tests {
         pointer[24..32].fill(0);
         assert_eq!(root_table(&pointer), Some((0x7fe_1234, 4)));
         assert_eq!(root_table(&pointer[..31]), None);
+    }
+
+    #[test]
+    fn who_made_a_table_is_told_without_what_fills_it_up() {
+        let mut header = [0; HEADER];
+        header[10..24].copy_from_slice(b"ALASKAA M I \0\x1b");
+        let maker = Maker::of(&header).expect("a header");
+        assert_eq!(maker.to_string(), "ALASKA A M I \\x00\\x1b");
+        header[10..24].copy_from_slice(b"DELL  CBX3   \0");
+        assert_eq!(
+            Maker::of(&header).expect("a header").to_string(),
+            "DELL CBX3"
+        );
+        header[10..24].fill(0);
+        assert_eq!(Maker::of(&header).expect("a header").to_string(), " ");
+        assert_eq!(Maker::of(&header[..23]), None);
     }
 
     #[test]

@@ -114,9 +114,9 @@ fn describe_clock(clock: &Clock, rsdp: Option<u64>, say: &mut impl FnMut(fmt::Ar
 
 /// Firmware's tables by their signatures, such as `APIC`, `MCFG` or `HPET`.
 fn describe_tables(rsdp: u64, say: &mut impl FnMut(fmt::Arguments<'_>)) {
-    for (signature, length) in firmware::tables_by_signature(rsdp) {
+    for (signature, length, maker) in firmware::tables_by_signature(rsdp) {
         let signature = signature.escape_ascii();
-        say(format_args!("acpi {signature} {length} octets"));
+        say(format_args!("acpi {signature} {length} octets {maker}"));
     }
 }
 
