@@ -98,7 +98,7 @@ reasons! {
         IcmpTruncated, "icmp_truncated", "fewer octets than an ICMP header";
         IcmpChecksum, "icmp_checksum", "bad ICMP checksum (RFC 792)";
         IcmpType, "icmp_type", "an ICMP message other than an echo request (RFC 1122 §3.2.2)";
-        IcmpReplyTaken, "icmp_reply_taken", "an echo reply to a request of our own: nothing to say";
+        IcmpReplyTaken, "icmp_reply_taken", "an echo reply to a request of our own, or an ICMP error about one: nothing to say";
         IcmpEchoToGroup, "icmp_echo_to_group", "an echo request to a broadcast or multicast address (RFC 1122 §3.2.2.6)";
         NoTransmitSlot, "no_transmit_slot", "an answer was due, but the transmit ring was full or the link down";
         EthernetConsumed, "ethernet_consumed", "taken by a raw Ethernet service: nothing to say, or not yet";

@@ -6,8 +6,11 @@ use crate::ping::{PingReply, PingSession, PingSettings, PingSummary};
 use crate::route::{NextHop, NoRoute, RouteTable};
 use crate::time::Instant;
 use crate::wire::icmpv4::EchoHeader;
-use crate::wire::ipv4::Ipv4Header;
+use crate::wire::icmpv4_error;
+use crate::wire::ipv4::{Ipv4Header, Protocol};
 use core::fmt;
+use core::net::Ipv4Addr;
+use zerocopy::FromBytes;
 
 /// How many replies are kept until somebody takes them.
 const REPLIES: usize = 64;
@@ -79,6 +82,30 @@ impl OwnPing {
         let Some(reply) = reply else { return false };
         // One that nobody takes in time is in the summary all the same.
         let _ = self.replies.push_back(reply);
+        true
+    }
+}
+
+impl OwnPing {
+    /// Takes an ICMP error of `from`, if it is about a request of this session.
+    pub(crate) fn on_error(&mut self, from: Ipv4Addr, message: &[u8]) -> bool {
+        let Some((why, header, data)) = icmpv4_error::read(message) else {
+            return false;
+        };
+        let Ok((echo, _)) = EchoHeader::ref_from_prefix(data) else {
+            return false;
+        };
+        let is_ours = header.protocol() == Protocol::ICMP
+            && header.destination() == self.session.settings().destination
+            && echo.is_request();
+        if !is_ours {
+            return false;
+        }
+        let (identifier, sequence) = (echo.identifier.get(), echo.sequence.get());
+        let told = self.session.on_error((from, why), identifier, sequence);
+        let Some(told) = told else { return false };
+        // One that nobody takes in time is in the summary all the same.
+        let _ = self.replies.push_back(told);
         true
     }
 }

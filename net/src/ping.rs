@@ -12,6 +12,7 @@
 
 use crate::histogram::Histogram;
 use crate::time::{Instant, TickRate, Ticks};
+use crate::wire::icmpv4_error::Undelivered;
 use alloc::boxed::Box;
 use alloc::vec;
 use core::net::Ipv4Addr;
@@ -72,6 +73,13 @@ pub enum Verdict {
         /// Our own address, from which it would have come.
         from: Ipv4Addr,
     },
+    /// No reply: an ICMP error says that the request did not arrive, or was not taken.
+    Undelivered {
+        /// Who says so.
+        from: Ipv4Addr,
+        /// Why.
+        why: Undelivered,
+    },
 }
 
 /// A reply to a request of this session, or what takes the place of one.
@@ -106,7 +114,7 @@ pub struct PingSummary {
     pub corrupted: u64,
     /// Not answered.
     pub lost: u64,
-    /// Those of the lost that could not be sent, because nobody answered for the address.
+    /// Those of the lost of which it was told: nobody answered for the address, or an ICMP error came back.
     pub unreachable: u64,
     /// Replies to requests that had one.
     pub duplicates: u64,
@@ -291,20 +299,46 @@ impl PingSession {
                 continue;
             }
             sent.fate = Fate::Lost;
-            let tally = &mut self.tally;
-            tally.outstanding = tally.outstanding.saturating_sub(1);
-            tally.lost = tally.lost.saturating_add(1);
-            tally.unreachable = tally.unreachable.saturating_add(1);
-            return Some(PingReply {
-                sequence: number as u16,
-                octets: 0,
-                time_to_live: 0,
-                round_trip_ns: 0,
-                reordered: false,
-                verdict: Verdict::Unreachable { from },
-            });
+            let verdict = Verdict::Unreachable { from };
+            return Some(self.count_unreachable(number as u16, verdict));
         }
         None
+    }
+
+    /// Judges what `from` says of the request with this identifier and sequence number. `None` when that is not of this
+    /// session, or has met its fate.
+    pub fn on_error(
+        &mut self,
+        (from, why): (Ipv4Addr, Undelivered),
+        identifier: u16,
+        sequence: u16,
+    ) -> Option<PingReply> {
+        if identifier != self.settings.identifier {
+            return None;
+        }
+        let number = self.number_of(sequence)?;
+        let sent = self.window.get_mut(place(number))?;
+        if sent.fate != Fate::Outstanding {
+            return None;
+        }
+        sent.fate = Fate::Lost;
+        Some(self.count_unreachable(sequence, Verdict::Undelivered { from, why }))
+    }
+
+    /// Counts a request as lost of which that was told.
+    const fn count_unreachable(&mut self, sequence: u16, verdict: Verdict) -> PingReply {
+        let tally = &mut self.tally;
+        tally.outstanding = tally.outstanding.saturating_sub(1);
+        tally.lost = tally.lost.saturating_add(1);
+        tally.unreachable = tally.unreachable.saturating_add(1);
+        PingReply {
+            sequence,
+            octets: 0,
+            time_to_live: 0,
+            round_trip_ns: 0,
+            reordered: false,
+            verdict,
+        }
     }
 
     /// Judges an echo reply: the fields behind its ICMP checksum, which must be right. `None` when it

@@ -197,6 +197,9 @@ impl fmt::Display for PingLine {
                 reply.sequence
             );
         }
+        if let Verdict::Undelivered { from, why } = reply.verdict {
+            return write!(f, "From {from} icmp_seq={} {why}", reply.sequence);
+        }
         write!(
             f,
             "{} bytes from {}: icmp_seq={} ttl={} time={} ms",
@@ -207,7 +210,7 @@ impl fmt::Display for PingLine {
             Milliseconds(reply.round_trip_ns)
         )?;
         match reply.verdict {
-            Verdict::InTime | Verdict::Unreachable { .. } => {}
+            Verdict::InTime | Verdict::Unreachable { .. } | Verdict::Undelivered { .. } => {}
             Verdict::Late => f.write_str(" (late)")?,
             Verdict::Duplicate => f.write_str(" (DUP!)")?,
             Verdict::Corrupted { offset } => write!(f, " (wrong data at octet {offset})")?,

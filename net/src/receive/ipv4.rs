@@ -279,7 +279,12 @@ impl Host<'_> {
             return Err(Reason::IcmpReplyTaken);
         }
         if !echo.is_request() {
-            return Err(Reason::IcmpType);
+            let ping = self.ping.as_mut();
+            let is_taken = ping.is_some_and(|ping| ping.on_error(header.source(), message));
+            return Err(match is_taken {
+                true => Reason::IcmpReplyTaken,
+                false => Reason::IcmpType,
+            });
         }
         if is_group {
             return Err(Reason::IcmpEchoToGroup);

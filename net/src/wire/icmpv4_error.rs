@@ -1,6 +1,7 @@
 //! ICMP error messages: what is wrong with a datagram, and its beginning (RFC 792; RFC 1122 §3.2.2).
 
 use super::checksum::Checksum;
+use super::ipv4::Ipv4Header;
 use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -68,6 +69,53 @@ pub fn write_header(message: &mut [u8], problem: Problem) -> Option<()> {
     let (header, _) = ErrorHeader::mut_from_prefix(message).ok()?;
     header.checksum = checksum;
     Some(())
+}
+
+/// Why a datagram did not arrive, as an error message about it says that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    message_type: u8,
+    code: u8,
+}
+
+/// What an error message says, and the datagram that it is about: its header, and what there is behind that. `None` for
+/// other messages, and for one that quotes no more than a header.
+pub fn read(message: &[u8]) -> Option<(Undelivered, &Ipv4Header, &[u8])> {
+    let (header, quoted) = ErrorHeader::ref_from_prefix(message).ok()?;
+    if !matches!(header.message_type, 3 | 11 | 12) {
+        return None;
+    }
+    let why = Undelivered {
+        message_type: header.message_type,
+        code: header.code,
+    };
+    let (header, _) = Ipv4Header::ref_from_prefix(quoted).ok()?;
+    let data = quoted.get(header.header_length()..)?;
+    Some((why, header, data))
+}
+
+/// As `ping` has it everywhere.
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.message_type, self.code) {
+            (3, 0) => "Destination Net Unreachable",
+            (3, 1) => "Destination Host Unreachable",
+            (3, 2) => "Destination Protocol Unreachable",
+            (3, 3) => "Destination Port Unreachable",
+            (3, 4) => "Frag needed and DF set",
+            (3, 5) => "Source Route Failed",
+            (3, 6) => "Destination Net Unknown",
+            (3, 7) => "Destination Host Unknown",
+            (3, 9) => "Destination Net Prohibited",
+            (3, 10) => "Destination Host Prohibited",
+            (3, 13) => "Packet filtered",
+            (3, code) => return write!(f, "Dest Unreachable, Bad Code: {code}"),
+            (11, 0) => "Time to live exceeded",
+            (11, 1) => "Frag reassembly time exceeded",
+            (11, code) => return write!(f, "Time exceeded, Bad Code: {code}"),
+            _ => "Parameter problem",
+        })
+    }
 }
 
 /// Whether an ICMP message of this type could be an error message, about which none may be sent.

@@ -76,6 +76,94 @@ fn an_echo_request_goes_out_octet_by_octet_and_its_reply_is_judged() {
     }
 }
 
+/// What the router 10.10.10.1 says of a frame.
+fn icmp_error(about: &[u8], kind: [u8; 2]) -> Vec<u8> {
+    let quoted = &about[18..];
+    let mut error = [&OWN_MAC.0[..], &PEER_MAC.0, &about[12..18]].concat();
+    error.extend([
+        0x45,
+        0,
+        0,
+        (28 + quoted.len()) as u8,
+        0,
+        0,
+        0,
+        0,
+        64,
+        1,
+        0,
+        0,
+    ]);
+    error.extend([10, 10, 10, 1, 10, 10, 10, 11]);
+    error.extend([kind[0], kind[1], 0, 0, 0, 0, 0, 0]);
+    error.extend(quoted);
+    crate::wire::checksum::tests::seal(&mut error[18..38], 10);
+    crate::wire::checksum::tests::seal(&mut error[38..], 2);
+    error
+}
+
+#[test]
+fn an_icmp_error_about_a_request_ends_the_wait_for_it() {
+    for (kind, text) in [
+        ([3, 0], "Destination Net Unreachable"),
+        ([3, 1], "Destination Host Unreachable"),
+        ([3, 13], "Packet filtered"),
+        ([3, 99], "Dest Unreachable, Bad Code: 99"),
+        ([11, 0], "Time to live exceeded"),
+        ([12, 0], "Parameter problem"),
+    ] {
+        let mut station = pinging(4, None, true);
+        let request = next(&mut station).remove(0);
+        let error = icmp_error(&request, kind);
+        assert_eq!(station.receive(&error), [[]; 0]);
+        let reply = station.card.take_ping_reply().expect("it is told");
+        let Verdict::Undelivered { from, why } = reply.verdict else {
+            panic!("{reply:?}");
+        };
+        assert_eq!((from.octets(), reply.sequence), ([10, 10, 10, 1], 1));
+        assert_eq!(std::format!("{why}"), text);
+        let (summary, _) = station.card.ping_progress().expect("a session");
+        let counted = (summary.lost, summary.unreachable, summary.outstanding);
+        assert_eq!(counted, (1, 1, 0));
+        // A second one says nothing new.
+        station.receive(&error);
+        assert_eq!(station.card.take_ping_reply(), None);
+        let counters = station.card.counters();
+        assert_eq!(counters.reason(Reason::IcmpReplyTaken), 1);
+        assert_eq!(counters.reason(Reason::IcmpType), 1);
+    }
+}
+
+#[test]
+fn an_icmp_error_about_anything_else_says_nothing_of_our_requests() {
+    let mut station = pinging(4, None, true);
+    let request = next(&mut station).remove(0);
+    let changed = |at: usize, to: u8| {
+        let mut about = request.clone();
+        about[at] = to;
+        icmp_error(&about, [3, 1])
+    };
+    let errors = [
+        icmp_error(&request, [5, 1]),
+        icmp_error(&request[..18 + 20], [3, 1]),
+        icmp_error(&request[..18], [3, 1]),
+        changed(18, 0x4f),
+        changed(27, 17),
+        changed(37, 99),
+        changed(38, 0),
+        changed(42, 0xff),
+        changed(45, 99),
+    ];
+    for error in &errors {
+        assert_eq!(station.receive(error), [[]; 0]);
+        assert_eq!(station.card.take_ping_reply(), None, "{error:02x?}");
+    }
+    let counters = station.card.counters();
+    assert_eq!(counters.reason(Reason::IcmpType), errors.len() as u64);
+    let (summary, _) = station.card.ping_progress().expect("a session");
+    assert_eq!((summary.lost, summary.outstanding), (0, 1));
+}
+
 #[test]
 fn the_first_request_waits_until_the_peer_is_known() {
     let mut station = pinging(56, None, false);
