@@ -4,12 +4,13 @@ mod bring_up;
 mod control;
 mod frames;
 mod mmio;
+mod noise;
 mod notifications;
 mod random;
 mod recovery;
 
 use core::cell::{RefCell, RefMut};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::vec::Vec;
 
