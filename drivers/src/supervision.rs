@@ -52,6 +52,8 @@ pub struct Faults {
     resets: u64,
     /// Of these, those because it hung.
     hangs: u64,
+    /// How often nothing answered at its registers any more.
+    losses: u64,
     /// Whether it was still in use when it was taken over.
     was_in_use: bool,
 }
@@ -62,6 +64,7 @@ impl Faults {
         Self {
             resets: 0,
             hangs: 0,
+            losses: 0,
             was_in_use,
         }
     }
@@ -75,11 +78,17 @@ impl Faults {
         is_to_be_said(self.resets)
     }
 
+    /// Counts that nothing answers any more.
+    pub const fn count_loss(&mut self) {
+        self.losses = self.losses.saturating_add(1);
+    }
+
     /// The counts, by the names that `ethtool -S` would give them.
     pub fn statistics(&self) -> impl Iterator<Item = Statistic> + use<> {
         [
             ("resets", self.resets),
             ("tx_timeout_count", self.hangs),
+            ("vanished", self.losses),
             ("found_in_use", self.was_in_use.into()),
         ]
         .map(|(name, value)| Statistic { name, value })

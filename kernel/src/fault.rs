@@ -10,7 +10,7 @@ use crate::clock;
 use crate::cpu::{self, Registers, stacks};
 use crate::memory::heap::FramePath;
 use crate::serial::Direct;
-use crate::{Kernel, power, watchdog};
+use crate::{Kernel, power, seats, watchdog};
 use core::fmt::{self, Write};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, Ordering};
@@ -95,6 +95,7 @@ fn end(report: impl FnOnce(&mut Direct) -> fmt::Result) -> ! {
             rate = kernel.clock().rate();
         }
     }
+    seats::silence();
     let exit_port = EXIT_PORT.load(Ordering::Relaxed);
     let after = AFTER.load(Ordering::Relaxed);
     if after == AfterFault::Halt as u8 {

@@ -2,7 +2,7 @@
 //! trace, the state of the link, the card's own counters, what is sent without having been asked for.
 
 use crate::console::{self, Session};
-use crate::{Kernel, screen, serial, watchdog};
+use crate::{Kernel, screen, seats, serial, watchdog};
 use pollux_net::device::Device;
 use pollux_net::time::{Instant, Ticks};
 use pollux_net::turns::Activity;
@@ -225,12 +225,17 @@ impl Housekeeping {
         }
         let ports = &mut kernel.ports;
         let counted = self.statistics.turn(now, ports.len());
-        if let Some(port) = counted.and_then(|index| ports.get_mut(index)) {
+        if let Some(port) = counted.and_then(|index| ports.get_mut(index))
+            && !port.seat.is_away()
+        {
             port.device.refresh_statistics();
         }
         let looked_at = self.link.turn(now, ports.len());
-        if let Some(port) = looked_at.and_then(|index| ports.get_mut(index)) {
-            port.refresh_link();
+        if let Some(index) = looked_at {
+            seats::look_after(ports, index);
+            if let Some(port) = ports.get_mut(index) {
+                port.refresh_link();
+            }
         }
     }
 }

@@ -41,6 +41,7 @@ mod poll;
 mod ports;
 mod power;
 mod screen;
+mod seats;
 mod serial;
 mod uart;
 mod virtio_mmio;
@@ -327,6 +328,7 @@ fn set_up(boot: Boot) -> Kernel {
     if options.all_vlans {
         ports.iter_mut().for_each(Port::pass_all_vlans);
     }
+    seats::remember(&ports);
     if ports.is_empty() {
         log::warn!("no network card: nothing to serve");
         machine::log_devices();

@@ -75,6 +75,12 @@ impl Nic {
             Self::Virtio(_) | Self::VirtioPacked(_) => "virtio-net",
         }
     }
+
+    /// Lets go of the card: it sends nothing, receives nothing and is used no more until it comes back. `delay` waits for
+    /// at least as many microseconds as it is given, or not at all where power goes anyway.
+    pub fn let_go(&mut self, delay: impl FnMut(u32)) {
+        with_card!(self, card => card.let_go(delay));
+    }
 }
 
 impl Device for Nic {

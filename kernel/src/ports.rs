@@ -3,6 +3,7 @@
 use crate::boot::Boot;
 use crate::clock::{self, Clock};
 use crate::nics::{Found, Nic};
+use crate::seats::Seat;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use heapless::String;
@@ -22,6 +23,8 @@ pub struct Port {
     pub(crate) device: Nic,
     pub(crate) interface: Interface,
     pub(crate) link: Link,
+    /// Its card's place.
+    pub(crate) seat: Seat,
     /// How often its link went down.
     link_downs: u64,
 }
@@ -53,7 +56,10 @@ impl Port {
 
     /// Reads the link's state. A link that comes up has all our addresses claimed on it.
     pub(crate) fn refresh_link(&mut self) {
-        let link = self.device.refresh_link();
+        let link = match self.seat.is_away() {
+            true => Link::default(),
+            false => self.device.refresh_link(),
+        };
         if link.up && !self.link.up {
             match link.speed_mbps {
                 0 => log::info!("{}: link up", self.name()),
@@ -133,10 +139,12 @@ pub fn bring_up(found: Found, boot: &Boot, dma: &mut DmaRegion, clock: &Clock) -
         if device.has_flow_control() {
             interface.set_flow_control(FlowControl::default());
         }
+        let seat = Seat::new(place, &ports);
         ports.push(Port {
             device,
             interface,
             link: Link::default(),
+            seat,
             link_downs: 0,
         });
     });

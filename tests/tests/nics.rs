@@ -5,12 +5,16 @@
 
 #[path = "nics/faults.rs"]
 mod faults;
+#[path = "nics/left.rs"]
+mod left;
 #[path = "nics/left_live.rs"]
 mod left_live;
 #[path = "nics/microvm.rs"]
 mod microvm;
 #[path = "nics/several.rs"]
 mod several;
+#[path = "nics/unplugged.rs"]
+mod unplugged;
 
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
@@ -169,6 +173,8 @@ fn main() -> ExitCode {
     );
     suite.test_alone("no_datagram_is_longer_than_the_host_takes", host_mtu);
     several::add_to(&mut suite);
+    unplugged::add_to(&mut suite);
+    left::add_to(&mut suite);
     left_live::add_to(&mut suite);
     faults::add_to(&mut suite);
     suite.run()

@@ -12,6 +12,7 @@ use pollux_net::wire::ethernet::{EtherType, MacAddress};
 
 use super::cards::{Eeprom, Quirks};
 use super::negotiation::Negotiation;
+use super::ownership::{forget_owners, release_phy, say_kept, take_phy};
 use super::recovery::Recovery;
 use super::registers::*;
 use super::ring::{Placement, ReceiveRing, TransmitRing};
@@ -23,11 +24,14 @@ use crate::registers::RegisterAccess;
 
 /// How long frames under way may take to finish once both directions are off, and the EEPROM to be
 /// read again after a reset (both as Intel's own driver has it for this family).
-const SETTLE_MICROSECONDS: u32 = 10_000;
+pub(super) const SETTLE_MICROSECONDS: u32 = 10_000;
 const RELOAD_MICROSECONDS: u32 = 5_000;
 /// How often the reset bit is looked at after that, and how long is waited in between.
 const RESET_POLLS: u32 = 20;
 const RESET_POLL_MICROSECONDS: u32 = 1_000;
+/// The same for the PHY, which firmware may be using (Intel's own driver waits for 10 ms to a second).
+const PHY_POLLS: u32 = 100;
+const PHY_POLL_MICROSECONDS: u32 = 1_000;
 /// The same for a word of the EEPROM, which takes some 100 µs.
 const EEPROM_POLLS: u32 = 1_000;
 const EEPROM_POLL_MICROSECONDS: u32 = 10;
@@ -87,7 +91,8 @@ pub struct Quiet<R> {
 
 impl<R: RegisterAccess> Quiet<R> {
     /// Stops and resets the card behind `registers`, and reads its address. `delay` waits for at
-    /// least as many microseconds as it is given; all in all some 15 ms.
+    /// least as many microseconds as it is given; all in all some 15 ms, and 100 more
+    /// where firmware does not let go of the PHY.
     ///
     /// # Errors
     ///
@@ -107,8 +112,12 @@ impl<R: RegisterAccess> Quiet<R> {
                 card.name
             );
         }
+        forget_owners(card, &mut registers);
         stop(card, &mut registers);
         delay(SETTLE_MICROSECONDS);
+        if !(0..PHY_POLLS).any(|_| may_reset(card, &mut registers, &mut delay)) {
+            say_kept(card, "it is reset nonetheless");
+        }
         request_reset(card, &mut registers);
         delay(RELOAD_MICROSECONDS);
         wait_for_reset(&registers, &mut delay)?;
@@ -230,12 +239,28 @@ pub(super) fn stop<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>)
         let control = registers.read(CTRL);
         registers.write(CTRL, control | Control::GIO_MASTER_DISABLE);
     }
-    if card.has(Quirks::PHY_SEMAPHORE) {
-        // Firmware that does not let go of it within that time has lost it.
-        let control = registers.read(EXTCNF_CTRL);
-        registers.write(EXTCNF_CTRL, control | PHY_IS_OURS);
-    }
     registers.flush();
+}
+
+/// Whether a card is ready to be reset, which nobody may do while firmware speaks to its PHY. Waits a little if not.
+fn may_reset<R: RegisterAccess>(
+    card: &Card,
+    registers: &mut Registers<R>,
+    delay: &mut impl FnMut(u32),
+) -> bool {
+    let may = holds_phy_for_reset(card, registers);
+    if !may {
+        delay(PHY_POLL_MICROSECONDS);
+    }
+    may
+}
+
+/// Asks for what must be held across a reset. Returns whether it is.
+pub(super) fn holds_phy_for_reset<R: RegisterAccess>(
+    card: &Card,
+    registers: &mut Registers<R>,
+) -> bool {
+    !card.has(Quirks::PHY_SEMAPHORE) || take_phy(card, registers)
 }
 
 /// Resets the card, which has been stopped. It takes [`RELOAD_MICROSECONDS`] and longer.
@@ -255,14 +280,21 @@ pub(super) fn is_reset<R: RegisterAccess>(registers: &Registers<R>) -> bool {
 /// What the reset may have brought back is taken away: interrupts, and the card's own answers to ARP
 /// requests, which would be kept from us.
 pub(super) fn calm<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
-    if card.has(Quirks::PHY_SEMAPHORE) {
-        let control = registers.read(EXTCNF_CTRL);
-        registers.write(EXTCNF_CTRL, control & !PHY_IS_OURS);
-    }
+    release_phy(card, registers);
     let management = registers.read(MANC);
     registers.write(MANC, management - Management::ARP_EN);
     mask_interrupts(card, registers);
     let _ = registers.read(ICR);
+}
+
+/// Says to firmware, where that was told otherwise, that the card is its own again, and lets go of the PHY.
+pub(super) fn hand_over<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
+    if card.is_advanced() {
+        let control = registers.read(CTRL_EXT);
+        registers.write(CTRL_EXT, control & !DRIVER_LOADED);
+    }
+    release_phy(card, registers);
+    registers.flush();
 }
 
 fn mask_interrupts<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {

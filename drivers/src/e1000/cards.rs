@@ -77,6 +77,9 @@ bitflags! {
         /// When it is reset while its rings hold frames, it is silent until power goes: they are flushed before (as
         /// Intel's own driver does for the I219, `e1000_flush_desc_rings` in Linux's e1000e).
         const RINGS_TO_FLUSH = 1 << 7;
+        /// Software and firmware share the PHY by two semaphores, one before the other (82576 datasheet §4.7.1, SWSM and
+        /// SW_FW_SYNC).
+        const SHARED_PHY = 1 << 8;
     }
 }
 
@@ -153,7 +156,7 @@ const fn advanced(
         eeprom: Eeprom::None,
         receive_addresses,
         multicast_words: 128,
-        quirks: Quirks::EXPRESS.union(quirks),
+        quirks: Quirks::EXPRESS.union(Quirks::SHARED_PHY).union(quirks),
     }
 }
 

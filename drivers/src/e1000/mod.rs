@@ -18,6 +18,7 @@ mod format;
 #[cfg(test)]
 mod model;
 mod negotiation;
+mod ownership;
 mod recovery;
 pub mod registers;
 mod ring;

@@ -107,6 +107,10 @@ pub(super) struct Model {
     /// After how many reads a message to the PHY is answered.
     pub(super) slow_phy: u32,
     phy_reads: u32,
+    /// How often firmware does not let go of the PHY when it is asked for.
+    pub(super) phy_refusals: u32,
+    /// The same for the bits before the register that says whose it is.
+    pub(super) guard_refusals: u32,
     /// How often the PHY was told to negotiate.
     pub(super) negotiations: u32,
     /// Descriptors are being overwritten behind the driver's back: it cannot be held to the rules
@@ -175,6 +179,8 @@ impl Model {
             vlan_writes: 0,
             negotiated: true,
             slow_phy: 0,
+            phy_refusals: 0,
+            guard_refusals: 0,
             phy_reads: 0,
             negotiations: 0,
             lawless: false,
@@ -239,6 +245,14 @@ impl Model {
             _ if offset == RXDCTL.offset() => self.queue_control(offset, value, 0),
             _ if offset == TXDCTL.offset() => self.queue_control(offset, value, 1),
             _ if offset == ICR.offset() => self.clear(offset, value),
+            _ if offset == SWSM.offset() => {
+                self.set(offset, value | 1);
+                value
+            }
+            _ if offset == SW_FW_SYNC.offset() && self.phy_refusals > 0 => {
+                self.phy_refusals -= 1;
+                value | 0xffff_0000
+            }
             _ if offset == GOOD_RECEIVED_OCTETS || offset == GOOD_SENT_OCTETS => value,
             _ if offset == GOOD_RECEIVED_OCTETS + 4 || offset == GOOD_SENT_OCTETS + 4 => {
                 self.set(offset - 4, 0);
@@ -340,7 +354,19 @@ impl Model {
                 };
                 self.set(offset, enabled);
             }
+            _ if offset == EXTCNF_CTRL.offset() && value & 1 << 5 != 0 && self.phy_refusals > 0 => {
+                self.phy_refusals -= 1;
+            }
+            _ if offset == SWSM.offset() && value & 2 != 0 && self.guard_refusals > 0 => {
+                self.guard_refusals -= 1;
+                self.set(offset, value & !2);
+            }
+            _ if offset == SW_FW_SYNC.offset() => {
+                assert_eq!(self.peek(SWSM.offset()) & 3, 3, "changed without its guard");
+                self.set(offset, value & 0xffff);
+            }
             _ if offset == MDIC.offset() => {
+                assert!(self.has_lent_phy(), "a message to a PHY that is not ours");
                 self.set(offset, value);
                 self.phy_message(value);
             }
@@ -391,8 +417,13 @@ impl Model {
         queue && self.peek(TCTL.offset()) & TransmitControl::EN.bits() != 0
     }
 
+    /// Whether software has the PHY.
+    pub(super) fn has_lent_phy(&self) -> bool {
+        self.peek(SW_FW_SYNC.offset()) & 1 << 1 != 0
+    }
+
     /// Whether a reset now is its last.
-    fn rings_hold_frames(&self) -> bool {
+    pub(super) fn rings_hold_frames(&self) -> bool {
         self.receive_ring_holds || self.peek(TDH.offset()) != self.peek(TDT.offset())
     }
 

@@ -11,7 +11,11 @@ use core::fmt;
 
 use pollux_net::device::{Link, Statistic};
 
-use super::bring_up::{calm, is_reset, queues_are_enabled, request_reset, rings_hold_frames, stop};
+use super::bring_up::{
+    SETTLE_MICROSECONDS, calm, hand_over, holds_phy_for_reset, is_reset, queues_are_enabled,
+    request_reset, rings_hold_frames, stop,
+};
+use super::ownership::say_kept;
 use super::registers::{
     CTRL, FEXTNVM11, ONE_AT_A_TIME, RCTL, RXDCTL, ReceiveControl, STATUS, Status, TCTL, TDH, TDT,
     TransmitControl,
@@ -22,6 +26,9 @@ use crate::supervision::{Faults, Progress};
 
 /// How many looks a reset, or what follows it, may take until the card is reset again.
 const RESET_LOOKS: u32 = 20;
+
+/// How many looks firmware may keep the PHY until the card is reset nonetheless.
+const PHY_LOOKS: u32 = 4;
 
 /// Octets of the frame that flushes a ring; and the thresholds that flush the other: 31 to be fetched ahead, from one
 /// that is free, in descriptors (both as Linux's e1000e has them, `e1000_flush_tx_ring` and `e1000_flush_rx_ring`).
@@ -61,8 +68,8 @@ enum Phase {
     QuietsReceive,
     /// Told to take up what is in that one.
     FlushesReceive,
-    /// Told to stop.
-    Stops,
+    /// Told to stop, so many looks ago.
+    Stops(u32),
     /// Told to reset, so many looks ago.
     Resets(u32),
     /// Told to enable its queues, so many looks ago.
@@ -110,10 +117,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
             Phase::FlushesTransmit if self.rings_hold_frames() => self.quiet_receive(),
             Phase::QuietsReceive => self.flush_receive(),
             Phase::FlushesTransmit | Phase::FlushesReceive => self.stop(),
-            Phase::Stops => {
-                request_reset(self.card, &mut self.registers);
-                self.recovery.phase = Phase::Resets(0);
-            }
+            Phase::Stops(looks) => self.reset_once_allowed(looks),
             Phase::Resets(_) if is_reset(&self.registers) => self.resume(),
             Phase::Resets(looks) if looks < RESET_LOOKS => {
                 self.recovery.phase = Phase::Resets(looks + 1);
@@ -156,6 +160,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
     fn lose(&mut self) {
         self.leave_alone();
         self.recovery.phase = Phase::Gone;
+        self.recovery.faults.count_loss();
         log::error!(
             "{} {}: nothing answers at its registers, it is gone",
             self.card.name,
@@ -185,9 +190,44 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         }
     }
 
+    /// Lets go of the card: it sends nothing, receives nothing and is used no more, until nothing was done for it for a
+    /// while and it answers. `delay` waits for at least as many microseconds as it is given, or not at all where
+    /// power goes anyway.
+    pub fn let_go(&mut self, mut delay: impl FnMut(u32)) {
+        self.leave_alone();
+        if self.rings_hold_frames() {
+            self.flush_transmit();
+            delay(SETTLE_MICROSECONDS);
+        }
+        if self.rings_hold_frames() {
+            self.quiet_receive();
+            delay(SETTLE_MICROSECONDS);
+            self.flush_receive();
+            delay(SETTLE_MICROSECONDS);
+        }
+        self.stop();
+        delay(SETTLE_MICROSECONDS);
+        hand_over(self.card, &mut self.registers);
+        self.recovery.phase = Phase::Gone;
+    }
+
     fn stop(&mut self) {
         stop(self.card, &mut self.registers);
-        self.recovery.phase = Phase::Stops;
+        self.recovery.phase = Phase::Stops(0);
+    }
+
+    /// Resets the card, which stopped so many looks ago, unless firmware speaks to its PHY and is to be waited for.
+    fn reset_once_allowed(&mut self, looks: u32) {
+        let may = holds_phy_for_reset(self.card, &mut self.registers);
+        if !may && looks < PHY_LOOKS {
+            self.recovery.phase = Phase::Stops(looks + 1);
+            return;
+        }
+        if !may {
+            say_kept(self.card, "it is reset nonetheless");
+        }
+        request_reset(self.card, &mut self.registers);
+        self.recovery.phase = Phase::Resets(0);
     }
 
     /// Whether the card must not be reset as it is.

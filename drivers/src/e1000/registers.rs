@@ -35,6 +35,10 @@ pub const FCTTV: Register<u32> = Register::at(0x0170);
 pub const CTRL_EXT: Register<u32> = Register::at(0x0018);
 /// Who may use the PHY, software or firmware (82574 datasheet §10.2.2.5).
 pub const EXTCNF_CTRL: Register<u32> = Register::at(0x0f00);
+/// What guards the next register (82576 datasheet §8.6.1): reading it sets its first bit.
+pub const SWSM: Register<u32> = Register::at(0x5b50);
+/// What of the card is software's, and what firmware's (82576 datasheet §8.6.3).
+pub const SW_FW_SYNC: Register<u32> = Register::at(0x5b5c);
 /// Receive filters of PCI Express cards (82574 datasheet §10.2.5.3).
 pub const RFCTL: Register<u32> = Register::at(0x5008);
 /// PCI Express control (82574 datasheet §10.2.2.16).
@@ -156,6 +160,10 @@ pub const NO_IPV6_EXTENSIONS: u32 = 1 << 16 | 1 << 17;
 
 /// In [`EXTCNF_CTRL`]: the PHY is software's (82574 datasheet §10.2.2.5).
 pub const PHY_IS_OURS: u32 = 1 << 5;
+/// In [`SWSM`]: some software has it (SMBI).
+pub const GUARD_OF_SOFTWARE: u32 = 1 << 0;
+/// In [`SWSM`]: software has it, and firmware has not (SWESMBI); it stays as it is where firmware has.
+pub const GUARD_OF_FIRMWARE: u32 = 1 << 1;
 /// In [`FEXTNVM11`]: fetch no several descriptors at a time, so that a ring can be flushed (`DISABLE_MULR_FIX`
 /// there).
 pub const ONE_AT_A_TIME: u32 = 1 << 13;

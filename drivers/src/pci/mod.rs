@@ -1,18 +1,22 @@
 //! The PCI bus: which functions there are, where their registers lie, and whether they may reach
 //! memory.
 //!
-//! Called by the kernel at start-up only. It reads and writes configuration space ([`access`]) and nothing else.
-//! Firmware has numbered the buses and given out addresses; where it did not, [`numbers`] and [`assign`] do.
+//! Called by the kernel at start-up, and for cards that are taken out and put back in ([`hot_plug`], [`seat`]). It
+//! reads and writes configuration space ([`access`]) and nothing else. Firmware has numbered the buses and given out addresses; where it did not, [`numbers`] and [`assign`] do.
 
 pub mod access;
 pub mod assign;
 mod bars;
+mod capabilities;
 #[cfg(test)]
 mod fake;
+pub mod hot_plug;
 pub mod numbers;
 mod search;
+pub mod seat;
 
 pub use bars::{BAR_COUNT, Bar, Slot, bar, slots};
+pub use capabilities::capabilities;
 pub use search::{functions, functions_below};
 
 use core::fmt;

@@ -58,28 +58,19 @@ impl<T: Transport> Quiet<T> {
     /// # Errors
     ///
     /// [`VirtioError`], when the device is not there or stays in its reset.
-    pub fn reset(mut transport: T, mut delay: impl FnMut(u32)) -> Result<Self, VirtioError> {
+    pub fn reset(mut transport: T, delay: impl FnMut(u32)) -> Result<Self, VirtioError> {
         let found = transport.read_status();
         // Who has it reach memory no more takes "driver ok" from it on some hypervisors.
         let was_in_use = !found.is_gone() && found.contains(Status::DRIVER);
         transport.write_status(Status::empty());
-        for _ in 0..RESET_POLLS {
-            let status = transport.read_status();
-            if status.is_gone() {
-                return Err(VirtioError::Gone);
-            }
-            if status.is_empty() {
-                if was_in_use {
-                    log::info!("virtio-net: who had it before left it in use; it was reset");
-                }
-                return Ok(Self {
-                    transport,
-                    was_in_use,
-                });
-            }
-            delay(RESET_POLL_MICROSECONDS);
+        await_reset(&transport, delay)?;
+        if was_in_use {
+            log::info!("virtio-net: who had it before left it in use; it was reset");
         }
-        Err(VirtioError::StuckInReset)
+        Ok(Self {
+            transport,
+            was_in_use,
+        })
     }
 
     /// Whether the device offers packed queues, so that [`Quiet::start`] may be asked for them.
@@ -117,6 +108,28 @@ impl<T: Transport> Quiet<T> {
         device.attach()?;
         Ok(device)
     }
+}
+
+/// Waits until a device that was told to reset has done so.
+///
+/// # Errors
+///
+/// [`VirtioError`], when it is not there or stays in its reset.
+pub(super) fn await_reset(
+    transport: &impl Transport,
+    mut delay: impl FnMut(u32),
+) -> Result<(), VirtioError> {
+    for _ in 0..RESET_POLLS {
+        let status = transport.read_status();
+        if status.is_gone() {
+            return Err(VirtioError::Gone);
+        }
+        if status.is_empty() {
+            return Ok(());
+        }
+        delay(RESET_POLL_MICROSECONDS);
+    }
+    Err(VirtioError::StuckInReset)
 }
 
 impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {

@@ -11,7 +11,7 @@ use volatile::{VolatilePtr, map_field};
 
 use super::registers::{Registers, Window};
 use super::transport::{Placement, Status, Transport};
-use crate::pci::BAR_COUNT;
+use crate::pci::{BAR_COUNT, capabilities};
 
 /// Who numbers virtio devices (virtio 1.2 §4.1.2).
 const VENDOR: u16 = 0x1af4;
@@ -19,15 +19,8 @@ const VENDOR: u16 = 0x1af4;
 const DEVICE: u16 = 0x1041;
 const TRANSITIONAL_DEVICE: u16 = 0x1000;
 
-/// Configuration registers by offset (PCI 3.0 §6.1, §6.7).
-const STATUS: u16 = 0x04;
-const CAPABILITIES: u16 = 0x34;
-/// In the upper half of the status register: there are capabilities.
-const HAS_CAPABILITIES: u32 = 1 << 20;
 /// The capability of a kind that its vendor defines.
 const VENDOR_SPECIFIC: u8 = 0x09;
-/// There cannot be more in 256 octets: a list that is longer goes in circles.
-const MOST_CAPABILITIES: usize = 48;
 
 /// Kinds of structures (virtio 1.2 §4.1.4).
 const COMMON: u8 = 1;
@@ -74,37 +67,27 @@ impl Structures {
     /// Finds the structures of the function at `address`; `None` when it does not have all of them, as
     /// a device from before version 1.0. Of several of a kind the first counts.
     pub fn find(access: &impl ConfigRegionAccess, address: PciAddress) -> Option<Self> {
-        // SAFETY: reading the header and the list of capabilities changes nothing.
+        // SAFETY: reading capabilities changes nothing.
         let read = |offset: u16| unsafe { access.read(address, offset) };
-        if read(STATUS) & HAS_CAPABILITIES == 0 {
-            return None;
-        }
         let (mut common, mut notification, mut device) = (None, None, None);
-        let mut at = read(CAPABILITIES) as u16 & 0xfc;
-        for _ in 0..MOST_CAPABILITIES {
-            if at == 0 {
-                break;
-            }
-            let [id, next, _, kind] = read(at).to_le_bytes();
-            if id == VENDOR_SPECIFIC {
-                let [bar, ..] = read(at + 4).to_le_bytes();
-                let location = Location {
-                    bar,
-                    offset: read(at + 8),
-                    length: read(at + 12),
-                };
-                let usable = bar < BAR_COUNT && location.offset.is_multiple_of(4);
-                match kind {
-                    _ if !usable => {}
-                    COMMON => common = common.or(Some(location)),
-                    NOTIFICATION => {
-                        notification = notification.or(Some((location, read(at + 16))));
-                    }
-                    DEVICE_SPECIFIC => device = device.or(Some(location)),
-                    _ => {}
+        for (at, first) in capabilities(access, address, VENDOR_SPECIFIC) {
+            let [_, _, _, kind] = first.to_le_bytes();
+            let [bar, ..] = read(at + 4).to_le_bytes();
+            let location = Location {
+                bar,
+                offset: read(at + 8),
+                length: read(at + 12),
+            };
+            let usable = bar < BAR_COUNT && location.offset.is_multiple_of(4);
+            match kind {
+                _ if !usable => {}
+                COMMON => common = common.or(Some(location)),
+                NOTIFICATION => {
+                    notification = notification.or(Some((location, read(at + 16))));
                 }
+                DEVICE_SPECIFIC => device = device.or(Some(location)),
+                _ => {}
             }
-            at = u16::from(next) & 0xfc;
         }
         let common = common.filter(|location: &Location| {
             location.length as usize >= size_of::<CommonConfiguration>()

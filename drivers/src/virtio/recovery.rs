@@ -10,6 +10,7 @@ use core::fmt;
 use pollux_net::device::{Link, Statistic};
 
 use super::VirtioNet;
+use super::bring_up::await_reset;
 use super::error::VirtioError;
 use super::features::Features;
 use super::queue::{Breach, Virtqueue};
@@ -108,6 +109,14 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
                 }
             }
             _ if status.is_gone() => self.lose(),
+            // Zeros are those of nothing, or of a device that somebody else has reset.
+            Phase::Runs if status.is_empty() => {
+                if self.answers(status) {
+                    self.reset(Fault::WasReset(status));
+                } else {
+                    self.lose();
+                }
+            }
             Phase::Runs => match self.find_fault(status) {
                 Some(fault) => self.reset(fault),
                 None => self.read_link(),
@@ -161,9 +170,19 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
         self.link = Link::default();
     }
 
+    /// Lets go of the device: it is reset, and used no more until it answers again after that. `delay` waits for at least as many
+    /// microseconds as it is given, or not at all where power goes anyway.
+    pub fn let_go(&mut self, delay: impl FnMut(u32)) {
+        self.stop();
+        self.transport.write_status(Status::empty());
+        let _ = await_reset(&self.transport, delay);
+        self.recovery.phase = Phase::Gone;
+    }
+
     fn lose(&mut self) {
         self.stop();
         self.recovery.phase = Phase::Gone;
+        self.recovery.faults.count_loss();
         log::error!(
             "virtio-net {}: nothing answers at its registers, it is gone",
             self.mac_address

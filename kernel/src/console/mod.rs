@@ -8,9 +8,8 @@ mod view;
 
 pub use view::{Shown, with_view};
 
-use crate::boot::options::Options;
 use crate::serial::{self, LINE};
-use crate::{Kernel, fault, power};
+use crate::{Kernel, fault, power, seats};
 use alloc::vec::Vec;
 use core::fmt::Write;
 use heapless::{Deque, String};
@@ -303,7 +302,7 @@ impl Session {
                 self.reply = None;
                 if let Some(last) = self.then.take() {
                     serial::flush();
-                    carry_out_last(last, &kernel.options);
+                    carry_out_last(last, kernel);
                 }
             }
         }
@@ -519,13 +518,15 @@ fn take_trace(kernel: &mut Kernel) -> Option<TraceLines> {
     Some(TraceLines::new(record, frame))
 }
 
-fn carry_out_last(last: Last, options: &Options<'_>) {
-    match last {
-        Last::Reboot => power::reboot(),
-        Last::Poweroff => match options.exit_port {
-            Some(port) => power::exit(port, POWEROFF_VALUE),
-            None => power::off(),
-        },
-        Last::Fault(fault) => fault::provoke(fault),
+fn carry_out_last(last: Last, kernel: &mut Kernel) {
+    if let Last::Fault(fault) = last {
+        return fault::provoke(fault);
+    }
+    // Whoever comes next must find no card that sends, or writes to memory that was ours.
+    seats::let_go_of_all(&mut kernel.ports, &kernel.clock);
+    match (last, kernel.options.exit_port) {
+        (Last::Poweroff, Some(port)) => power::exit(port, POWEROFF_VALUE),
+        (Last::Poweroff, None) => power::off(),
+        _ => power::reboot(),
     }
 }

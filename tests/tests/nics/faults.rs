@@ -385,6 +385,7 @@ impl Victim<'_> {
             Registers::Virtio => self.appliance.bar(VIRTIO_BAR),
             _ => self.appliance.bar(0),
         };
+        let (vanished, downs) = (self.count("vanished"), self.count("link_down_events"));
         let mark = self.appliance.console.mark();
         // It answers at no address, and something else at its.
         self.appliance.poke_configuration(slot, "outw", COMMAND, 0);
@@ -399,6 +400,9 @@ impl Victim<'_> {
         let said = "nothing answers at its registers, it is gone";
         self.appliance.console.wait_for(mark, said, SAYING_LIMIT);
         self.appliance.console.fresh_prompt();
+        assert_eq!(self.count("vanished"), vanished + 1);
+        assert_eq!(self.count("link_down_events"), downs + 1);
+        assert_eq!(shown(&mut self.appliance), self.configuration, "vanished");
         let signs = Signs {
             said: &["it is there again; resetting it", "eth0: link up"],
             counter: Some("resets"),

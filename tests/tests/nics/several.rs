@@ -11,20 +11,7 @@ use pollux_tests::appliance::{Appliance, Boot, START_LIMIT, free_ports};
 use pollux_tests::peer::{ANSWER_LIMIT, PEER_MAC};
 use pollux_tests::suite::Suite;
 
-use super::{SAYING_LIMIT, a_flood_is_answered, on};
-
-/// The cards that are unplugged.
-const UNPLUGGED: [&str; 4] = [
-    "e1000",
-    "e1000e",
-    "virtio-net-pci",
-    "virtio-net-pci,disable-modern=on",
-];
-/// Where on the bus the card is that is unplugged, and ACPI's registers for that, as QEMU has them (its
-/// `docs/specs/acpi_pci_hotplug`): the bus, and the slots of it from which a card is taken.
-const SLOT: u32 = 9;
-const BUS_SELECTION: u64 = 0xae10;
-const EJECTION: u64 = 0xae08;
+use super::{a_flood_is_answered, on};
 
 pub(super) fn add_to(suite: &mut Suite) {
     suite.test_alone("cards_of_any_mix_are_named_by_their_places", mixed);
@@ -32,32 +19,35 @@ pub(super) fn add_to(suite: &mut Suite) {
         let name = format!("a_ninth_card_is_as_good_as_the_first_as_{nic}");
         suite.test_alone(&name, move || nine(nic));
     }
-    for nic in UNPLUGGED {
-        let name = format!("a_card_that_is_unplugged_leaves_the_others_alone_as_{nic}");
-        suite.test_alone(&name, move || unplugged(nic));
-    }
 }
 
 /// A card besides the first, on a wire of its own.
-struct Further {
+pub(super) struct Further {
     number: u8,
     wire: Dgram,
 }
 
 impl Further {
     /// Adds it to a boot, at the end of the bus or where `place` says.
-    fn add(boot: Boot, number: u8, nic: &str, place: &str) -> (Boot, Self) {
+    pub(super) fn add(boot: Boot, number: u8, nic: &str, place: &str) -> (Boot, Self) {
         let (port, wire) = free_ports();
         let ours = port + 1;
         let network = format!(
             "dgram,id=further{number},local.type=inet,local.host=127.0.0.1,local.port={port},\
              remote.type=inet,remote.host=127.0.0.1,remote.port={ours}"
         );
-        let device = format!(
-            "{nic},netdev=further{number},mac=52:54:00:00:00:{number:02x},romfile=,id=card{number}{place}"
-        );
+        let card = Self { number, wire };
+        let device = card.device(nic, place);
         let boot = boot.qemu(&["-netdev", &network, "-device", &device]);
-        (boot, Self { number, wire })
+        (boot, card)
+    }
+
+    /// The card as QEMU is told of it.
+    pub(super) fn device(&self, nic: &str, place: &str) -> String {
+        let number = self.number;
+        format!(
+            "{nic},netdev=further{number},mac=52:54:00:00:00:{number:02x},romfile=,id=card{number}{place}"
+        )
     }
 
     const fn mac_address(&self) -> MacAddress {
@@ -65,7 +55,7 @@ impl Further {
     }
 
     /// Gives it a VLAN and an address of its own.
-    fn configure(&self, appliance: &mut Appliance) {
+    pub(super) fn configure(&self, appliance: &mut Appliance) {
         let port = format!("eth{}", self.number);
         let vid = self.vid();
         for line in [
@@ -83,7 +73,7 @@ impl Further {
     }
 
     /// Asks for its address and pings it.
-    fn assert_pings(&mut self, count: u64) {
+    pub(super) fn assert_pings(&mut self, count: u64) {
         let vid = self.vid();
         let address = |last| [10, 10, vid as u8, last].into();
         let station = Station {
@@ -163,43 +153,4 @@ fn nine(nic: &str) {
         assert!(counters.get("answered") >= 2000, "eth{port}: {counters}");
     }
     assert!(!status.has("port eth9"), "{status:?}");
-}
-
-/// How often the second card was reset. What was never counted is not shown.
-fn resets(appliance: &mut Appliance) -> String {
-    let status = appliance.status();
-    match status.has_row("statistics eth1", "resets") {
-        true => status.value("statistics eth1", "resets").to_owned(),
-        false => "0".to_owned(),
-    }
-}
-
-/// A card is taken out of the running machine: QEMU asks, as its button would, and ACPI's part, to take the card off
-/// the bus, is played from outside.
-fn unplugged(nic: &str) {
-    let boot = Boot::new().with(&["--machine", "pc", "--nic", "e1000"]);
-    let (boot, mut card) = Further::add(boot, 1, nic, &format!(",addr={SLOT:#x}"));
-    let mut appliance = boot.with_pokes().start();
-    card.configure(&mut appliance);
-    card.assert_pings(500);
-    let mark = appliance.console.mark();
-    appliance.monitor("device_del card1");
-    appliance.poke_at("outl", BUS_SELECTION, 0);
-    appliance.poke_at("outl", EJECTION, 1 << SLOT);
-    let bus = appliance.monitor("info pci");
-    assert!(!bus.contains("card1"), "{bus}");
-    let said = "nothing answers at its registers, it is gone";
-    appliance.console.wait_for(mark, said, SAYING_LIMIT);
-    appliance.console.fresh_prompt();
-    let before = resets(&mut appliance);
-    appliance.peer.assert_pings(2000);
-    let status = appliance.status();
-    assert_eq!(status.value("port eth1", "link"), "down");
-    // It is waited for, and not reset again and again.
-    assert_eq!(resets(&mut appliance), before);
-    let printed = appliance.console.since(mark);
-    assert_eq!(printed.matches(said).count(), 1, "{printed}");
-    let removed = appliance.console.command("ip link del eth1.101");
-    assert_eq!(removed, "");
-    appliance.peer.assert_pings(500);
 }

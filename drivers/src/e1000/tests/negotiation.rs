@@ -51,3 +51,68 @@ fn after_a_reset_it_is_asked_again() {
     assert_eq!(bench.model().negotiations, 2);
     bench.assert_serves();
 }
+
+#[test]
+fn a_phy_that_firmware_has_is_waited_for_and_given_back_after_use() {
+    for (phy_refusals, guard_refusals) in [(0, 0), (5, 0), (0, 15), (3, 7), (19, 0)] {
+        let mut bench = bring_up_as::<Advanced>(advanced_card(), |model| {
+            model.link_up = false;
+            model.negotiated = false;
+            model.phy_refusals = phy_refusals;
+            model.guard_refusals = guard_refusals;
+        })
+        .unwrap();
+        bench.look(30);
+        assert_eq!(bench.model().negotiations, 1);
+        assert!(!bench.model().has_lent_phy());
+        bench.assert_serves();
+    }
+}
+
+#[test]
+fn a_phy_that_firmware_never_gives_back_is_left_to_it() {
+    let never: [fn(&mut Model); 2] = [
+        |model| model.phy_refusals = u32::MAX,
+        |model| model.guard_refusals = u32::MAX,
+    ];
+    for prepare in never {
+        let mut bench = bring_up_as::<Advanced>(advanced_card(), |model| {
+            model.link_up = false;
+            model.negotiated = false;
+            prepare(model);
+        })
+        .unwrap();
+        bench.look(30);
+        bench.take_accesses();
+        bench.look(100);
+        let asked = bench.take_accesses();
+        assert!(!asked.contains(&Access::Read(SWSM.offset())));
+        assert_eq!(bench.model().negotiations, 0);
+        bench.model().link_up = true;
+        bench.look(1);
+        bench.assert_serves();
+    }
+}
+
+#[test]
+fn a_link_that_comes_up_meanwhile_has_the_phy_given_back() {
+    let mut bench = without_link(false, u32::MAX);
+    bench.look(3);
+    assert!(bench.model().has_lent_phy());
+    bench.model().link_up = true;
+    bench.look(1);
+    assert!(!bench.model().has_lent_phy());
+}
+
+/// What is left taken by software of before is not waited for.
+#[test]
+fn a_guard_that_was_left_taken_is_dropped_at_the_start() {
+    let mut bench = bring_up_as::<Advanced>(advanced_card(), |model| {
+        model.link_up = false;
+        model.negotiated = false;
+        model.set(SWSM.offset(), 3);
+    })
+    .unwrap();
+    bench.look(2);
+    assert_eq!(bench.model().negotiations, 1);
+}

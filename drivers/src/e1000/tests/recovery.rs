@@ -77,6 +77,7 @@ fn a_card_that_vanishes_and_returns_knowing_nothing_is_brought_back() {
         bench.look(100);
         // It is waited for, not reset: nothing of it would say when that is done.
         assert_eq!(bench.statistic("resets"), 0);
+        assert_eq!(bench.statistic("vanished"), 1);
         assert_eq!(bench.echo(), 0);
         // What is configured meanwhile is not forgotten.
         bench.device.set_vlan_filter(&vlans(&[42, 7]));
@@ -199,4 +200,95 @@ fn a_full_ring_is_flushed_as_well() {
     bench.model().transmit_credit = usize::MAX;
     bench.assert_recovers(1);
     assert_eq!(bench.statistic("tx_timeout_count"), 1);
+}
+
+/// Until somebody looks after it again: then it is one that is there again.
+#[test]
+fn a_card_that_is_let_go_of_does_nothing_and_holds_nothing() {
+    fn is_let_go<F: Format>(card: &'static Card) {
+        let mut bench = bring_up_as::<F>(card, |_| ()).unwrap();
+        bench.model().transmit_credit = 0;
+        bench.model().receive_ring_holds = card.has(Quirks::RINGS_TO_FLUSH);
+        for filler in 0..20 {
+            bench.model().receive(&frame(filler));
+        }
+        bench.echo();
+        bench.model().receive(&frame(20));
+        let mut waited = 0;
+        bench.device.let_go(|microseconds| waited += microseconds);
+        assert!((10_000..100_000).contains(&waited), "{waited} us");
+        assert_eq!(
+            bench.model().peek(RCTL.offset()) & ReceiveControl::EN.bits(),
+            0
+        );
+        assert_eq!(
+            bench.model().peek(TCTL.offset()) & TransmitControl::EN.bits(),
+            0
+        );
+        if card.has(Quirks::EXPRESS) {
+            assert_ne!(bench.model().peek(CTRL.offset()) & 1 << 2, 0);
+        }
+        if card.has(Quirks::RINGS_TO_FLUSH) {
+            // Whoever resets it next does not do so for ever.
+            assert!(!bench.model().rings_hold_frames());
+        }
+        // Firmware is told that it has the card to itself.
+        assert_eq!(bench.model().peek(CTRL_EXT.offset()) & DRIVER_LOADED, 0);
+        assert_eq!(bench.echo(), 0);
+        assert!(bench.device.transmit(|_| 60).is_err());
+        bench.take_accesses();
+        bench.device.ring_doorbells();
+        assert_eq!(bench.take_accesses(), []);
+        bench.model().transmit_credit = usize::MAX;
+        bench.assert_recovers(1);
+    }
+    for card in cards::kinds() {
+        in_its_form!(is_let_go, card);
+    }
+}
+
+#[test]
+fn a_card_that_is_gone_can_be_let_go_of() {
+    let mut bench = bench();
+    bench.model().gone = true;
+    bench.device.let_go(|_| ());
+    bench.look(10);
+    bench.model().gone = false;
+    bench.model().reset();
+    bench.assert_recovers(1);
+}
+
+/// Firmware that speaks to the PHY is waited for before a reset, but not for ever; afterwards it has it back.
+#[test]
+fn a_card_whose_phy_is_firmware_s_is_reset_when_that_lets_go() {
+    for card in cards::kinds().filter(|card| card.has(Quirks::PHY_SEMAPHORE)) {
+        for refusals in [0, 1, 3, 10, 1_000] {
+            let mut waited = 0;
+            let prepare = |model: &mut Model| model.phy_refusals = refusals;
+            let mut bench = bring_up_as::<Legacy>(card, prepare).unwrap();
+            bench.model().phy_refusals = refusals;
+            bench.model().set(RCTL.offset(), 0);
+            bench.take_accesses();
+            while bench.statistic("resets") == 0 || !bench.device.link.up {
+                bench.look(1);
+                waited += 1;
+                assert!(waited < 20, "{waited} looks");
+            }
+            assert!(bench.is_phy_asked_for_before_its_reset());
+            let kept = bench.model().peek(EXTCNF_CTRL.offset());
+            assert_eq!(kept & PHY_IS_OURS, 0, "the PHY was not given back");
+            bench.assert_recovers(1);
+        }
+    }
+}
+
+impl<F: Format> Bench<F> {
+    fn is_phy_asked_for_before_its_reset(&mut self) -> bool {
+        let accesses = self.take_accesses();
+        let asks = |access: &Access| matches!(access, Access::Write(at, value) if *at == EXTCNF_CTRL.offset() && value & PHY_IS_OURS != 0);
+        let resets = |access: &Access| matches!(access, Access::Write(at, value) if *at == CTRL.offset() && value & Control::RST.bits() != 0);
+        let asked = accesses.iter().position(asks);
+        let reset = accesses.iter().position(resets);
+        asked.is_some() && asked < reset
+    }
 }
