@@ -59,7 +59,7 @@ fn octets_are_counted_in_64_bits() {
 fn names_are_unique() {
     let bench = bench();
     let names: BTreeSet<_> = bench.device.statistics().map(|entry| entry.name).collect();
-    assert_eq!(names.len(), COUNTERS + 5);
+    assert_eq!(names.len(), COUNTERS + 6);
 }
 
 #[test]
