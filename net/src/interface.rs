@@ -29,6 +29,7 @@ use crate::trace::{Trace, Tracing};
 use crate::udp::Services;
 use crate::vlan::VlanSet;
 use crate::wire::ethernet::MacAddress;
+use crate::wire::vlan::OwnStation;
 
 pub use claims::Address;
 pub(crate) use claims::Claims;
@@ -43,6 +44,8 @@ pub(crate) use vlans::Vlans;
 /// A network card as the stack sees it.
 pub struct Interface {
     pub(crate) mac: MacAddress,
+    /// The same, ready to be compared with and written.
+    pub(crate) station: OwnStation,
     pub(crate) ifindex: u32,
     pub(crate) rate: TickRate,
     pub(crate) vlans: Vlans,
@@ -92,6 +95,7 @@ impl Interface {
         neighbors.set_up(rate, DEFAULT_QUESTIONS);
         Self {
             mac,
+            station: OwnStation::new(mac),
             ifindex,
             rate,
             vlans: Vlans::new(VlanDevice::of_card(name)),

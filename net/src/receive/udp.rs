@@ -102,7 +102,7 @@ impl Reception<'_> {
                     header.turn_around();
                     header.set_answer(total_length_field, answer.maximum_time_to_live);
                     header.seal(&[]);
-                    front.turn_around(&interface.mac);
+                    front.turn_around(self.station);
                     let length = size_of::<TaggedHeader>().saturating_add(total_length);
                     device.count_transmitted(length);
                     Ok(length)

@@ -40,7 +40,7 @@ impl EchoHeader {
 
     /// Makes a request its reply, whose `data` follow this header. Only the type changes, so neither
     /// the data nor the rest of the header need be summed again.
-    #[inline]
+    #[inline(always)]
     pub fn turn_into_reply(&mut self, data: &[u8]) {
         self.message_type = ECHO_REPLY;
         // What the message has become less, its complement has become more.

@@ -106,7 +106,7 @@ impl Ipv4Header {
     /// Sends a datagram back to where it came from: source and destination change places, which
     /// leaves the checksum as it is, time to live starts afresh (RFC 1812 §4.3.2.2), and "don't
     /// fragment" makes the identification, which stays, free of meaning (RFC 6864 §4.1).
-    #[inline]
+    #[inline(always)]
     pub fn turn_around(&mut self) {
         core::mem::swap(&mut self.source, &mut self.destination);
         let fragment = (self.flags_and_fragment, U16::new(DONT_FRAGMENT));

@@ -3,7 +3,9 @@
 use super::ethernet::{EtherType, MacAddress};
 use zerocopy::byteorder::little_endian::U64;
 use zerocopy::byteorder::network_endian::U16;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute_ref};
+use zerocopy::{
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute_mut, transmute_ref,
+};
 
 /// An Ethernet header with a customer tag (IEEE 802.1Q §9.3).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -25,7 +27,7 @@ pub struct TaggedHeader {
 const _: () = assert!(size_of::<TaggedHeader>() == 18);
 
 /// The header with the destination and the two octets behind it as one number.
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Front {
     destination: U64,
@@ -33,7 +35,7 @@ struct Front {
 }
 
 /// The header with the source and the two octets behind it as one number.
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct BehindDestination {
     destination: MacAddress,
@@ -69,11 +71,35 @@ impl TaggedHeader {
         EtherType(self.ether_type.get())
     }
 
-    /// Addresses the frame back to its sender, from `own`. The tag stays as it is.
+    /// Addresses the frame, which has a customer tag, back to its sender, from `own`. The tag stays as it is.
+    #[inline(always)]
+    pub fn turn_around(&mut self, own: OwnStation) {
+        let behind: &BehindDestination = transmute_ref!(self);
+        let source = behind.source;
+        let front: &mut Front = transmute_mut!(self);
+        // With two octets more, in whose place the next two are written.
+        front.destination = source;
+        let behind: &mut BehindDestination = transmute_mut!(self);
+        behind.source = own.0;
+    }
+}
+
+/// The address of a station as it is written into a [`TaggedHeader`]: with the tag protocol behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnStation(U64);
+
+impl OwnStation {
+    /// That of `address`.
+    pub const fn new(address: MacAddress) -> Self {
+        let [a, b, c, d, e, f] = address.0;
+        let [g, h] = EtherType::VLAN.0.to_be_bytes();
+        Self(U64::from_bytes([a, b, c, d, e, f, g, h]))
+    }
+
+    /// The address as [bits](MacAddress::to_bits).
     #[inline]
-    pub fn turn_around(&mut self, own: &MacAddress) {
-        self.destination = self.source;
-        self.source = *own;
+    pub const fn to_bits(self) -> u64 {
+        self.0.get() << 16
     }
 }
 
@@ -86,13 +112,22 @@ mod tests {
     ];
 
     #[test]
+    fn the_own_station_compares_as_its_address_does() {
+        for address in [[0x52, 0x54, 0, 0x12, 0x34, 0x56], [0xff; 6], [0; 6]].map(MacAddress) {
+            assert_eq!(OwnStation::new(address).to_bits(), address.to_bits());
+        }
+    }
+
+    #[test]
     fn reads_the_tag_and_keeps_it_when_turned_around() {
         let mut frame = FRAME;
         let header = TaggedHeader::mut_from_bytes(&mut frame).expect("18 octets");
         assert_eq!(header.tag_protocol(), EtherType::VLAN);
         assert_eq!(header.vid(), 42);
         assert_eq!(header.ether_type(), EtherType::IPV4);
-        header.turn_around(&MacAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
+        header.turn_around(OwnStation::new(MacAddress([
+            0x52, 0x54, 0, 0x12, 0x34, 0x56,
+        ])));
         assert_eq!(
             frame,
             [
