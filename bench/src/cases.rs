@@ -90,7 +90,7 @@ impl Ours {
 impl Subject for Ours {
     fn restore(&mut self) {
         for (buffer, request) in self.ring.iter_mut().zip(&self.requests) {
-            buffer[..request.len()].copy_from_slice(request);
+            buffer.octets[..request.len()].copy_from_slice(request);
         }
     }
 

@@ -12,11 +12,24 @@ use pollux_net::wire::ethernet::MacAddress;
 
 use crate::frames::{APPLIANCE, APPLIANCE_MAC, VLAN, arp_request};
 
-/// A buffer into which a network card writes a frame.
-pub type Buffer = [u8; BUFFER_SIZE];
+/// A buffer into which a network card writes a frame, where a driver has it: at the start of a cache line, with another
+/// line between it and the next.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub struct Buffer {
+    /// What the card writes into.
+    pub octets: [u8; BUFFER_SIZE],
+    _between: [u8; HEADROOM],
+}
+
+/// What the drivers have it to be.
+const HEADROOM: usize = 64;
 
 /// One that nothing was written into.
-pub const EMPTY: Buffer = [0; BUFFER_SIZE];
+pub const EMPTY: Buffer = Buffer {
+    octets: [0; BUFFER_SIZE],
+    _between: [0; HEADROOM],
+};
 
 /// How many neighbors can be known at a time.
 pub const NEIGHBORS: usize = neighbor::CAPACITY;
@@ -58,7 +71,7 @@ impl Stack {
         for number in 0..count {
             let address = stranger(number);
             let frame = arp_request(address, mac_of(address));
-            buffer[..frame.len()].copy_from_slice(&frame);
+            buffer.octets[..frame.len()].copy_from_slice(&frame);
             self.receive_batch([(&mut buffer, frame.len())].into_iter());
         }
     }
@@ -78,6 +91,7 @@ impl Stack {
         let mut reception = self.0.reception(SEEN, 1_000);
         let mut answered = 0;
         for (buffer, length) in frames {
+            let buffer = &mut buffer.octets;
             let verdict = reception.receive_usual(buffer, length).unwrap_or_else(|| {
                 reception.receive(Received {
                     buffer,
