@@ -16,6 +16,8 @@ struct FakeFunction {
     words: BTreeMap<u16, u32>,
     /// Which bits of a register can be written; all, where nothing is said.
     writable: BTreeMap<u16, u32>,
+    /// Which bits of a register are cleared by writing them.
+    clearable: BTreeMap<u16, u32>,
     /// Nothing may be written to it.
     is_forbidden: bool,
 }
@@ -37,8 +39,9 @@ impl ConfigRegionAccess for FakeSpace {
                 "a base address register was changed while the function decodes"
             );
             let writable = function.writable.get(&offset).copied().unwrap_or(u32::MAX);
+            let clearable = function.clearable.get(&offset).copied().unwrap_or(0);
             let word = function.words.entry(offset).or_default();
-            *word = *word & !writable | value & writable;
+            *word = (*word & !writable | value & writable) & !(value & clearable);
         }
     }
 }
@@ -58,6 +61,12 @@ impl FakeSpace {
         let mut functions = self.functions.borrow_mut();
         let function = functions.get_mut(&address).unwrap();
         function.writable.insert(offset, bits);
+    }
+
+    pub fn make_clearable(&self, address: PciAddress, offset: u16, bits: u32) {
+        let mut functions = self.functions.borrow_mut();
+        let function = functions.get_mut(&address).unwrap();
+        function.clearable.insert(offset, bits);
     }
 
     pub fn set(&self, address: PciAddress, offset: u16, word: u32) {

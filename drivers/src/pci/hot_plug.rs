@@ -21,6 +21,9 @@ const HAS_SLOT: u32 = 1 << 24;
 /// In the slot's capabilities: cards can be put in and taken out while it has power.
 const CAN_HOT_PLUG: u32 = 1 << 6;
 
+/// In the slot's capabilities: it does not say when it has carried out a command.
+const NEVER_COMPLETES: u32 = 1 << 18;
+
 /// In the slot's control: what its lamp for power does (on, off), and that power is off (PCI Express 5.0 §7.5.3.10).
 const LAMP: u32 = 3 << 8;
 const LAMP_ON: u32 = 1 << 8;
@@ -29,6 +32,8 @@ const POWER_OFF: u32 = 1 << 10;
 
 /// How many looks power is on until the card is reached for: 100 ms are asked for (PCI Express 5.0 §6.6.1).
 const START_LOOKS: u32 = 4;
+/// How many looks a command may take: one second (PCI Express 5.0 §6.7.3.2).
+const COMMAND_LOOKS: u32 = 20;
 
 bitflags! {
     /// The slot's status (PCI Express 5.0 §7.5.3.11). Events are cleared by writing them.
@@ -42,9 +47,9 @@ bitflags! {
     }
 }
 
+/// What is cleared as soon as it is seen. That a command was carried out is cleared with the next one: each write is one.
 const EVENTS: Status = Status::PRESSED
     .union(Status::CHANGED)
-    .union(Status::COMPLETED)
     .union(Status::LINK_CHANGED);
 
 /// What is to be done about a slot.
@@ -56,6 +61,16 @@ pub enum Event {
     Pulled,
     /// A card was put in and has power; it may be another.
     Ready,
+}
+
+impl Event {
+    /// Whether power is to be switched off.
+    pub const fn takes_power(self) -> bool {
+        match self {
+            Self::Wanted | Self::Pulled => true,
+            Self::Ready => false,
+        }
+    }
 }
 
 /// Where a slot stands.
@@ -76,6 +91,10 @@ pub struct HotPlugSlot {
     /// Where the bridge has its registers for it.
     registers: u16,
     phase: Phase,
+    /// It says when it has carried out a command.
+    completes: bool,
+    /// For how many looks a command was waited for that may not have been carried out yet.
+    waits: Option<u32>,
 }
 
 impl HotPlugSlot {
@@ -102,12 +121,14 @@ impl HotPlugSlot {
         if first & HAS_SLOT == 0 || can & CAN_HOT_PLUG == 0 {
             return None;
         }
-        let slot = Self {
+        let mut slot = Self {
             bridge,
             registers: at + SLOT_CONTROL,
             phase: Phase::On,
+            completes: can & NEVER_COMPLETES == 0,
+            waits: None,
         };
-        slot.take_events(access, slot.read(access));
+        slot.forget_events(access, slot.read(access));
         Some(slot)
     }
 
@@ -116,13 +137,20 @@ impl HotPlugSlot {
         self.bridge
     }
 
-    /// Looks at the slot, and takes a step.
+    /// Looks at the slot, and takes a step. What it says of a card at work it says until [`HotPlugSlot::power_off`].
     pub fn look(&mut self, access: &impl ConfigRegionAccess) -> Option<Event> {
         let word = self.read(access);
         if word == u32::MAX {
             return None;
         }
-        let status = self.take_events(access, word);
+        let status = Status::from_bits_truncate((word >> 16) as u16);
+        if let Some(looks) = self.waits {
+            if !status.contains(Status::COMPLETED) && looks < COMMAND_LOOKS {
+                self.waits = Some(looks + 1);
+                return None;
+            }
+            self.waits = None;
+        }
         let has_card = status.contains(Status::CARD);
         let is_pressed = status.contains(Status::PRESSED);
         let has_changed = status.contains(Status::CHANGED);
@@ -130,23 +158,32 @@ impl HotPlugSlot {
             Phase::On if is_pressed => return Some(Event::Wanted),
             Phase::On if has_changed && !has_card => return Some(Event::Pulled),
             Phase::Off if has_card && (is_pressed || has_changed) => {
-                self.control(access, LAMP_ON);
+                self.control(access, word, LAMP_ON);
                 self.phase = Phase::Starts(0);
+                return None;
             }
-            Phase::Starts(_) if is_pressed || !has_card => self.power_off(access),
+            Phase::Starts(_) if is_pressed || !has_card => {
+                self.power_off(access);
+                return None;
+            }
             Phase::Starts(looks) if looks < START_LOOKS => self.phase = Phase::Starts(looks + 1),
             Phase::Starts(_) => {
                 self.phase = Phase::On;
+                self.forget_events(access, word);
                 return Some(Event::Ready);
             }
             Phase::On | Phase::Off => {}
         }
+        self.forget_events(access, word);
         None
     }
 
     /// Takes power from the slot. Nobody may be using the card.
     pub fn power_off(&mut self, access: &impl ConfigRegionAccess) {
-        self.control(access, LAMP_OFF | POWER_OFF);
+        let word = self.read(access);
+        if word != u32::MAX {
+            self.control(access, word, LAMP_OFF | POWER_OFF);
+        }
         self.phase = Phase::Off;
     }
 
@@ -156,23 +193,22 @@ impl HotPlugSlot {
         unsafe { access.read(self.bridge, self.registers) }
     }
 
-    /// What the status says in `word`; its events are cleared, and the control is left as it is.
-    fn take_events(&self, access: &impl ConfigRegionAccess, word: u32) -> Status {
+    /// Clears the events that there are in `word`, and leaves the control as it is.
+    fn forget_events(&mut self, access: &impl ConfigRegionAccess, word: u32) {
         let status = Status::from_bits_truncate((word >> 16) as u16);
-        let events = status & EVENTS;
-        if !events.is_empty() && word != u32::MAX {
-            let cleared = word & 0xffff | u32::from(events.bits()) << 16;
-            // SAFETY: as in `read`; the control is written as it was read.
-            unsafe { access.write(self.bridge, self.registers, cleared) };
+        if status.intersects(EVENTS) && word != u32::MAX {
+            self.control(access, word, word & (LAMP | POWER_OFF));
         }
-        status
     }
 
-    /// Sets power and lamp, and leaves all else, the events too, as it is.
-    fn control(&self, access: &impl ConfigRegionAccess, power: u32) {
-        let control = self.read(access) & 0xffff & !(LAMP | POWER_OFF);
+    /// Sets power and lamp, leaves all else of the control as it is in `word`, and clears the events that are in it. All
+    /// of it is one command: a second may not follow before this one was carried out.
+    fn control(&mut self, access: &impl ConfigRegionAccess, word: u32, power: u32) {
+        let control = word & 0xffff & !(LAMP | POWER_OFF);
+        let cleared = (word >> 16) & u32::from((EVENTS | Status::COMPLETED).bits());
         // SAFETY: as in `read`; zeros leave the status as it is.
-        unsafe { access.write(self.bridge, self.registers, control | power) };
+        unsafe { access.write(self.bridge, self.registers, cleared << 16 | control | power) };
+        self.waits = self.completes.then_some(0);
     }
 }
 
@@ -203,6 +239,9 @@ mod tests {
                 (CONTROL, 0),
             ],
         );
+        space.make_writable(bridge, CONTROL, 0xffff);
+        let events = (EVENTS | Status::COMPLETED).bits();
+        space.make_clearable(bridge, CONTROL, u32::from(events) << 16);
         let card = space.put(5, 0, 0, &[(0, E1000)]);
         (space, bridge, card)
     }
@@ -214,8 +253,12 @@ mod tests {
         (space, bridge, slot)
     }
 
-    /// What the slot's status is, with the control as it is.
+    /// What the slot's status is, with the control as it is, and all commands carried out.
     fn set_status(space: &FakeSpace, bridge: PciAddress, status: Status) {
+        set_exactly(space, bridge, status | Status::COMPLETED);
+    }
+
+    fn set_exactly(space: &FakeSpace, bridge: PciAddress, status: Status) {
         let control = space.word(bridge, CONTROL) & 0xffff;
         space.set(bridge, CONTROL, control | u32::from(status.bits()) << 16);
     }
@@ -239,8 +282,7 @@ mod tests {
         let (space, bridge, card) = machine(HAS_SLOT | 0x10, CAN_HOT_PLUG);
         space.set(bridge, CONTROL, 0x0149_0123);
         HotPlugSlot::find(&space, functions(&space), card).unwrap();
-        // Written to clear it: the fake keeps what is written.
-        assert_eq!(space.word(bridge, CONTROL), 0x0109_0123);
+        assert_eq!(space.word(bridge, CONTROL), 0x0040_0123);
     }
 
     #[test]
@@ -251,7 +293,53 @@ mod tests {
         set_status(&space, bridge, Status::CARD | Status::PRESSED);
         assert_eq!(slot.look(&space), Some(Event::Wanted));
         slot.power_off(&space);
-        assert_eq!(space.word(bridge, CONTROL), LAMP_OFF | POWER_OFF);
+        let card = u32::from(Status::CARD.bits()) << 16;
+        assert_eq!(space.word(bridge, CONTROL), card | LAMP_OFF | POWER_OFF);
+    }
+
+    #[test]
+    fn a_command_waits_until_the_one_before_was_carried_out() {
+        let pressed = Status::CARD | Status::PRESSED;
+        let (space, bridge, mut slot) = usual();
+        // How many looks pass until the lamp is lit after power was taken.
+        let looks_until_lit = |slot: &mut HotPlugSlot, completed_after: usize| {
+            slot.power_off(&space);
+            set_exactly(&space, bridge, pressed);
+            (0..100)
+                .take_while(|&look| {
+                    if look == completed_after {
+                        set_status(&space, bridge, pressed);
+                    }
+                    assert_eq!(slot.look(&space), None);
+                    space.word(bridge, CONTROL) & LAMP != LAMP_ON
+                })
+                .count()
+        };
+        for after in [0, 1, 7] {
+            assert_eq!(looks_until_lit(&mut slot, after), after);
+        }
+        // The slot that never says so is waited for no longer than it may take.
+        let never = usize::MAX;
+        assert_eq!(looks_until_lit(&mut slot, never), COMMAND_LOOKS as usize);
+        slot.completes = false;
+        assert_eq!(looks_until_lit(&mut slot, never), 0);
+    }
+
+    #[test]
+    fn a_slot_that_says_nothing_of_commands_is_known_by_its_capabilities() {
+        for (more, completes) in [(0, true), (NEVER_COMPLETES, false)] {
+            let (space, _, card) = machine(HAS_SLOT | 0x10, CAN_HOT_PLUG | more);
+            let slot = HotPlugSlot::find(&space, functions(&space), card).unwrap();
+            assert_eq!(slot.completes, completes);
+        }
+    }
+
+    #[test]
+    fn a_command_that_was_carried_out_is_no_cause_for_another() {
+        let (space, bridge, mut slot) = usual();
+        set_status(&space, bridge, Status::CARD);
+        space.forbid(bridge);
+        assert!((0..10).all(|_| slot.look(&space).is_none()));
     }
 
     #[test]
