@@ -30,8 +30,10 @@ pub struct Seat {
     cache_line: u32,
     bars: [u32; BARS],
     express: Option<(u16, u32)>,
-    /// Another card is there, and that was said.
-    is_foreign: bool,
+    /// The identity of the other card that is there, if that was said.
+    named: Option<u32>,
+    /// A card was put in, which may have kept its addresses and yet not be as it was.
+    is_new: bool,
 }
 
 /// What happened to a place.
@@ -62,7 +64,8 @@ impl Seat {
             bars: bars().map(read),
             express: express
                 .map(|(at, _)| (at + DEVICE_CONTROL, read(at + DEVICE_CONTROL) & 0xffff)),
-            is_foreign: false,
+            named: None,
+            is_new: false,
         }
     }
 
@@ -71,29 +74,43 @@ impl Seat {
         self.address
     }
 
+    /// A card was put in: the next look gives it what it had, whatever it has, or names it.
+    pub const fn expect(&mut self) {
+        self.named = None;
+        self.is_new = true;
+    }
+
     /// Looks whether a card is there that has lost what it had, and gives it that. To be called while the card that was
-    /// there is not at work.
+    /// there is not at work. Reads two registers while there is nothing to do: a card that loses its addresses no
+    /// longer answers at them either (PCI 3.0 §6.2.2).
     pub fn look(&mut self, access: &impl ConfigRegionAccess) -> Option<Change> {
         let address = self.address;
         // SAFETY: as in `new`.
         let read = |offset| unsafe { access.read(address, offset) };
         let identity = read(IDENTITY);
         if identity == NOTHING {
-            self.is_foreign = false;
+            self.named = None;
             return None;
         }
-        if self.is_foreign || identity == self.identity && bars().map(read) == self.bars {
+        if self.named == Some(identity) {
             return None;
         }
+        let is_as_it_was =
+            || read(COMMAND) & 0xffff == self.command || bars().map(read) == self.bars;
+        if identity == self.identity && !self.is_new && is_as_it_was() {
+            return None;
+        }
+        self.is_new = false;
         if identity == self.identity {
             self.restore(access);
             if bars().map(read) == self.bars {
+                self.named = None;
                 return Some(Change::Restored);
             }
             // Of the same name, and yet of another kind: its addresses do not fit.
             self.close(access);
         }
-        self.is_foreign = true;
+        self.named = Some(identity);
         Some(Change::Foreign {
             vendor: identity as u16,
             device: (identity >> 16) as u16,
@@ -197,6 +214,45 @@ mod tests {
             assert_eq!(seat.look(&space), Some(foreign));
             assert_eq!(seat.look(&space), None);
             space.put(0, 3, 0, &[(IDENTITY, u32::MAX)]);
+            assert_eq!(seat.look(&space), None);
+        }
+    }
+
+    #[test]
+    fn the_card_that_comes_back_after_another_gets_what_it_had() {
+        let (space, mut seat) = at_work();
+        // Nobody looks while the place is empty, as in a slot without power.
+        for id in [0x10d3_8086, 0x1041_1af4] {
+            space.put(0, 3, 0, &[(IDENTITY, id)]);
+            let change = seat.look(&space);
+            assert!(matches!(change, Some(Change::Foreign { .. })), "{change:?}");
+        }
+        space.put(0, 3, 0, &[(IDENTITY, E1000)]);
+        assert_eq!(seat.look(&space), Some(Change::Restored));
+        assert_eq!(seat.look(&space), None);
+    }
+
+    #[test]
+    fn a_card_that_is_put_in_gets_its_command_even_if_it_kept_its_addresses() {
+        let (space, mut seat) = at_work();
+        let address = seat.address();
+        space.set(address, COMMAND, 0x0010_0003);
+        // Somebody else's doing: no card was put in.
+        assert_eq!(seat.look(&space), None);
+        seat.expect();
+        assert_eq!(seat.look(&space), Some(Change::Restored));
+        assert_eq!(space.word(address, COMMAND), 0x0407);
+        assert_eq!(seat.look(&space), None);
+    }
+
+    #[test]
+    fn another_card_that_is_put_in_once_more_is_named_once_more() {
+        let (space, mut seat) = at_work();
+        space.put(0, 3, 0, &[(IDENTITY, 0x10d3_8086)]);
+        for _ in 0..2 {
+            seat.expect();
+            let change = seat.look(&space);
+            assert!(matches!(change, Some(Change::Foreign { .. })), "{change:?}");
             assert_eq!(seat.look(&space), None);
         }
     }
