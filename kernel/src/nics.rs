@@ -77,9 +77,14 @@ impl Nic {
     }
 
     /// Lets go of the card: it sends nothing, receives nothing and is used no more until it comes back. `delay` waits for
-    /// at least as many microseconds as it is given, or not at all where power goes anyway.
+    /// at least as many microseconds as it is given.
     pub fn let_go(&mut self, delay: impl FnMut(u32)) {
         with_card!(self, card => card.let_go(delay));
+    }
+
+    /// Lets go of the card without waiting until it obeys: for one that is kept from memory next, or is gone.
+    pub fn let_go_at_once(&mut self) {
+        with_card!(self, card => card.let_go_at_once());
     }
 }
 

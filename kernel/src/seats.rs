@@ -5,7 +5,7 @@
 //! addresses again, and its driver, which sees it answer, brings it to work.
 //!
 //! [`Seat::look_after`] is called by housekeeping, before the state of the port's link is read. A seat without a
-//! slot of its own costs an access to configuration space only while its link is down.
+//! slot of its own costs accesses to configuration space only while its link is down: two, where nothing has changed.
 
 use crate::bus::{self, Space};
 use crate::clock::Clock;
@@ -82,8 +82,17 @@ pub fn look_after(ports: &mut [Port], index: usize) {
         for port in ports.iter_mut().filter(|port| port.seat.bridge == bridge) {
             port.follow(event, &space);
         }
+        // Last, for each function of the card has to be let go of while it has power.
+        let slot = ports
+            .get_mut(index)
+            .and_then(|port| port.seat.slot.as_mut());
+        if let (true, Some(slot)) = (event.takes_power(), slot) {
+            slot.power_off(&space);
+        }
     }
-    if let Some(port) = ports.get_mut(index) {
+    if let Some(port) = ports.get_mut(index)
+        && !port.link().up
+    {
         port.look_for_its_card(&space);
     }
 }
@@ -109,18 +118,20 @@ impl Port {
                     "{}: the button of its slot was pressed; it may be taken out",
                     self.name()
                 );
-                self.device.let_go(|_| ());
+                self.device.let_go_at_once();
                 self.close(space);
             }
             Event::Pulled => {
                 log::error!("{}: it was taken out of its slot", self.name());
-                self.device.let_go(|_| ());
+                self.device.let_go_at_once();
             }
             Event::Ready => log::info!("{}: a card was put in its slot", self.name()),
         }
-        self.seat.is_away = event != Event::Ready;
-        if let (true, Some(slot)) = (self.seat.is_away, &mut self.seat.slot) {
-            slot.power_off(space);
+        self.seat.is_away = event.takes_power();
+        if let (false, Some(kept)) = (self.seat.is_away, &mut self.seat.kept) {
+            kept.expect();
+            // Before its driver sees it answer.
+            self.look_for_its_card(space);
         }
     }
 
@@ -133,7 +144,7 @@ impl Port {
 
     /// Gives its card, if that is back, what it had.
     fn look_for_its_card(&mut self, space: &Space) {
-        if self.seat.is_away || self.link().up {
+        if self.seat.is_away {
             return;
         }
         let Some(kept) = &mut self.seat.kept else {

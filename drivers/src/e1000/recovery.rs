@@ -191,8 +191,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
     }
 
     /// Lets go of the card: it sends nothing, receives nothing and is used no more, until nothing was done for it for a
-    /// while and it answers. `delay` waits for at least as many microseconds as it is given, or not at all where
-    /// power goes anyway.
+    /// while and it answers. `delay` waits for at least as many microseconds as it is given.
     pub fn let_go(&mut self, mut delay: impl FnMut(u32)) {
         self.leave_alone();
         if self.rings_hold_frames() {
@@ -209,6 +208,11 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         delay(SETTLE_MICROSECONDS);
         hand_over(self.card, &mut self.registers);
         self.recovery.phase = Phase::Gone;
+    }
+
+    /// Lets go of the card as [`let_go`](Self::let_go) does, and waits for nothing: it must be kept from memory next.
+    pub fn let_go_at_once(&mut self) {
+        self.let_go(|_| ());
     }
 
     fn stop(&mut self) {

@@ -171,11 +171,17 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     }
 
     /// Lets go of the device: it is reset, and used no more until it answers again after that. `delay` waits for at least as many
-    /// microseconds as it is given, or not at all where power goes anyway.
+    /// microseconds as it is given.
     pub fn let_go(&mut self, delay: impl FnMut(u32)) {
+        self.let_go_at_once();
+        let _ = await_reset(&self.transport, delay);
+    }
+
+    /// Lets go of the device as [`let_go`](Self::let_go) does, and does not wait until its reset is done: it must be kept
+    /// from memory next.
+    pub fn let_go_at_once(&mut self) {
         self.stop();
         self.transport.write_status(Status::empty());
-        let _ = await_reset(&self.transport, delay);
         self.recovery.phase = Phase::Gone;
     }
 

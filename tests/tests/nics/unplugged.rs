@@ -193,7 +193,7 @@ fn unplugged(way: Way, nic: &'static str) {
     }
 }
 
-/// A card of another kind is put in.
+/// A card of another kind is put in, and then the first again.
 fn replaced(way: Way) {
     let mut machine = Machine::start(way, "e1000e");
     machine.card.assert_pings(100);
@@ -214,6 +214,15 @@ fn replaced(way: Way) {
     machine.appliance.peer.assert_pings(500);
     let printed = machine.appliance.console.since(mark);
     assert_eq!(printed.matches("which is another").count(), 1, "{printed}");
+
+    machine.unplug();
+    let mark = machine.appliance.console.mark();
+    machine.plug("e1000e");
+    for said in ["again, and has its addresses", "eth1: link up"] {
+        machine.appliance.console.wait_for(mark, said, SAYING_LIMIT);
+    }
+    machine.appliance.console.fresh_prompt();
+    machine.card.assert_pings(500);
     let removed = machine.appliance.console.command("ip link del eth1.101");
     assert_eq!(removed, "");
 }

@@ -251,7 +251,7 @@ fn a_card_that_is_let_go_of_does_nothing_and_holds_nothing() {
 fn a_card_that_is_gone_can_be_let_go_of() {
     let mut bench = bench();
     bench.model().gone = true;
-    bench.device.let_go(|_| ());
+    bench.device.let_go_at_once();
     bench.look(10);
     bench.model().gone = false;
     bench.model().reset();

@@ -187,14 +187,18 @@ fn a_link_that_flaps_is_followed<Q: Virtqueue>() {
 
 fn a_device_that_is_let_go_of_is_reset_and_left_alone<Q: Virtqueue>() {
     let mut bench = bench::<Q>();
-    for takes in [0, 5] {
+    for (takes, is_waited_for) in [(0, true), (5, true), (0, false), (5, false)] {
         bench.model().reset_takes = takes;
         bench.assert_serves();
         bench.model().receive(&frame(1));
-        let mut waited = 0;
-        bench.device.let_go(|_| waited += 1);
-        assert_eq!(bench.model().status, 0);
-        assert!(waited <= takes, "{waited}");
+        if is_waited_for {
+            let mut waited = 0;
+            bench.device.let_go(|_| waited += 1);
+            assert_eq!(bench.model().status, 0);
+            assert!(waited <= takes, "{waited}");
+        } else {
+            bench.device.let_go_at_once();
+        }
         assert_eq!(bench.echo(), 0);
         assert!(bench.device.transmit(|_| 60).is_err());
         bench.take_notified();
@@ -203,5 +207,5 @@ fn a_device_that_is_let_go_of_is_reset_and_left_alone<Q: Virtqueue>() {
         bench.look(20);
         bench.assert_serves();
     }
-    assert_eq!(bench.statistic("resets"), 2);
+    assert_eq!(bench.statistic("resets"), 4);
 }
