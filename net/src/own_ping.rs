@@ -9,7 +9,6 @@ use crate::wire::icmpv4::EchoHeader;
 use crate::wire::icmpv4_error;
 use crate::wire::ipv4::{Ipv4Header, Protocol};
 use core::fmt;
-use core::net::Ipv4Addr;
 use zerocopy::FromBytes;
 
 /// How many replies are kept until somebody takes them.
@@ -84,25 +83,27 @@ impl OwnPing {
         let _ = self.replies.push_back(reply);
         true
     }
-}
 
-impl OwnPing {
-    /// Takes an ICMP error of `from`, if it is about a request of this session.
-    pub(crate) fn on_error(&mut self, from: Ipv4Addr, message: &[u8]) -> bool {
-        let Some((why, header, data)) = icmpv4_error::read(message) else {
+    /// Takes the ICMP error in a datagram with this `header`, if it is about a request of this session. Such an error goes
+    /// to where the request came from (RFC 1122 §3.2.2).
+    pub(crate) fn on_error(&mut self, header: &Ipv4Header, message: &[u8]) -> bool {
+        let Some((why, quoted, data)) = icmpv4_error::read(message) else {
             return false;
         };
         let Ok((echo, _)) = EchoHeader::ref_from_prefix(data) else {
             return false;
         };
-        let is_ours = header.protocol() == Protocol::ICMP
-            && header.destination() == self.session.settings().destination
+        let is_ours = quoted.protocol() == Protocol::ICMP
+            && quoted.source() == header.destination()
+            && quoted.destination() == self.session.settings().destination
             && echo.is_request();
         if !is_ours {
             return false;
         }
         let (identifier, sequence) = (echo.identifier.get(), echo.sequence.get());
-        let told = self.session.on_error((from, why), identifier, sequence);
+        let told = self
+            .session
+            .on_error((header.source(), why), identifier, sequence);
         let Some(told) = told else { return false };
         // One that nobody takes in time is in the summary all the same.
         let _ = self.replies.push_back(told);

@@ -325,7 +325,7 @@ impl PingSession {
         Some(self.count_unreachable(sequence, Verdict::Undelivered { from, why }))
     }
 
-    /// Counts a request as lost of which that was told.
+    /// Counts an outstanding request as lost and as unreachable. Returns what is told about it.
     const fn count_unreachable(&mut self, sequence: u16, verdict: Verdict) -> PingReply {
         let tally = &mut self.tally;
         tally.outstanding = tally.outstanding.saturating_sub(1);

@@ -241,7 +241,7 @@ impl Host<'_> {
                 let message = message
                     .get_mut(..message_length)
                     .ok_or(Reason::Ipv4TotalLength)?;
-                self.answer_echo(header, options, message, is_group)?;
+                self.receive_icmp(header, options, message, is_group)?;
                 Ok(total_length)
             }
             Protocol::UDP => {
@@ -258,8 +258,9 @@ impl Host<'_> {
         }
     }
 
-    /// Answers an echo request. The checksum comes before the type: what is damaged has none.
-    fn answer_echo(
+    /// Answers an echo request, and hands our own ping what is for it: an echo reply, or an ICMP error that was sent to
+    /// us alone. The checksum comes before the type: what is damaged has none.
+    fn receive_icmp(
         &mut self,
         header: &mut Ipv4Header,
         options: &mut [u8],
@@ -279,8 +280,8 @@ impl Host<'_> {
             return Err(Reason::IcmpReplyTaken);
         }
         if !echo.is_request() {
-            let ping = self.ping.as_mut();
-            let is_taken = ping.is_some_and(|ping| ping.on_error(header.source(), message));
+            let ping = self.ping.as_mut().filter(|_| !is_group);
+            let is_taken = ping.is_some_and(|ping| ping.on_error(header, message));
             return Err(match is_taken {
                 true => Reason::IcmpReplyTaken,
                 false => Reason::IcmpType,

@@ -1,7 +1,7 @@
 //! ICMP error messages: what is wrong with a datagram, and its beginning (RFC 792; RFC 1122 §3.2.2).
 
 use super::checksum::Checksum;
-use super::ipv4::Ipv4Header;
+use super::ipv4::{self, Ipv4Header};
 use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -79,7 +79,7 @@ pub struct Undelivered {
 }
 
 /// What an error message says, and the datagram that it is about: its header, and what there is behind that. `None` for
-/// other messages, and for one that quotes no more than a header.
+/// other messages, and for one that does not quote the beginning of an IPv4 datagram.
 pub fn read(message: &[u8]) -> Option<(Undelivered, &Ipv4Header, &[u8])> {
     let (header, quoted) = ErrorHeader::ref_from_prefix(message).ok()?;
     if !matches!(header.message_type, 3 | 11 | 12) {
@@ -90,6 +90,12 @@ pub fn read(message: &[u8]) -> Option<(Undelivered, &Ipv4Header, &[u8])> {
         code: header.code,
     };
     let (header, _) = Ipv4Header::ref_from_prefix(quoted).ok()?;
+    let is_sound = header.version() == 4
+        && header.header_length() >= ipv4::HEADER_LENGTH
+        && header.is_beginning();
+    if !is_sound {
+        return None;
+    }
     let data = quoted.get(header.header_length()..)?;
     Some((why, header, data))
 }

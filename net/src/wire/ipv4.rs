@@ -34,6 +34,8 @@ pub const DEFAULT_TTL: u8 = 64;
 const DONT_FRAGMENT: u16 = 0x4000;
 /// "More fragments" and the offset: zero in a datagram that is whole.
 const FRAGMENT_MASK: u16 = 0x3fff;
+/// The offset alone.
+const OFFSET_MASK: u16 = 0x1fff;
 
 /// The protocol that an IPv4 datagram carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,11 @@ impl Ipv4Header {
     #[inline]
     pub fn is_fragment(&self) -> bool {
         self.flags_and_fragment.get() & FRAGMENT_MASK != 0
+    }
+
+    /// Whether this is the beginning of a datagram: all of it, or its first piece.
+    pub(crate) fn is_beginning(&self) -> bool {
+        self.flags_and_fragment.get() & OFFSET_MASK == 0
     }
 
     /// What the datagram carries.

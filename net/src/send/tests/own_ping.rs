@@ -143,11 +143,29 @@ fn an_icmp_error_about_anything_else_says_nothing_of_our_requests() {
         about[at] = to;
         icmp_error(&about, [3, 1])
     };
+    // Sent to one address, about a request from another.
+    let to = |destination: [u8; 4], source: [u8; 4]| {
+        let mut about = request.clone();
+        about[30..34].copy_from_slice(&source);
+        let mut error = icmp_error(&about, [3, 1]);
+        error[34..38].copy_from_slice(&destination);
+        crate::wire::checksum::tests::seal(&mut error[18..38], 10);
+        error
+    };
     let errors = [
         icmp_error(&request, [5, 1]),
         icmp_error(&request[..18 + 20], [3, 1]),
         icmp_error(&request[..18], [3, 1]),
         changed(18, 0x4f),
+        // Of IP version 6, with a header of 16 octets, of a later fragment, not from us.
+        changed(18, 0x65),
+        changed(18, 0x44),
+        changed(25, 1),
+        changed(24, 0x10),
+        changed(33, 99),
+        to([10, 10, 10, 255], OWN_IP.octets()),
+        to([10, 10, 10, 255], [10, 10, 10, 255]),
+        to([255; 4], [255; 4]),
         changed(27, 17),
         changed(37, 99),
         changed(38, 0),
@@ -162,6 +180,16 @@ fn an_icmp_error_about_anything_else_says_nothing_of_our_requests() {
     assert_eq!(counters.reason(Reason::IcmpType), errors.len() as u64);
     let (summary, _) = station.card.ping_progress().expect("a session");
     assert_eq!((summary.lost, summary.outstanding), (0, 1));
+}
+
+#[test]
+fn an_icmp_error_about_the_first_fragment_of_a_request_is_about_the_request() {
+    let mut station = pinging(2000, None, true);
+    let first = next(&mut station).remove(0);
+    assert_eq!(first[24] & 0x20, 0x20);
+    station.receive(&icmp_error(&first[..18 + 28], [3, 1]));
+    let told = station.card.take_ping_reply().expect("it is told");
+    assert!(matches!(told.verdict, Verdict::Undelivered { .. }));
 }
 
 #[test]
