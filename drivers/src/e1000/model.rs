@@ -107,6 +107,10 @@ pub(super) struct Model {
     /// After how many reads a message to the PHY is answered.
     pub(super) slow_phy: u32,
     phy_reads: u32,
+    /// A message to the PHY is under way: nobody has read that it is done.
+    pub(super) phy_is_busy: bool,
+    /// What is added to the register that says whose the PHY is, while its guard is asked for in vain.
+    pub(super) taken_meanwhile: u32,
     /// How often firmware does not let go of the PHY when it is asked for.
     pub(super) phy_refusals: u32,
     /// The same for the bits before the register that says whose it is.
@@ -182,6 +186,8 @@ impl Model {
             phy_refusals: 0,
             guard_refusals: 0,
             phy_reads: 0,
+            phy_is_busy: false,
+            taken_meanwhile: 0,
             negotiations: 0,
             lawless: false,
             queued: std::vec![None; SLOTS],
@@ -293,6 +299,7 @@ impl Model {
             self.phy_reads += 1;
             return value;
         }
+        self.phy_is_busy = false;
         let answer = match value & 0x0fff_0000 {
             0x0821_0000 => value | u32::from(self.negotiated) << 5,
             _ => value,
@@ -302,6 +309,7 @@ impl Model {
 
     fn phy_message(&mut self, value: u32) {
         self.phy_reads = 0;
+        self.phy_is_busy = true;
         if value == 0x0420_1200 {
             self.negotiations += 1;
             self.negotiated = true;
@@ -359,10 +367,18 @@ impl Model {
             }
             _ if offset == SWSM.offset() && value & 2 != 0 && self.guard_refusals > 0 => {
                 self.guard_refusals -= 1;
+                self.set(
+                    SW_FW_SYNC.offset(),
+                    self.peek(SW_FW_SYNC.offset()) | self.taken_meanwhile,
+                );
                 self.set(offset, value & !2);
             }
             _ if offset == SW_FW_SYNC.offset() => {
-                assert_eq!(self.peek(SWSM.offset()) & 3, 3, "changed without its guard");
+                let has_guard = self.peek(SWSM.offset()) & 3 == 3;
+                assert!(
+                    has_guard || self.guard_refusals > 0,
+                    "changed without its guard"
+                );
                 self.set(offset, value & 0xffff);
             }
             _ if offset == MDIC.offset() => {

@@ -41,9 +41,10 @@ pub fn release_phy<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>)
     }
     if card.has(Quirks::SHARED_PHY) {
         let phy = phy_of(registers);
-        let sync = registers.read(SW_FW_SYNC);
-        if sync & phy != 0 && !guarded(registers, |sync| Some(sync & !phy)) {
-            // Without its guard, lest firmware waits for ever.
+        let is_ours = registers.read(SW_FW_SYNC) & phy != 0;
+        if is_ours && !guarded(registers, |sync| Some(sync & !phy)) {
+            // Without its guard, lest firmware waits for ever. Others have had time to change it meanwhile.
+            let sync = registers.read(SW_FW_SYNC);
             registers.write(SW_FW_SYNC, sync & !phy);
         }
     }

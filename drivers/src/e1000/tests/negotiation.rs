@@ -95,13 +95,53 @@ fn a_phy_that_firmware_never_gives_back_is_left_to_it() {
 }
 
 #[test]
-fn a_link_that_comes_up_meanwhile_has_the_phy_given_back() {
-    let mut bench = without_link(false, u32::MAX);
-    bench.look(3);
+fn a_phy_is_given_back_when_it_has_answered_and_not_before() {
+    for (slow_phy, comes_up_at) in [(0, 100), (3, 100), (8, 100), (8, 3), (8, 12), (19, 1)] {
+        let mut bench = without_link(false, slow_phy);
+        for look in 0..45 {
+            if look == comes_up_at {
+                bench.model().link_up = true;
+            }
+            bench.look(1);
+            let model = bench.model();
+            assert!(model.has_lent_phy() || !model.phy_is_busy, "{look}");
+        }
+        assert!(!bench.model().has_lent_phy());
+        // A link that is up has nothing to negotiate.
+        let negotiations = u32::from(comes_up_at > slow_phy);
+        assert_eq!(bench.model().negotiations, negotiations);
+        bench.assert_serves();
+    }
+}
+
+#[test]
+fn a_phy_that_never_answers_is_given_back_after_a_second_with_and_without_link() {
+    for comes_up in [false, true] {
+        let mut bench = without_link(false, u32::MAX);
+        bench.look(3);
+        bench.model().link_up = comes_up;
+        bench.look(10);
+        assert!(bench.model().has_lent_phy());
+        bench.look(17);
+        assert!(!bench.model().has_lent_phy());
+        bench.take_accesses();
+        bench.look(100);
+        let asked = bench.take_accesses();
+        assert!(!asked.contains(&Access::Read(MDIC.offset())));
+    }
+}
+
+/// What others took while the guard was asked for in vain stays theirs.
+#[test]
+fn a_phy_that_is_given_back_without_the_guard_takes_nothing_from_others() {
+    let mut bench = without_link(false, 3);
+    bench.look(1);
     assert!(bench.model().has_lent_phy());
     bench.model().link_up = true;
-    bench.look(1);
-    assert!(!bench.model().has_lent_phy());
+    bench.model().guard_refusals = u32::MAX;
+    bench.model().taken_meanwhile = 1 << 2;
+    bench.look(10);
+    assert_eq!(bench.model().peek(SW_FW_SYNC.offset()), 1 << 2);
 }
 
 /// What is left taken by software of before is not waited for.
