@@ -126,24 +126,32 @@ impl Grammar {
     ///
     /// [`ParseError`] says which word is wrong and what would have been right.
     pub fn parse(self, line: &str) -> Result<Option<Request>, ParseError> {
-        let mut parts = Parts::of(line, '|');
+        let mut parts = Parts::of(line, '|').peekable();
         let request = self.parse_part(parts.next().map_or("", |(_, part)| part))?;
         let Some(mut request) = request else {
             return Ok(None);
         };
-        for (at, part) in parts {
+        while let Some((at, part)) = parts.next() {
+            let before = line.get(..at).unwrap_or("").chars().count();
             let mut words = Words::new(part);
+            if part.is_empty()
+                && parts.peek().is_some()
+                && let Some(mistake) = habits::of_a_shell("||")
+            {
+                return Err(ParseError {
+                    column: before,
+                    json: request.json,
+                    mistake,
+                });
+            }
             let parsed = match Grep::refusal(&request.command, request.json || words.json) {
                 Some(refusal) => Err(refusal),
                 None => Grep::parse(&mut words),
             };
-            request.only.push(parsed.map_err(|mistake| {
-                let before = line.get(..at).unwrap_or("").chars().count();
-                ParseError {
-                    column: before + words.column(),
-                    json: request.json || words.json,
-                    mistake,
-                }
+            request.only.push(parsed.map_err(|mistake| ParseError {
+                column: before + words.column(),
+                json: request.json || words.json,
+                mistake,
             })?);
         }
         Ok(Some(request))

@@ -1,4 +1,7 @@
 //! `| grep TEXT` behind a command: only the lines of its reply that have the text, or only the others.
+//!
+//! The text is taken as it is. What looks like a pattern is refused, lest it silently finds nothing, unless `-F` says that it
+//! is none.
 
 use crate::command::Command;
 use crate::error::Mistake;
@@ -7,7 +10,7 @@ use crate::text::clipped;
 use crate::words::Words;
 use alloc::boxed::Box;
 
-pub(crate) const OPTIONS: &[&str] = &["-i", "-v"];
+pub(crate) const OPTIONS: &[&str] = &["-F", "-i", "-v"];
 
 /// Which lines are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,25 +25,23 @@ pub struct Grep {
 impl Grep {
     /// Reads what stands behind a `|`.
     pub(crate) fn parse(words: &mut Words<'_>) -> Result<Self, Mistake> {
-        match words.next() {
-            Some("grep" | "fgrep") => {}
-            other => {
-                return Err(Mistake::Needless {
-                    word: clipped(other.unwrap_or("|")),
-                    reason: "behind '|' only 'grep [-i] [-v] TEXT' can stand",
-                });
-            }
+        let command = words.next().unwrap_or("|");
+        if !matches!(command, "grep" | "fgrep") {
+            return Err(Mistake::Needless {
+                word: clipped(command),
+                reason: "behind '|' only 'grep [-Fiv] TEXT' can stand",
+            });
         }
-        let (mut ignores_case, mut inverts) = (false, false);
+        let (mut ignores_case, mut inverts, mut is_literal) = (false, false, command == "fgrep");
         while let Some(option) = words.peek().filter(|word| word.starts_with('-')) {
             words.next();
             match option {
-                // The text is taken as it is.
-                "-F" => {}
-                "-i" => ignores_case = true,
-                "-v" => inverts = true,
-                "-iv" | "-vi" => (ignores_case, inverts) = (true, true),
                 "-e" => break,
+                letters if is_made_of_options(letters) => {
+                    is_literal |= letters.contains('F');
+                    ignores_case |= letters.contains('i');
+                    inverts |= letters.contains('v');
+                }
                 other => {
                     return Err(Mistake::WrongWord {
                         command: "grep",
@@ -56,6 +57,13 @@ impl Grep {
             after: "grep",
             expected: "the text that lines are to have",
         })?;
+        if !is_literal && is_pattern(text) {
+            return Err(Mistake::NotSupported {
+                command: "grep",
+                word: clipped(text),
+                reason: "patterns are not known here; type the text that lines have, or 'grep -F' where it has such signs",
+            });
+        }
         match words.next() {
             None => Ok(Self {
                 text: text.into(),
@@ -64,7 +72,7 @@ impl Grep {
             }),
             Some(word) => Err(Mistake::ExtraWord {
                 word: clipped(word),
-                synopsis: "COMMAND | grep [-i] [-v] TEXT",
+                synopsis: "COMMAND | grep [-Fiv] TEXT",
             }),
         }
     }
@@ -96,4 +104,18 @@ impl Grep {
             });
         has != self.inverts
     }
+}
+
+fn is_made_of_options(word: &str) -> bool {
+    let letters = word.strip_prefix('-').unwrap_or("");
+    !letters.is_empty()
+        && letters
+            .chars()
+            .all(|letter| matches!(letter, 'F' | 'i' | 'v'))
+}
+
+/// Whether a shell's `grep` would take `text` for more than itself. A `.` would be any character there, itself among them:
+/// that is no reason to refuse an address.
+fn is_pattern(text: &str) -> bool {
+    text.starts_with('^') || text.ends_with('$') || text.contains(['*', '[', '\\'])
 }

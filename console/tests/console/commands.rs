@@ -501,6 +501,17 @@ fn behind_a_bar_lines_are_chosen() {
             "status | grep vlan | grep -vi FILTER",
             chosen(&|line| line.contains("vlan") && !line.contains("filter")),
         ),
+        (
+            "status | grep -Fvi VLAN",
+            chosen(&|line| !line.contains("vlan")),
+        ),
+        // As it is, and with no meaning of its own.
+        ("status | grep -F '^'", String::new()),
+        ("status | fgrep a.*b$", String::new()),
+        (
+            "status | grep 10.10.10",
+            chosen(&|line| line.contains("10.10.10")),
+        ),
         ("echo 'a | b'", "a | b\n".into()),
     ] {
         assert_eq!(appliance.typed(line), expected, "{line}");
@@ -508,15 +519,27 @@ fn behind_a_bar_lines_are_chosen() {
     for (line, message) in [
         (
             "status | head",
-            "head: behind '|' only 'grep [-i] [-v] TEXT' can stand",
+            "head: behind '|' only 'grep [-Fiv] TEXT' can stand",
         ),
         (
             "status |",
-            "|: behind '|' only 'grep [-i] [-v] TEXT' can stand",
+            "|: behind '|' only 'grep [-Fiv] TEXT' can stand",
         ),
         (
             "status || reboot",
-            "|: behind '|' only 'grep [-i] [-v] TEXT' can stand",
+            "||: ';' stands between commands here; each is carried out whatever became of the last",
+        ),
+        (
+            "status | grep a || reboot",
+            "||: ';' stands between commands here; each is carried out whatever became of the last",
+        ),
+        (
+            "top||",
+            "||: ';' stands between commands here; each is carried out whatever became of the last",
+        ),
+        (
+            "status | | reboot",
+            "|: behind '|' only 'grep [-Fiv] TEXT' can stand",
         ),
         (
             "status | grep",
@@ -524,11 +547,11 @@ fn behind_a_bar_lines_are_chosen() {
         ),
         (
             "status | grep -c a",
-            "grep: '-c' is not one of -i, -v; did you mean '-i' or '-v'?",
+            "grep: '-c' is not one of -F, -i, -v; did you mean '-F', '-i' or '-v'?",
         ),
         (
             "status | grep a b",
-            "unexpected word 'b'; usage: COMMAND | grep [-i] [-v] TEXT",
+            "unexpected word 'b'; usage: COMMAND | grep [-Fiv] TEXT",
         ),
         (
             "statsu | grep a",
@@ -545,6 +568,17 @@ fn behind_a_bar_lines_are_chosen() {
         appliance.typed("status -j | grep vlan"),
         "{\"error\":\"grep: half a JSON value is of no use: leave out '-j', or '| grep'\"}\n"
     );
+    for pattern in ["^vlan", "MHz$", "v.*n", "a\\|b", "[ab]", "eth*"] {
+        assert_eq!(
+            appliance.typed(&format!("status | grep -v '{pattern}'")),
+            format!(
+                "grep: '{pattern}' is not supported: patterns are not known here; \
+                 type the text that lines have, or 'grep -F' where it has such signs\n"
+            )
+        );
+    }
+    let error = USERS.parse("echo ä || reboot").expect_err("is wrong");
+    assert_eq!(error.column, 8);
     let error = USERS.parse("ip ä | grep -c a").expect_err("is wrong");
     assert_eq!(error.column, 4);
     let error = USERS.parse("status | grep -c a").expect_err("is wrong");
