@@ -627,6 +627,7 @@ soak() {
         POLLUX_SEED=$(od -An -N6 -tu8 /dev/urandom | tr -d ' ')
         cargo_tests "round $round, properties, POLLUX_SEED=$POLLUX_SEED" "${packages[@]/#/--package=pollux-}" -- "${filter[@]}"
         test_kernel cargo_tests "round $round, frames, POLLUX_SEED=$POLLUX_SEED" --package pollux-tests --test hostile -- "${filter[@]-random_and_mutated}"
+        ((tests + failed > 0)) || die "soak: no test has '${filter[*]}' in its name; the log is $log"
     done
     conclude
 }
