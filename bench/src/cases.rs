@@ -8,7 +8,7 @@ use crate::frames::{
     ETHERNET, LENGTHS, PEER, PEER_MAC, VLAN, arp_request, icmp_echo, udp, udp_echo, untagged, with,
 };
 use crate::smoltcp;
-use crate::stack::{Buffer, EMPTY, NEIGHBORS, Stack, mac_of};
+use crate::stack::{Buffer, EMPTY, Stack, mac_of};
 
 /// Frames in a batch: what the appliance takes at once.
 pub const BATCH: usize = 64;
@@ -201,29 +201,24 @@ fn vlans() -> impl Iterator<Item = Case> {
 }
 
 fn neighbors() -> impl Iterator<Item = Case> {
-    // Twice as many as there is room for leave no place empty.
-    [(1, "1"), (2 * NEIGHBORS, "a-full-table")]
-        .into_iter()
-        .flat_map(|(count, name)| {
-            let mut stack = [Stack::usual(), Stack::usual()];
-            stack.iter_mut().for_each(|stack| stack.hear_of(count));
-            let [asked, looked_into] = stack;
-            let known = asked.neighbors();
-            // Spread over all that are known.
-            let who = |index: usize| known[index * known.len() / BATCH];
-            let look_up = LookUp {
-                stack: looked_into,
-                addresses: (0..BATCH).map(who).collect(),
-            };
-            let arp = Ours::new(asked, |index| {
-                let address = who(index);
-                arp_request(address, mac_of(address))
-            });
-            [
-                Case::new(format!("arp-with-neighbors-{name} pollux"), true, arp),
-                Case::new(format!("neighbor-look-up-in-{name} pollux"), true, look_up),
-            ]
-        })
+    [1_usize, 1_024, 65_536].into_iter().flat_map(|count| {
+        let asked = Stack::with_full_table(count);
+        let known = asked.neighbors();
+        // Spread over all that are known.
+        let who = |index: usize| known[index * known.len() / BATCH];
+        let look_up = LookUp {
+            stack: Stack::with_full_table(count),
+            addresses: (0..BATCH).map(who).collect(),
+        };
+        let arp = Ours::new(asked, |index| {
+            let address = who(index);
+            arp_request(address, mac_of(address))
+        });
+        [
+            Case::new(format!("arp-with-{count}-neighbors pollux"), true, arp),
+            Case::new(format!("neighbor-look-up-in-{count} pollux"), true, look_up),
+        ]
+    })
 }
 
 #[cfg(test)]

@@ -31,9 +31,6 @@ pub const EMPTY: Buffer = Buffer {
     _between: [0; HEADROOM],
 };
 
-/// How many neighbors can be known at a time.
-pub const NEIGHBORS: usize = neighbor::CAPACITY;
-
 /// When all frames are seen.
 const SEEN: Instant = Instant::from_ticks(1_000_000);
 
@@ -43,9 +40,14 @@ pub struct Stack(Box<Interface>);
 impl Stack {
     /// One that serves `vlans`, with the same address in each, and UDP echo.
     pub fn new(vlans: impl Iterator<Item = u16>) -> Self {
+        Self::with_neighbors(vlans, neighbor::DEFAULT_CAPACITY)
+    }
+
+    /// The same, with room for so many neighbors.
+    fn with_neighbors(vlans: impl Iterator<Item = u16>, capacity: usize) -> Self {
         let rate = TickRate::from_hertz(1_000_000_000);
         let mac = MacAddress(APPLIANCE_MAC);
-        let mut interface = Box::new(Interface::new("eth0", mac, 2, rate));
+        let mut interface = Box::new(Interface::with_neighbors("eth0", mac, 2, rate, capacity));
         // Wide, so that all the neighbors that there can be are on it.
         let cidr = Ipv4Cidr::new(APPLIANCE, 8).expect("eight bits are a prefix");
         for vid in vlans {
@@ -65,8 +67,22 @@ impl Stack {
         Self::new([VLAN].into_iter())
     }
 
+    /// The usual one, in a table with room for as many neighbors as it knows. One has the usual table for itself.
+    ///
+    /// # Panics
+    ///
+    /// They are not as many as they were to be.
+    pub fn with_full_table(neighbors: usize) -> Self {
+        let capacity = neighbors.max(neighbor::DEFAULT_CAPACITY);
+        let mut stack = Self::with_neighbors([VLAN].into_iter(), capacity);
+        // Three times as many as there is room for leave no place empty.
+        stack.hear_of(if neighbors == 1 { 1 } else { 3 * neighbors });
+        assert_eq!(stack.neighbors().len(), neighbors);
+        stack
+    }
+
     /// Has it hear of the first `count` strangers.
-    pub fn hear_of(&mut self, count: usize) {
+    fn hear_of(&mut self, count: usize) {
         let mut buffer = EMPTY;
         for number in 0..count {
             let address = stranger(number);

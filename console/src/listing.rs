@@ -21,6 +21,9 @@ pub(crate) enum Row {
     Empty,
     /// The item has no such line: the next one's turn.
     Beyond,
+    /// Neither this item nor the next ones, so many in all, have any line. What follows is looked at another
+    /// time, lest one look takes long.
+    Ahead(usize),
     /// There is no such item: the list is over.
     End,
 }
@@ -75,6 +78,11 @@ impl Cursor {
                 Row::Beyond => {
                     self.item += 1;
                     self.row = 0;
+                }
+                Row::Ahead(items) => {
+                    self.item += items;
+                    self.row = 0;
+                    return Ok(Progress::Waiting);
                 }
                 Row::End if json => {
                     out.write_str(if self.written == 0 { "[]" } else { "]" })?;

@@ -7,6 +7,7 @@ use crate::refused::Refused;
 use alloc::string::String;
 use pollux_net::device::{Link, Statistic};
 use pollux_net::interface::{Interface, VlanDevice};
+use pollux_net::neighbor::Listed;
 use pollux_net::time::{Instant, TickRate};
 use pollux_net::turns::Turns;
 
@@ -131,7 +132,47 @@ pub struct ConsoleView<'a> {
     pub refused: &'a Refused,
 }
 
+/// What a look at a part of a list finds.
+pub(crate) enum Look<T> {
+    /// What stands at the place.
+    Found(T),
+    /// Nothing at this place and the next ones, so many in all.
+    Ahead(usize),
+    /// There is no such place.
+    Over,
+}
+
 impl<'a> StatusView<'a> {
+    /// Who is known at a place of the listings of neighbors of all cards, one card after the other; of those
+    /// who `is_meant`. What is not meant, and empty places, are passed over as far as one look may.
+    pub(crate) fn neighbor(
+        &self,
+        place: usize,
+        is_meant: impl Fn(&PortView<'a>, &Listed) -> bool,
+    ) -> Look<(&'a PortView<'a>, Listed)> {
+        /// So many places are looked at.
+        const PLACES: usize = 128;
+        let mut begin = 0;
+        for port in self.ports {
+            let table = port.interface.neighbors();
+            let end = begin + table.places();
+            if place < end {
+                let last = end.min(place + PLACES);
+                for at in place..last {
+                    let known = table.at(at - begin, self.now);
+                    match known.filter(|known| is_meant(port, known)) {
+                        Some(known) if at == place => return Look::Found((port, known)),
+                        Some(_) => return Look::Ahead(at - place),
+                        None => {}
+                    }
+                }
+                return Look::Ahead(last - place);
+            }
+            begin = end;
+        }
+        Look::Over
+    }
+
     /// The device at `index`: the cards' own first, then those of VLANs, card by card.
     pub(crate) fn device(&self, index: usize) -> Option<DeviceView<'a>> {
         if let Some(port) = self.ports.get(index) {

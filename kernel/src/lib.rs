@@ -297,12 +297,12 @@ fn set_up(boot: Boot) -> Kernel {
     bus::initialize(boot.info.rsdp_addr.into_option(), options.pci);
     // Before any memory is given away, no card may write to it any more.
     let found = nics::Found::search(&boot, options.packed_queues);
+    let heap_octets = found.heap_octets(options.neighbors);
     // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
-    let mut memory =
-        match unsafe { memory::initialize(&boot, found.dma_octets(), found.heap_octets()) } {
-            Ok(memory) => memory,
-            Err(error) => panic!("{error}"),
-        };
+    let mut memory = match unsafe { memory::initialize(&boot, found.dma_octets(), heap_octets) } {
+        Ok(memory) => memory,
+        Err(error) => panic!("{error}"),
+    };
     screen::map();
     if options.memory_test {
         memory.test_dma();
@@ -324,7 +324,7 @@ fn set_up(boot: Boot) -> Kernel {
         log::warn!("clock: the time stamp counter may change its rate (not invariant)");
     }
     let mut dma = memory.dma;
-    let mut ports = ports::bring_up(found, &boot, &mut dma, &clock);
+    let mut ports = ports::bring_up(found, &boot, &mut dma, &clock, options.neighbors);
     if options.all_vlans {
         ports.iter_mut().for_each(Port::pass_all_vlans);
     }

@@ -10,6 +10,7 @@ use heapless::String;
 use pollux_drivers::dma::DmaRegion;
 use pollux_net::device::{Device, FlowControl, Link, Statistic};
 use pollux_net::interface::{DEFAULT_MTU, Interface, NAME_LENGTH};
+use pollux_net::neighbor::{DEFAULT_CAPACITY, OCTETS_EACH};
 use pollux_net::time::Instant;
 
 /// The number of the first card, as Linux counts: 1 is the loopback device.
@@ -112,14 +113,26 @@ impl Port {
 }
 
 impl Found {
-    /// Octets of the heap that all of them need.
-    pub fn heap_octets(&self) -> u64 {
-        self.count() as u64 * HEAP_PER_CARD
+    /// Octets of the heap that all of them need, with room for `neighbors` neighbors each.
+    pub fn heap_octets(&self, neighbors: Option<usize>) -> u64 {
+        let neighbors = capacity(neighbors).next_power_of_two() * OCTETS_EACH;
+        self.count() as u64 * (HEAP_PER_CARD + neighbors as u64)
     }
 }
 
-/// Brings the cards up and names them, in the order of [`Found::bring_up`].
-pub fn bring_up(found: Found, boot: &Boot, dma: &mut DmaRegion, clock: &Clock) -> Vec<Port> {
+/// How many neighbors a card is to have room for.
+fn capacity(neighbors: Option<usize>) -> usize {
+    neighbors.unwrap_or(DEFAULT_CAPACITY)
+}
+
+/// Brings the cards up and names them, in the order of [`Found::bring_up`]. Each has room for `neighbors` neighbors.
+pub fn bring_up(
+    found: Found,
+    boot: &Boot,
+    dma: &mut DmaRegion,
+    clock: &Clock,
+    neighbors: Option<usize>,
+) -> Vec<Port> {
     // Ports are large: a vector that grew would hold all of them twice for a moment.
     let mut ports = Vec::with_capacity(found.count());
     found.bring_up(boot, dma, clock, |place, device| {
@@ -129,7 +142,12 @@ pub fn bring_up(found: Found, boot: &Boot, dma: &mut DmaRegion, clock: &Clock) -
         let ifindex = FIRST_IFINDEX + ports.len() as u32;
         let mac = device.mac_address();
         log::info!("{name}: {} at {place}, {mac}", device.model());
-        let mut interface = Interface::new(&name, mac, ifindex, clock.rate());
+        let mut interface =
+            Interface::with_neighbors(&name, mac, ifindex, clock.rate(), capacity(neighbors));
+        if neighbors.is_some() {
+            let room = interface.neighbors().capacity();
+            log::info!("{name}: room for {room} neighbors");
+        }
         let mtu = device.maximum_mtu();
         if mtu < DEFAULT_MTU {
             log::info!("{name}: it takes datagrams of up to {mtu} octets");

@@ -19,7 +19,7 @@ use crate::filter::FilterSlot;
 use crate::histogram::Histogram;
 use crate::icmp_error::IcmpErrors;
 use crate::large::{DEFAULT_PLACES, LargeDatagrams};
-use crate::neighbor::{DEFAULT_QUESTIONS, NeighborTable};
+use crate::neighbor::{self, DEFAULT_QUESTIONS, NeighborTable};
 use crate::own_ping::OwnPing;
 use crate::reassembly::{DEFAULT_CONTEXTS, Reassembly};
 use crate::route::RouteTable;
@@ -89,9 +89,20 @@ pub struct Interface {
 impl Interface {
     /// A card called `name`, of which 15 octets count, with station address `mac` and number `ifindex`,
     /// without VLAN devices and addresses and with an empty filter list: it answers nothing yet. Time is
-    /// told in ticks of `rate`. Allocates.
+    /// told in ticks of `rate`. There is room for [`neighbor::DEFAULT_CAPACITY`] neighbors. Allocates.
     pub fn new(name: &str, mac: MacAddress, ifindex: u32, rate: TickRate) -> Self {
-        let mut neighbors = NeighborTable::new();
+        Self::with_neighbors(name, mac, ifindex, rate, neighbor::DEFAULT_CAPACITY)
+    }
+
+    /// The same, with room for `capacity` neighbors ([`NeighborTable::with_capacity`]).
+    pub fn with_neighbors(
+        name: &str,
+        mac: MacAddress,
+        ifindex: u32,
+        rate: TickRate,
+        capacity: usize,
+    ) -> Self {
+        let mut neighbors = NeighborTable::with_capacity(capacity);
         neighbors.set_up(rate, DEFAULT_QUESTIONS);
         Self {
             mac,

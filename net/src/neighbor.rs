@@ -3,12 +3,15 @@
 //! The receive path tells it what ARP packets say (`learn`, `merge`); who sends on its own asks it
 //! where a neighbor is ([`NeighborTable::resolve`]) and leaves a frame until the answer comes
 //! ([`NeighborTable::queue`]); the poll loop takes what it has to say or to send
-//! ([`NeighborTable::poll`]). Nothing here touches a device, and only [`NeighborTable::set_up`]
+//! ([`NeighborTable::poll`]). Nothing here touches a device, and only making and setting up a table
 //! allocates.
 //!
 //! # Who is kept
 //!
-//! The table holds [`CAPACITY`] neighbors, and finding one looks at eight entries at most. A neighbor
+//! The table holds [`DEFAULT_CAPACITY`] neighbors unless it is made for more, up to
+//! [`LARGEST_CAPACITY`], and finding one looks at eight entries at most, in two cache lines, however many
+//! there are. Nothing goes through all of them at once: who forgets many, or lists them, does it in pieces
+//! ([`NeighborTable::sweep`], [`NeighborTable::at`]). A neighbor
 //! expires when nothing was heard from it for a minute (settable): it is not used any more, as if it
 //! were not there, until it is heard again. One that we send to is asked, it alone, when three
 //! quarters of that time have passed, so that a live one never expires while it is used.
@@ -33,7 +36,7 @@ mod vocabulary;
 
 use crate::time::{Instant, TickRate, Ticks};
 use crate::wire::ethernet::MacAddress;
-use cache::{Cache, Entry, NoPlace, Standing};
+use cache::{Cache, Entry, Key, NoPlace, Standing};
 use core::net::Ipv4Addr;
 use questions::{Question, Questions, Stored};
 
@@ -42,8 +45,12 @@ pub use vocabulary::{
     State,
 };
 
-/// How many neighbors can be known at a time.
-pub const CAPACITY: usize = cache::CAPACITY;
+/// How many neighbors can be known at a time, where nothing else is said.
+pub const DEFAULT_CAPACITY: usize = 1_024;
+/// How many neighbors a table can be made for.
+pub const LARGEST_CAPACITY: usize = 65_536;
+/// Octets that each neighbor takes of whom there can be one.
+pub const OCTETS_EACH: usize = cache::OCTETS_EACH;
 /// How many of them can be permanent.
 pub const PERMANENT_LIMIT: usize = 256;
 /// How many neighbors can be asked for at a time, where nothing else is said.
@@ -57,6 +64,8 @@ pub const REQUESTS: u8 = 3;
 const SECOND_NS: u64 = 1_000_000_000;
 /// How many open questions one call of [`NeighborTable::poll`] looks at.
 const LOOKS: usize = 4;
+/// How many sets of four entries one call of [`NeighborTable::sweep`] looks at.
+const SWEPT: usize = 64;
 
 /// Spans in ticks. Before the clock's rate is known, all are endless.
 #[derive(Clone, Copy)]
@@ -68,6 +77,29 @@ struct Spans {
 
 const ENDLESS: Ticks = Ticks(u64::MAX);
 
+/// Whom a sweep forgets.
+#[derive(Clone, Copy, Debug)]
+enum Forgotten {
+    /// All neighbors of a VLAN, permanent ones too.
+    Vlan(u16),
+    /// All that are not permanent.
+    Learned,
+    /// Those of a VLAN that are not permanent.
+    LearnedOf(u16),
+}
+
+impl Forgotten {
+    /// Whether an entry is to go.
+    fn has(self, key: Key, entry: &Entry) -> bool {
+        let is_learned = entry.standing != Standing::Permanent;
+        match self {
+            Self::Vlan(vid) => key.vid() == vid,
+            Self::Learned => is_learned,
+            Self::LearnedOf(vid) => is_learned && key.vid() == vid,
+        }
+    }
+}
+
 /// The stations that were heard of, and those that are asked for.
 #[derive(Clone)]
 pub struct NeighborTable {
@@ -76,6 +108,8 @@ pub struct NeighborTable {
     spans: Spans,
     counters: NeighborCounters,
     permanent_count: usize,
+    /// Whom the sweep under way forgets, and the set that is swept next.
+    sweep: Option<(Forgotten, usize)>,
     /// A claim that a permanent entry denies, not reported yet.
     contradiction: Option<(Neighbor, MacAddress)>,
     last_report: Option<Instant>,
@@ -88,10 +122,17 @@ impl Default for NeighborTable {
 }
 
 impl NeighborTable {
-    /// An empty table that remembers, but forgets and asks for nobody before [`Self::set_up`].
-    pub const fn new() -> Self {
+    /// An empty table of [`DEFAULT_CAPACITY`].
+    pub fn new() -> Self {
+        Self::with_capacity(DEFAULT_CAPACITY)
+    }
+
+    /// An empty table for `capacity` neighbors, rounded up to a power of two: 8 at least and
+    /// [`LARGEST_CAPACITY`] at most. It remembers, but forgets and asks for nobody before
+    /// [`Self::set_up`]. Allocates.
+    pub fn with_capacity(capacity: usize) -> Self {
         Self {
-            cache: Cache::new(),
+            cache: Cache::with_capacity(capacity.min(LARGEST_CAPACITY)),
             questions: Questions::new(),
             spans: Spans {
                 lifetime: ENDLESS,
@@ -111,6 +152,7 @@ impl NeighborTable {
                 no_room: 0,
             },
             permanent_count: 0,
+            sweep: None,
             contradiction: None,
             last_report: None,
         }
@@ -134,37 +176,58 @@ impl NeighborTable {
         self.spans.refresh_age = Ticks(lifetime.0.saturating_sub(lifetime.0 / 4));
     }
 
-    /// What was heard of `address` in VLAN `vid`, however long ago.
-    pub fn find(&self, vid: u16, address: Ipv4Addr) -> Option<&Neighbor> {
-        self.cache.find(vid, address).map(|entry| &entry.neighbor)
+    /// How many neighbors can be known at a time.
+    pub const fn capacity(&self) -> usize {
+        self.cache.capacity()
     }
 
-    /// Everything that was heard of, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &Neighbor> {
-        self.cache.iter().map(|entry| &entry.neighbor)
+    /// What was heard of `address` in VLAN `vid`, however long ago.
+    pub fn find(&self, vid: u16, address: Ipv4Addr) -> Option<Neighbor> {
+        let key = Key::of(vid, address);
+        self.cache.find(key).map(|entry| entry.neighbor(key))
+    }
+
+    /// Everything that was heard of, in no particular order. Goes through the whole table.
+    pub fn iter(&self) -> impl Iterator<Item = Neighbor> {
+        let places = (0..self.cache.capacity()).filter_map(|place| self.cache.at(place));
+        places.map(|(key, entry)| entry.neighbor(key))
+    }
+
+    /// Places of the listing: of those who can be known, and of those who can be asked for.
+    pub const fn places(&self) -> usize {
+        let questions = self.questions.capacity();
+        self.cache.capacity().saturating_add(questions)
+    }
+
+    /// What is known of the neighbor at a place of the listing, if one is there. One that is asked for has
+    /// a place of its own only where it is not known besides.
+    pub fn at(&self, place: usize, now: Instant) -> Option<Listed> {
+        let Some(place) = place.checked_sub(self.cache.capacity()) else {
+            let (key, entry) = self.cache.at(place)?;
+            let neighbor = entry.neighbor(key);
+            return Some(Listed {
+                vid: neighbor.vid,
+                address: neighbor.address,
+                mac: Some(neighbor.mac),
+                state: self.state_of(entry, now),
+                confirmed: Some(neighbor.confirmed),
+            });
+        };
+        let question = self.questions.at(place)?;
+        let is_new = self.find(question.vid, question.address).is_none();
+        is_new.then_some(Listed {
+            vid: question.vid,
+            address: question.address,
+            mac: None,
+            state: State::Incomplete,
+            confirmed: None,
+        })
     }
 
     /// What is known of every neighbor, those that are being asked for included, in no particular
-    /// order.
+    /// order. Goes through the whole table.
     pub fn list(&self, now: Instant) -> impl Iterator<Item = Listed> {
-        let heard = self.cache.iter().map(move |entry| Listed {
-            vid: entry.neighbor.vid,
-            address: entry.neighbor.address,
-            mac: Some(entry.neighbor.mac),
-            state: self.state_of(entry, now),
-            confirmed: Some(entry.neighbor.confirmed),
-        });
-        let asked = self.questions.iter().filter_map(|question| {
-            let is_new = self.find(question.vid, question.address).is_none();
-            is_new.then_some(Listed {
-                vid: question.vid,
-                address: question.address,
-                mac: None,
-                state: State::Incomplete,
-                confirmed: None,
-            })
-        });
-        heard.chain(asked)
+        (0..self.places()).filter_map(move |place| self.at(place, now))
     }
 
     fn state_of(&self, entry: &Entry, now: Instant) -> State {
@@ -190,12 +253,12 @@ impl NeighborTable {
             refresh_age,
             ..
         } = self.spans;
-        if let Some(entry) = self.cache.find_mut(vid, address) {
-            let mac = entry.neighbor.mac;
+        if let Some(entry) = self.cache.find_mut(Key::of(vid, address)) {
+            let mac = entry.mac;
             if entry.standing == Standing::Permanent {
                 return Resolution::Known(mac);
             }
-            let confirmed = entry.neighbor.confirmed;
+            let confirmed = entry.confirmed;
             if now < confirmed.after(lifetime) {
                 entry.standing = Standing::Used { last: now };
                 if now >= confirmed.after(refresh_age) {
@@ -225,10 +288,10 @@ impl NeighborTable {
         permanent: bool,
         now: Instant,
     ) -> Resolution {
-        if let Some(entry) = self.cache.find(vid, address)
+        if let Some(entry) = self.cache.find(Key::of(vid, address))
             && entry.standing == Standing::Permanent
         {
-            return Resolution::Known(entry.neighbor.mac);
+            return Resolution::Known(entry.mac);
         }
         match self.ask(vid, address, now) {
             Some(question) => {
@@ -288,6 +351,8 @@ impl NeighborTable {
     /// What is to be done next, if anything: a bounded look at the open questions. To be called as
     /// often as a frame can be sent.
     pub fn poll(&mut self, now: Instant) -> Option<Action<'_>> {
+        // Where nobody waits for its end, it comes to it all the same.
+        self.sweep();
         if let Some((permanent, by)) = self.take_contradiction(now) {
             return Some(Action::Contradicted { permanent, by });
         }
@@ -321,12 +386,12 @@ impl NeighborTable {
         if now < question.due {
             return None;
         }
-        let entry = self.cache.find(question.vid, question.address);
+        let entry = self.cache.find(Key::of(question.vid, question.address));
         let live = entry.filter(|entry| !entry.is_expired(now, lifetime));
         if question.requests < REQUESTS {
             question.requests = question.requests.saturating_add(1);
             question.due = now.after(request_interval);
-            let to = live.map_or(MacAddress::BROADCAST, |entry| entry.neighbor.mac);
+            let to = live.map_or(MacAddress::BROADCAST, |entry| entry.mac);
             return Some(Step::Request(question.vid, question.address, to));
         }
         if live.is_some() && !question.solicited && question.waiting == 0 {
@@ -356,7 +421,7 @@ impl NeighborTable {
             });
         };
         self.counters.answers = self.counters.answers.wrapping_add(1);
-        let entry = self.cache.find(vid, address);
+        let entry = self.cache.find(Key::of(vid, address));
         let permanent = entry.is_some_and(|entry| entry.standing == Standing::Permanent);
         if let Some((destination, _)) = frame.split_first_chunk_mut() {
             *destination = mac.0;
@@ -401,13 +466,14 @@ impl NeighborTable {
             ..
         } = self.spans;
         let now = heard.confirmed;
+        let key = Key::of(heard.vid, heard.address);
         let question = self.questions.find_mut(heard.vid, heard.address);
         let (asked, permanent) = match &question {
             Some(question) => (true, question.permanent),
             None => (false, false),
         };
         let permanent = permanent && self.permanent_count < PERMANENT_LIMIT;
-        let Some(entry) = self.cache.find_mut(heard.vid, heard.address) else {
+        let Some(entry) = self.cache.find_mut(key) else {
             if let Some(question) = question {
                 question.answer = Some(heard.mac);
             }
@@ -424,13 +490,13 @@ impl NeighborTable {
                 Err(NoPlace) => Heard::NoRoom,
             };
         };
-        let before = entry.neighbor.mac;
+        let before = entry.mac;
         if entry.standing == Standing::Permanent {
             if before == heard.mac {
-                entry.neighbor.confirmed = now;
+                entry.confirmed = now;
                 return Heard::Confirmed;
             }
-            self.contradiction = Some((entry.neighbor, heard.mac));
+            self.contradiction = Some((entry.neighbor(key), heard.mac));
             self.counters.contradictions = self.counters.contradictions.wrapping_add(1);
             return Heard::Contradicted { permanent: before };
         }
@@ -447,7 +513,8 @@ impl NeighborTable {
             Standing::Heard { since } if now >= since.after(request_interval) => Standing::Proven,
             unchanged => unchanged,
         };
-        entry.neighbor = heard;
+        entry.mac = heard.mac;
+        entry.confirmed = now;
         if permanent {
             self.permanent_count = self.permanent_count.saturating_add(1);
         }
@@ -462,8 +529,13 @@ impl NeighborTable {
     fn place(&mut self, neighbor: Neighbor, standing: Standing) -> Result<(), NoPlace> {
         let now = neighbor.confirmed;
         let lifetime = self.spans.lifetime;
-        let newcomer = Entry { neighbor, standing };
-        let placed = self.cache.insert(newcomer, now, lifetime);
+        let key = Key::of(neighbor.vid, neighbor.address);
+        let newcomer = Entry {
+            mac: neighbor.mac,
+            confirmed: now,
+            standing,
+        };
+        let placed = self.cache.insert(key, newcomer, now, lifetime);
         match placed {
             Ok(evicted) => {
                 if evicted.is_some_and(|entry| !entry.is_expired(now, lifetime)) {
@@ -503,10 +575,11 @@ impl NeighborTable {
             confirmed: now,
         };
         let permanent = Entry {
-            neighbor,
+            mac,
+            confirmed: now,
             standing: Standing::Permanent,
         };
-        let known = self.cache.find_mut(vid, address);
+        let known = self.cache.find_mut(Key::of(vid, address));
         let was_permanent = known
             .as_ref()
             .is_some_and(|entry| entry.standing == Standing::Permanent);
@@ -533,29 +606,54 @@ impl NeighborTable {
     /// Forgets a neighbor, permanent or not; `false` when it was not known. A question about it stays
     /// open.
     pub fn forget(&mut self, vid: u16, address: Ipv4Addr) -> bool {
-        let known = self.cache.remove(vid, address);
-        self.count_permanent();
-        known
+        let Some(entry) = self.cache.remove(Key::of(vid, address)) else {
+            return false;
+        };
+        if entry.standing == Standing::Permanent {
+            self.permanent_count = self.permanent_count.saturating_sub(1);
+        }
+        true
     }
 
     /// Forgets all neighbors of a VLAN, permanent ones too, and who is asked for in it: its device is
-    /// gone.
+    /// gone. They are gone when [`Self::sweep`] says so.
     pub fn forget_vlan(&mut self, vid: u16) {
-        self.cache.retain(|entry| entry.neighbor.vid != vid);
         self.questions.retain(|question| question.vid != vid);
-        self.count_permanent();
+        self.begin(Forgotten::Vlan(vid));
     }
 
-    /// Forgets all neighbors but the permanent ones.
+    /// Forgets all neighbors but the permanent ones. They are gone when [`Self::sweep`] says so.
     pub fn flush(&mut self) {
-        self.cache
-            .retain(|entry| entry.standing == Standing::Permanent);
+        self.begin(Forgotten::Learned);
     }
 
-    fn count_permanent(&mut self) {
-        let entries = self.cache.iter();
-        let permanent = entries.filter(|entry| entry.standing == Standing::Permanent);
-        self.permanent_count = permanent.count();
+    /// Forgets the neighbors of a VLAN but the permanent ones. They are gone when [`Self::sweep`] says so.
+    pub fn flush_vlan(&mut self, vid: u16) {
+        self.begin(Forgotten::LearnedOf(vid));
+    }
+
+    /// Begins a sweep. One that is under way, of somebody who did not wait for its end, is brought to it
+    /// first.
+    fn begin(&mut self, forgotten: Forgotten) {
+        while self.sweep() {}
+        self.sweep = Some((forgotten, 0));
+    }
+
+    /// Does a bounded piece of what there is to forget. Returns whether there is more.
+    pub fn sweep(&mut self) -> bool {
+        let Some((forgotten, from)) = self.sweep else {
+            return false;
+        };
+        let mut permanent = 0_usize;
+        let next = self.cache.retain(from, SWEPT, |key, entry| {
+            let goes = forgotten.has(key, entry);
+            let is_permanent = entry.standing == Standing::Permanent;
+            permanent = permanent.saturating_add(usize::from(goes && is_permanent));
+            !goes
+        });
+        self.permanent_count = self.permanent_count.saturating_sub(permanent);
+        self.sweep = next.map(|next| (forgotten, next));
+        next.is_some()
     }
 }
 

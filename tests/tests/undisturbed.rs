@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pollux_tests::appliance::{Appliance, Boot, START_LIMIT};
 use pollux_tests::console::Console;
-use pollux_tests::peer::{ANSWER_LIMIT, Peer};
+use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE, Peer, VLAN};
 use pollux_tests::residence::{await_first_answer, counted, longest_residence};
 use pollux_tests::suite::Suite;
 
@@ -30,7 +30,87 @@ fn main() -> ExitCode {
     suite.test_long("a_million_pings_beside_a_script_that_never_pauses", || {
         script_under_traffic(MANY_PINGS);
     });
+    suite.test_alone("neighbors_are_gone_through_without_a_long_turn", || {
+        many_neighbors(4_000);
+    });
+    suite.test_long(
+        "all_the_neighbors_that_there_can_be_are_gone_through_without_a_long_turn",
+        || {
+            many_neighbors(120_000);
+        },
+    );
     suite.run()
+}
+
+/// Has many hosts heard of in a table with room for as many as there can be, and goes through all of it in every way.
+fn many_neighbors(hosts: u32) {
+    let mut appliance = counted().word("pollux.neighbors=65536").spawn();
+    appliance.console.wait_for_prompt(START_LIMIT);
+    let log = appliance.console.log();
+    assert!(log.contains("eth0: room for 65536 neighbors"), "{log}");
+    await_first_answer(&mut appliance);
+    let hosts: Vec<u32> = (0..hosts).collect();
+    for some in hosts.chunks(WINDOW) {
+        for &host in some {
+            appliance.peer.send(&request_of(host));
+        }
+        for _ in some {
+            let answer = appliance.peer.receive(ANSWER_LIMIT);
+            assert!(answer.is_some(), "an ARP request was not answered");
+        }
+    }
+    let last = *hosts.last().expect("there is one");
+    let [_, second, third, fourth] = last.to_be_bytes();
+    let known = format!(
+        "10.{}.{third}.{fourth} dev eth0.42 lladdr 02:02:00:{second:02x}:{third:02x}:{fourth:02x} REACHABLE \n",
+        64 + second
+    );
+    let address = format!("10.{}.{third}.{fourth}", 64 + second);
+    let show = format!("ip neigh show {address}");
+    assert_eq!(appliance.console.command(&show), known);
+    for line in ["ip neigh show nud permanent", "config show | grep neigh"] {
+        appliance.console.obeys(line);
+    }
+    appliance.console.obeys("ip neigh flush dev eth0.42");
+    appliance.console.obeys(&show);
+    appliance.console.obeys("ip neigh");
+    appliance.peer.exchange(&request_of(last));
+    assert_eq!(appliance.console.command("ip neigh"), known);
+    appliance.console.obeys("ip neigh flush all");
+    appliance.console.obeys("ip neigh");
+    appliance.console.obeys("ip link del eth0.42");
+    assert_short_turns(&mut appliance);
+}
+
+/// An ARP request from one of many hosts.
+fn request_of(host: u32) -> Vec<u8> {
+    let [_, second, third, fourth] = host.to_be_bytes();
+    let mac = [2, 2, 0, second, third, fourth];
+    let sender = [10, 64 + second, third, fourth];
+    let [high, low] = VLAN.to_be_bytes();
+    let target = APPLIANCE.octets();
+    [
+        &[0xff; 6][..],
+        &mac,
+        &[0x81, 0x00, high, low],
+        &[0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1],
+        &mac,
+        &sender,
+        &[0; 6],
+        &target,
+        &[0; 18],
+    ]
+    .concat()
+}
+
+fn assert_short_turns(appliance: &mut Appliance) -> u64 {
+    let longest_turn = appliance.status_of("loop").ticks("loop", "longest_turn") / 8;
+    assert!(
+        longest_turn < LONGEST_TURN,
+        "{longest_turn} instructions in the longest turn:\n{}",
+        appliance.console.command("show turns")
+    );
+    longest_turn
 }
 
 /// Pings at full traffic, first in quiet, then while a script asks for the longest pages without a pause.
@@ -61,15 +141,11 @@ fn script_under_traffic(pings: u64) {
     // What is typed costs the same behind a long line, and so does the search for what was meant.
     appliance.console.command(&"x".repeat(CAPACITY));
     appliance.console.command("statsu");
-    let longest_turn = appliance.status().ticks("loop", "longest_turn") / 8;
+    let longest_turn = assert_short_turns(&mut appliance);
     println!(
         "\n    {quiet} instructions at most in quiet, {scripted} beside {pages} pages, {longest_turn} in the longest turn"
     );
     appliance.counters().assert_complete();
-    assert!(
-        longest_turn < LONGEST_TURN,
-        "{longest_turn} instructions in the longest turn"
-    );
     assert!(pages > 3, "the script was hardly answered");
     assert!(
         scripted <= 2 * quiet,

@@ -13,13 +13,13 @@ use crate::json::Quoted;
 use crate::listing::{Cursor, Row};
 use crate::reply::Progress;
 use crate::text::text;
-use crate::view::{DeviceView, StatusView};
+use crate::view::{self, DeviceView, StatusView};
 use crate::words::Words;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use pollux_net::device::FlowControl;
-use pollux_net::interface::{DEFAULT_MTU, OobPool};
+use pollux_net::interface::{DEFAULT_MTU, OobPool, VlanDevice};
 use pollux_net::neighbor::State;
 use pollux_net::route::Via;
 
@@ -93,9 +93,16 @@ enum Section {
 }
 
 impl Position {
-    /// The next line of the configuration, if there is one.
-    fn next(&mut self, view: &StatusView<'_>) -> Option<String> {
+    /// The next line of the configuration, as far as one look finds it.
+    fn next(&mut self, view: &StatusView<'_>) -> Look {
         loop {
+            if self.section == Section::Neighbors {
+                match neighbor_line(view, &mut self.item) {
+                    Look::Over => self.section = Section::Limits,
+                    look => return look,
+                }
+                self.item = 0;
+            }
             let line = match self.section {
                 Section::Devices => match view.device(self.item) {
                     Some(found) => device_line(&found, self.row),
@@ -110,20 +117,19 @@ impl Position {
                 }
                 Section::Programs => program_line(view, self.item),
                 Section::Routes => route_line(view, self.item),
-                Section::Neighbors => neighbor_line(view, self.item),
                 Section::Limits => config_line(view, self.item),
-                Section::End => return None,
+                Section::Neighbors | Section::End => return Look::Over,
             };
             match (self.section, line) {
                 (Section::Devices, Some(line)) => {
                     self.row += 1;
                     if !line.is_empty() {
-                        return Some(line);
+                        return Look::Line(line);
                     }
                 }
                 (_, Some(line)) => {
                     self.item += 1;
-                    return Some(line);
+                    return Look::Line(line);
                 }
                 (Section::Devices, None) if view.device(self.item).is_some() => {
                     self.item += 1;
@@ -228,16 +234,23 @@ fn route_line(view: &StatusView<'_>, index: usize) -> Option<String> {
     })
 }
 
-fn neighbor_line(view: &StatusView<'_>, index: usize) -> Option<String> {
-    let known = view.ports.iter().flat_map(|port| {
-        let all = port.interface.neighbors().list(view.now);
-        all.map(move |known| (port, known))
-    });
-    let mut permanent = known.filter(|(_, known)| known.state == State::Permanent);
-    let (port, known) = permanent.nth(index)?;
-    let device = port.interface.device(known.vid)?.name();
-    let (address, mac) = (known.address, known.mac?);
-    Some(text!(
+/// The command for the permanent neighbor at a place, or what stands in front of the next one; the place is moved on.
+fn neighbor_line(view: &StatusView<'_>, place: &mut usize) -> Look {
+    let (port, known) = match view.neighbor(*place, |_, known| known.state == State::Permanent) {
+        view::Look::Found(found) => found,
+        view::Look::Ahead(places) => {
+            *place += places;
+            return Look::Nothing;
+        }
+        view::Look::Over => return Look::Over,
+    };
+    *place += 1;
+    let device = port.interface.device(known.vid);
+    let (Some(device), Some(mac)) = (device.map(VlanDevice::name), known.mac) else {
+        return Look::Nothing;
+    };
+    let address = known.address;
+    Look::Line(text!(
         "ip neigh add {address} lladdr {mac} dev {device} nud permanent"
     ))
 }
@@ -324,12 +337,16 @@ impl Page {
                 Some(line) => Look::Line(text!("-{line}")),
             };
         }
-        let Some(line) = self.position.next(view) else {
-            self.compared = Some(0);
-            return match self.config {
-                Config::Diff => Look::Nothing,
-                Config::Show | Config::Save | Config::Errors => Look::Over,
-            };
+        let line = match self.position.next(view) {
+            Look::Line(line) => line,
+            Look::Nothing => return Look::Nothing,
+            Look::Over => {
+                self.compared = Some(0);
+                return match self.config {
+                    Config::Diff => Look::Nothing,
+                    Config::Show | Config::Save | Config::Errors => Look::Over,
+                };
+            }
         };
         match self.config {
             Config::Show | Config::Errors => Look::Line(line),

@@ -81,6 +81,10 @@ impl Variable {
             let reason = "errors are limited by VLAN, not by host: net.vlan.icmp_msgs_per_sec";
             return Err(reader.not_supported("icmp_ratelimit", reason));
         }
+        if parts().eq(["net", "ipv4", "neigh", "default", "gc_thresh3"]) {
+            let reason = "room for neighbors is made at the start: pollux.neighbors=NUMBER on the boot command line";
+            return Err(reader.not_supported("gc_thresh3", reason));
+        }
         Err(reader.none_of(name, NAMES))
     }
 

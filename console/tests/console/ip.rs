@@ -1,6 +1,8 @@
 //! `ip`: what it changes, what it shows, and what it says no to.
 
 use crate::support::{ARP_REQUEST, Appliance};
+use pollux_console::command::Grammar;
+use pollux_console::reply::{Progress, Reply};
 
 /// An appliance on which VLAN 42 was configured by hand.
 fn configured() -> Appliance {
@@ -226,6 +228,37 @@ fn neighbors_come_and_go() {
     assert_eq!(appliance.typed("ip n"), entered);
     appliance.configure(&["ip neigh del 10.10.10.20 dev eth0.42"]);
     assert_eq!(appliance.typed("ip n"), "");
+}
+
+#[test]
+fn neighbors_are_looked_through_a_piece_at_a_time() {
+    // All that there can be: 65,536 places, and 32 of those who are asked for.
+    const PIECES: usize = (65_536 + 32) / 128;
+    let mut appliance = Appliance::with_room_for(65_536);
+    appliance.receive(&ARP_REQUEST);
+    appliance.configure(&["ip neigh add 10.10.10.20 lladdr 02:00:00:00:00:02 dev eth0.42"]);
+    for (line, lines) in [
+        ("ip neigh", 2),
+        ("ip neigh show dev eth0.42", 2),
+        ("ip neigh show nud permanent", 1),
+        ("ip neigh show 10.10.10.21", 0),
+        ("ip -j neigh show 10.10.10.21", 1),
+        ("config show | grep neigh", 1),
+    ] {
+        let request = Grammar::default().parse(line).expect("is right");
+        let mut reply = Reply::to(request.expect("is no comment"));
+        let (mut text, mut waits) = (String::new(), 0);
+        loop {
+            match appliance.print_line(&mut reply, &mut text) {
+                Progress::Line => {}
+                Progress::Waiting => waits += 1,
+                Progress::Done => break,
+            }
+        }
+        assert_eq!(text.lines().count(), lines, "{line}: {text}");
+        assert!(waits >= PIECES, "{line}: all in {waits} looks");
+        assert!(waits <= PIECES + 16, "{line}: {waits} looks");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use pollux_console::view::{
 };
 use pollux_net::device::{BUFFER_SIZE, Link, Received, Receiver, Statistic, Verdict};
 use pollux_net::interface::{Interface, Ipv4Cidr};
+use pollux_net::neighbor::DEFAULT_CAPACITY;
 use pollux_net::time::{Instant, TickRate, Ticks};
 use pollux_net::turns::{Activity, Turns};
 use pollux_net::wire::ethernet::MacAddress;
@@ -29,7 +30,12 @@ pub struct Appliance {
 impl Appliance {
     /// An appliance as it comes up: `eth0.42` with 10.10.10.11/24, and no frame yet.
     pub fn new() -> Self {
-        let mut appliance = Self::bare();
+        Self::with_room_for(DEFAULT_CAPACITY)
+    }
+
+    /// The same, with room for so many neighbors.
+    pub fn with_room_for(neighbors: usize) -> Self {
+        let mut appliance = Self::bare_for(neighbors);
         let address = "10.10.10.11".parse().expect("an address");
         let cidr = Ipv4Cidr::new(address, 24).expect("in range");
         let added = appliance.interface.add_realtime_vlan("eth0.42", 42, cidr);
@@ -39,8 +45,13 @@ impl Appliance {
 
     /// An appliance without any configuration.
     pub fn bare() -> Self {
+        Self::bare_for(DEFAULT_CAPACITY)
+    }
+
+    fn bare_for(neighbors: usize) -> Self {
         let mac = MacAddress([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
-        let interface = Interface::new("eth0", mac, 2, TickRate::from_hertz(2_893_202_000));
+        let rate = TickRate::from_hertz(2_893_202_000);
+        let interface = Interface::with_neighbors("eth0", mac, 2, rate, neighbors);
         Self {
             interface,
             link: Link {
@@ -142,6 +153,7 @@ impl Appliance {
             Ok(()) => Reply::to(request),
             Err(refusal) => Reply::not_done(refusal, request.json),
         };
+        while self.interface.carry_on() {}
         let mut text = String::new();
         for _ in 0..200_000 {
             let progress = self.print_line(&mut reply, &mut text);

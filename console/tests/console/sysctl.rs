@@ -73,6 +73,10 @@ fn what_cannot_be_set_is_named() {
             "sysctl: 'icmp_ratelimit' is not supported: errors are limited by VLAN, not by host: net.vlan.icmp_msgs_per_sec",
         ),
         (
+            "sysctl -w net.ipv4.neigh.default.gc_thresh3=65536",
+            "sysctl: 'gc_thresh3' is not supported: room for neighbors is made at the start: pollux.neighbors=NUMBER on the boot command line",
+        ),
+        (
             "sysctl -w net.ipv4.icmp_msgs_burst=-1",
             "sysctl: '-1' is not a number from 0 to 2147483647; 0 has no ICMP error sent",
         ),

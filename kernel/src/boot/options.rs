@@ -7,8 +7,10 @@ use crate::clock::Source;
 use crate::uart::Setting;
 use crate::watchdog;
 use core::fmt;
+use core::ops::RangeInclusive;
 use pollux_console::suggest::nearest_one;
 use pollux_drivers::pci::access::Prefer;
+use pollux_net::neighbor;
 
 /// What happens after a panic or an exception was reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,9 @@ pub enum ConsoleAt {
     Both,
 }
 
+/// How many neighbors a card's table can be made for.
+const NEIGHBORS: RangeInclusive<usize> = neighbor::DEFAULT_CAPACITY..=neighbor::LARGEST_CAPACITY;
+
 /// What the command line says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options<'line> {
@@ -54,6 +59,8 @@ pub struct Options<'line> {
     pub test_mode: bool,
     /// Whether the cards pass frames of all VLANs, so that those of others are counted here.
     pub all_vlans: bool,
+    /// How many neighbors each card's table has room for, if it is told.
+    pub neighbors: Option<usize>,
     /// Whether the memory of the cards' buffers is tested first.
     pub memory_test: bool,
     /// What tells the rate of the clock, if not the first that can.
@@ -114,13 +121,14 @@ enum Wrong {
     Value(&'static str),
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "clock",
     "config",
     "config-file",
     "console",
     "exit",
     "memory-test",
+    "neighbors",
     "panic",
     "pci",
     "serial",
@@ -208,6 +216,11 @@ impl<'line> Options<'line> {
                 let seconds = seconds.filter(|seconds| watchdog::SECONDS.contains(seconds));
                 self.watchdog = Some(seconds.ok_or("pollux.watchdog=SECONDS, from 5 to 600")?);
             }
+            ("neighbors", number) => {
+                let number = number.parse().ok();
+                let number = number.filter(|number| NEIGHBORS.contains(number));
+                self.neighbors = Some(number.ok_or("pollux.neighbors=NUMBER, from 1024 to 65536")?);
+            }
             ("console", "serial") => self.console = ConsoleAt::Serial,
             ("console", "screen") => self.console = ConsoleAt::Screen,
             ("console", "both") => self.console = ConsoleAt::Both,
@@ -254,7 +267,7 @@ mod tests {
     #[test]
     fn every_word_is_understood() {
         let (options, reports) = parse(
-            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.pci=memory pollux.clock=hpet pollux.virtio-queues=packed pollux.test pollux.watchdog=10 pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
+            "/boot/pollux quiet pollux.exit=0xf4 pollux.console=screen pollux.serial=com2,9600 pollux.panic=exit pollux.trace=on pollux.vlan-filter=software pollux.pci=memory pollux.clock=hpet pollux.virtio-queues=packed pollux.test pollux.watchdog=10 pollux.neighbors=65536 pollux.memory-test pollux.config-file=start pollux.config=\"trace on; status\" last",
         );
         assert_eq!(reports, [] as [String; 0]);
         assert_eq!(
@@ -268,6 +281,7 @@ mod tests {
                 trace: true,
                 test_mode: true,
                 all_vlans: true,
+                neighbors: Some(65_536),
                 memory_test: true,
                 clock: Some(Source::Hpet),
                 pci: Prefer::Memory,
@@ -310,7 +324,7 @@ mod tests {
             [
                 "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
                 "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.xyzzy' ignored, it is not pollux. with one of clock, config, config-file, console, exit, memory-test, panic, pci, serial, test, trace, virtio-queues, vlan-filter, watchdog",
+                "boot command line: 'pollux.xyzzy' ignored, it is not pollux. with one of clock, config, config-file, console, exit, memory-test, neighbors, panic, pci, serial, test, trace, virtio-queues, vlan-filter, watchdog",
             ]
         );
     }
@@ -321,6 +335,20 @@ mod tests {
         let mut offsets = Vec::new();
         Options::parse(line, |word| offsets.push(word.offset));
         assert_eq!(offsets, [21, 39]);
+    }
+
+    #[test]
+    fn room_for_too_few_or_too_many_neighbors_is_refused() {
+        for number in ["", "0", "1023", "65537", "many", "-1024"] {
+            let line = format!("pollux.neighbors={number}");
+            let (options, reports) = parse(&line);
+            assert_eq!(options.neighbors, None, "{line}");
+            let expected = format!(
+                "boot command line: '{line}' ignored, expected pollux.neighbors=NUMBER, from 1024 to 65536"
+            );
+            assert_eq!(reports, [expected]);
+        }
+        assert_eq!(parse("pollux.neighbors=1024").0.neighbors, Some(1024));
     }
 
     #[test]

@@ -128,6 +128,11 @@ impl Session {
         if serial::with(|serial| serial.room()) < LINE.max(MAXIMUM_ECHO) + 2 {
             return;
         }
+        // What a command left to be done comes before its reply, and before what is typed next.
+        let mut ports = kernel.ports.iter_mut();
+        if ports.any(|port| port.interface.carry_on()) {
+            return;
+        }
         self.trace_has_turn = !self.trace_has_turn;
         if self.reply.is_some() {
             if self.is_interrupted() {

@@ -174,7 +174,8 @@ impl Interface {
         Ok(())
     }
 
-    /// Removes a VLAN device, its addresses, and the routes and neighbors of its VLAN.
+    /// Removes a VLAN device, its addresses, and the routes and neighbors of its VLAN. The neighbors are gone
+    /// when [`Self::carry_on`] says so.
     ///
     /// # Errors
     ///
@@ -396,9 +397,19 @@ impl Interface {
         self.neighbors.forget(vid, address)
     }
 
-    /// Forgets all neighbors but the permanent ones.
-    pub fn flush_neighbors(&mut self) {
-        self.neighbors.flush();
+    /// Forgets all neighbors but the permanent ones: those of VLAN `vid`, or of all. They are gone when
+    /// [`Self::carry_on`] says so.
+    pub fn flush_neighbors(&mut self, vid: Option<u16>) {
+        match vid {
+            Some(vid) => self.neighbors.flush_vlan(vid),
+            None => self.neighbors.flush(),
+        }
+    }
+
+    /// Does a bounded piece of what a step left to be done. Returns whether there is more: the next step is
+    /// to wait for that, or does it as a whole itself.
+    pub fn carry_on(&mut self) -> bool {
+        self.neighbors.sweep()
     }
 
     /// Asks for a neighbor, whatever is known of it; with `permanent` its answer becomes a permanent entry.
@@ -538,6 +549,7 @@ mod tests {
             .expect("room");
         assert_eq!(card.routes().iter().count(), 4);
         assert_eq!(card.remove_vlan_device(43), Ok(()));
+        while card.carry_on() {}
         assert!(card.device(43).is_none() && card.device_named("eth0.43").is_none());
         assert!(card.routes().iter().all(|route| route.vid == 42));
         assert_eq!(card.routes().iter().count(), 2);

@@ -1,17 +1,17 @@
 //! Where neighbors are kept: sets of four entries, and who gives way in a full one.
 //!
 //! Every neighbor has two sets in which it may stand, so that eight entries at most are looked at,
-//! however many neighbors there are. [`super::NeighborTable`] decides what becomes of an entry; this
-//! module only finds, places and removes them.
+//! however many neighbors there are: two cache lines, since a set's keys lie together.
+//! [`super::NeighborTable`] decides what becomes of an entry; this module only finds, places and
+//! removes them.
 
 use super::Neighbor;
 use crate::time::{Instant, Ticks};
+use crate::wire::ethernet::MacAddress;
+use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
-const SETS: usize = 256;
 const WAYS: usize = 4;
-/// How many neighbors can be known at a time.
-pub(super) const CAPACITY: usize = SETS * WAYS;
 
 /// What a neighbor has done to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +26,33 @@ pub(super) enum Standing {
     Permanent,
 }
 
-/// A neighbor and what it has done to be kept.
-#[derive(Clone, Copy)]
+/// A VLAN and an address, to be compared in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(u64);
+
+impl Key {
+    /// What no neighbor has.
+    const VACANT: Self = Self(u64::MAX);
+
+    #[inline]
+    pub(super) const fn of(vid: u16, address: Ipv4Addr) -> Self {
+        Self((vid as u64) << 32 | address.to_bits() as u64)
+    }
+
+    pub(super) const fn vid(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    const fn address(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.0 as u32)
+    }
+}
+
+/// Where a neighbor is, and what it has done to be kept.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    pub neighbor: Neighbor,
+    pub mac: MacAddress,
+    pub confirmed: Instant,
     pub standing: Standing,
 }
 
@@ -52,64 +75,146 @@ pub(super) enum Claim {
 }
 
 impl Entry {
+    /// What stands where no neighbor is.
+    const NONE: Self = Self {
+        mac: MacAddress::BROADCAST,
+        confirmed: Instant::from_ticks(0),
+        standing: Standing::Proven,
+    };
+
     /// Whether nothing confirmed it within `lifetime`. A permanent entry does not expire.
     pub(super) fn is_expired(&self, now: Instant, lifetime: Ticks) -> bool {
-        let end = self.neighbor.confirmed.after(lifetime);
+        let end = self.confirmed.after(lifetime);
         self.standing != Standing::Permanent && now >= end
     }
 
-    fn is_for(&self, vid: u16, address: Ipv4Addr) -> bool {
-        self.neighbor.address == address && self.neighbor.vid == vid
+    /// The neighbor that it is about.
+    pub(super) const fn neighbor(&self, key: Key) -> Neighbor {
+        Neighbor {
+            vid: key.vid(),
+            address: key.address(),
+            mac: self.mac,
+            confirmed: self.confirmed,
+        }
     }
 
     /// How strong its claim to its place is, and since when: of equal ones the oldest gives way.
     fn claim(&self, now: Instant, lifetime: Ticks) -> (Claim, Instant) {
-        let confirmed = self.neighbor.confirmed;
         if self.is_expired(now, lifetime) {
-            return (Claim::Expired, confirmed);
+            return (Claim::Expired, self.confirmed);
         }
         match self.standing {
-            Standing::Heard { .. } => (Claim::Heard, confirmed),
-            Standing::Proven => (Claim::Proven, confirmed),
+            Standing::Heard { .. } => (Claim::Heard, self.confirmed),
+            Standing::Proven => (Claim::Proven, self.confirmed),
             Standing::Used { last } => (Claim::Used, last),
-            Standing::Permanent => (Claim::Permanent, confirmed),
+            Standing::Permanent => (Claim::Permanent, self.confirmed),
         }
     }
 }
 
-type Set = [Option<Entry>; WAYS];
+/// Four places. The keys of all of them are in one cache line.
+#[derive(Clone)]
+#[repr(C, align(32))]
+struct Set {
+    /// Whose the entries are; [`Key::VACANT`] for those that are nobody's.
+    keys: [Key; WAYS],
+    entries: [Entry; WAYS],
+}
 
-/// Up to [`CAPACITY`] entries.
+const _: () = assert!(size_of::<Set>() == 160);
+/// Octets of one place.
+pub(super) const OCTETS_EACH: usize = size_of::<Set>() / WAYS;
+
+impl Set {
+    const EMPTY: Self = Self {
+        keys: [Key::VACANT; WAYS],
+        entries: [Entry::NONE; WAYS],
+    };
+
+    fn places(&self) -> impl Iterator<Item = (Key, &Entry)> {
+        let places = self.keys.iter().copied().zip(&self.entries);
+        places.filter(|&(key, _)| key != Key::VACANT)
+    }
+
+    fn places_mut(&mut self) -> impl Iterator<Item = (&mut Key, &mut Entry)> {
+        self.keys.iter_mut().zip(&mut self.entries)
+    }
+
+    /// How full it is: its permanent entries first, then all.
+    fn crowd(&self) -> (usize, usize) {
+        let permanent = |(_, entry): &(Key, &Entry)| entry.standing == Standing::Permanent;
+        (
+            self.places().filter(permanent).count(),
+            self.places().count(),
+        )
+    }
+}
+
+/// As many entries as it was made for.
 #[derive(Clone)]
 pub(super) struct Cache {
-    sets: [Set; SETS],
+    /// A power of two of them.
+    sets: Vec<Set>,
+    /// By how many bits a mixed key is shifted for the index of a set to remain.
+    shift: u32,
 }
 
 impl Cache {
-    pub(super) const fn new() -> Self {
+    /// Room for `capacity` neighbors, for 8 at least, and for as many as the next power of two says.
+    /// Allocates.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        let sets = capacity.div_ceil(WAYS).next_power_of_two().max(2);
         Self {
-            sets: [[None; WAYS]; SETS],
+            sets: alloc::vec![Set::EMPTY; sets],
+            shift: u64::BITS.saturating_sub(sets.ilog2()),
         }
     }
 
-    pub(super) fn find(&self, vid: u16, address: Ipv4Addr) -> Option<&Entry> {
-        let [first, second] = sets_of(vid, address);
-        let first = self.sets.get(first)?;
-        let second = self.sets.get(second)?;
-        let mut entries = first.iter().chain(second).flatten();
-        entries.find(|entry| entry.is_for(vid, address))
+    /// How many neighbors there is room for.
+    pub(super) const fn capacity(&self) -> usize {
+        self.sets.len().saturating_mul(WAYS)
     }
 
-    pub(super) fn find_mut(&mut self, vid: u16, address: Ipv4Addr) -> Option<&mut Entry> {
-        let places = sets_of(vid, address);
-        let [first, second] = self.sets.get_disjoint_mut(places).ok()?;
-        let mut entries = first.iter_mut().chain(second).flatten();
-        entries.find(|entry| entry.is_for(vid, address))
+    /// The two sets, never the same, in which a neighbor may stand. Spreads neighbors of one network,
+    /// whose addresses differ in their last bits, over all sets.
+    #[inline]
+    pub(super) fn sets_of(&self, key: Key) -> [usize; 2] {
+        let mixed = key.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let first = mixed.wrapping_shr(self.shift);
+        // An odd distance, and as many sets as a power of two, never lead back to the first.
+        let second = first.wrapping_add(mixed >> 36 | 1);
+        let last = self.sets.len().wrapping_sub(1);
+        [first as usize, second as usize & last]
     }
 
-    /// All entries, in no particular order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.sets.iter().flatten().flatten()
+    /// The set and the place in it where a neighbor stands.
+    #[inline]
+    fn place_of(&self, key: Key) -> Option<(usize, usize)> {
+        self.sets_of(key).into_iter().find_map(|index| {
+            let set = self.sets.get(index)?;
+            let way = set.keys.iter().position(|&own| own == key)?;
+            Some((index, way))
+        })
+    }
+
+    #[inline]
+    pub(super) fn find(&self, key: Key) -> Option<&Entry> {
+        let (set, way) = self.place_of(key)?;
+        self.sets.get(set)?.entries.get(way)
+    }
+
+    #[inline]
+    pub(super) fn find_mut(&mut self, key: Key) -> Option<&mut Entry> {
+        let (set, way) = self.place_of(key)?;
+        self.sets.get_mut(set)?.entries.get_mut(way)
+    }
+
+    /// What stands at a place, of [`Self::capacity`].
+    pub(super) fn at(&self, place: usize) -> Option<(Key, &Entry)> {
+        let set = self.sets.get(place / WAYS)?;
+        let key = *set.keys.get(place % WAYS)?;
+        let entry = set.entries.get(place % WAYS)?;
+        (key != Key::VACANT).then_some((key, entry))
     }
 
     /// Places an entry that is not there yet. What gives way has the weakest claim of the eight
@@ -117,78 +222,68 @@ impl Cache {
     /// place, and what gave way.
     pub(super) fn insert(
         &mut self,
+        key: Key,
         newcomer: Entry,
         now: Instant,
         lifetime: Ticks,
     ) -> Result<Option<Entry>, NoPlace> {
         let (own, _) = newcomer.claim(now, lifetime);
-        let places = sets_of(newcomer.neighbor.vid, newcomer.neighbor.address);
+        let places = self.sets_of(key);
         let Ok(sets) = self.sets.get_disjoint_mut(places) else {
             return Err(NoPlace);
-        };
-        let claim_of = |place: &Option<Entry>| match place {
-            None => (Claim::Vacant, Instant::default()),
-            Some(entry) => entry.claim(now, lifetime),
         };
         // Of equals, what stands in the emptier set gives way: so the sets fill evenly, and with them
         // the permanent entries, which never leave again.
         let weakest = sets
             .into_iter()
             .flat_map(|set| {
-                let taken = crowd(set);
-                set.iter_mut().map(move |place| (taken, place))
+                let taken = set.crowd();
+                set.places_mut().map(move |place| (taken, place))
             })
-            .map(|(taken, place)| {
-                let (claim, since) = claim_of(place);
-                ((claim, taken, since), place)
+            .map(|(taken, (key, entry))| {
+                let (claim, since) = match *key {
+                    Key::VACANT => (Claim::Vacant, Instant::default()),
+                    _ => entry.claim(now, lifetime),
+                };
+                ((claim, taken, since), key, entry)
             })
-            .filter(|((claim, ..), _)| *claim <= own && *claim != Claim::Permanent)
-            .min_by_key(|(strength, _)| *strength);
-        match weakest {
-            Some((_, place)) => Ok(place.replace(newcomer)),
-            None => Err(NoPlace),
-        }
+            .filter(|((claim, ..), ..)| *claim <= own && *claim != Claim::Permanent)
+            .min_by_key(|(strength, ..)| *strength);
+        let Some((_, place, entry)) = weakest else {
+            return Err(NoPlace);
+        };
+        let before = core::mem::replace(place, key);
+        let evicted = core::mem::replace(entry, newcomer);
+        Ok((before != Key::VACANT).then_some(evicted))
     }
 
-    /// Removes every entry of which `keep` is false.
-    pub(super) fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
-        for place in self.sets.iter_mut().flatten() {
-            if place.as_ref().is_some_and(|entry| !keep(entry)) {
-                *place = None;
+    /// Removes every entry of which `keep` is false from `count` sets, the one at `from` first.
+    /// Returns where to go on, if there are more.
+    pub(super) fn retain(
+        &mut self,
+        from: usize,
+        count: usize,
+        mut keep: impl FnMut(Key, &Entry) -> bool,
+    ) -> Option<usize> {
+        let places = self.sets.iter_mut().skip(from).take(count);
+        for (key, entry) in places.flat_map(Set::places_mut) {
+            if *key != Key::VACANT && !keep(*key, entry) {
+                *key = Key::VACANT;
             }
         }
+        let next = from.saturating_add(count);
+        (next < self.sets.len()).then_some(next)
     }
 
-    /// Removes one entry; `false` when it is not there.
-    pub(super) fn remove(&mut self, vid: u16, address: Ipv4Addr) -> bool {
-        let places = sets_of(vid, address);
-        let Ok(sets) = self.sets.get_disjoint_mut(places) else {
-            return false;
-        };
-        let mut places = sets.into_iter().flatten();
-        let place = places.find(|place| place.is_some_and(|entry| entry.is_for(vid, address)));
-        place.and_then(Option::take).is_some()
+    /// Removes one entry, and returns what stood there.
+    pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
+        let (set, way) = self.place_of(key)?;
+        let set = self.sets.get_mut(set)?;
+        *set.keys.get_mut(way)? = Key::VACANT;
+        set.entries.get(way).copied()
     }
 }
 
 /// All entries that could give way have a stronger claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoPlace;
-
-/// How full a set is: its permanent entries first, then all.
-fn crowd(set: &Set) -> (usize, usize) {
-    let entries = || set.iter().flatten();
-    let permanent = entries().filter(|entry| entry.standing == Standing::Permanent);
-    (permanent.count(), entries().count())
-}
-
-/// The two sets, never the same, in which a neighbor may stand. Spreads neighbors of one network,
-/// whose addresses differ in their last bits, over all sets.
-pub(super) fn sets_of(vid: u16, address: Ipv4Addr) -> [usize; 2] {
-    let key = u64::from(vid) << 32 | u64::from(address.to_bits());
-    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let first = (mixed >> 56) as usize % SETS;
-    let distance = (mixed >> 40) as usize % (SETS - 1);
-    let second = first.wrapping_add(1).wrapping_add(distance) % SETS;
-    [first, second]
-}

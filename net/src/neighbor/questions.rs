@@ -158,6 +158,11 @@ impl Questions {
     }
 
     /// The open question at a place.
+    pub(super) fn at(&self, index: usize) -> Option<&Question> {
+        self.places.get(index)?.question.as_ref()
+    }
+
+    /// The open question at a place, to be changed.
     pub(super) fn at_mut(&mut self, index: usize) -> Option<&mut Question> {
         self.places.get_mut(index)?.question.as_mut()
     }

@@ -5,6 +5,7 @@ extern crate std;
 mod flood;
 mod model;
 mod questions;
+mod sweep;
 
 use super::*;
 use std::string::ToString;
@@ -68,7 +69,7 @@ fn learns_and_corrects_but_merges_only_what_it_knows() {
         ..peer(3)
     };
     assert_eq!(table.merge(moved), Heard::Moved { from: PEER_MAC });
-    assert_eq!(table.find(VID, PEER), Some(&moved));
+    assert_eq!(table.find(VID, PEER), Some(moved));
     assert_eq!(table.find(43, PEER), None);
     assert_eq!(table.iter().count(), 1);
     assert_eq!(table.counters().moves, 1);
@@ -78,7 +79,7 @@ fn learns_and_corrects_but_merges_only_what_it_knows() {
 fn a_table_without_a_clock_remembers() {
     let mut table = NeighborTable::new();
     table.learn(peer(1));
-    assert_eq!(table.find(VID, PEER), Some(&peer(1)));
+    assert_eq!(table.find(VID, PEER), Some(peer(1)));
     assert_eq!(
         table.resolve(VID, PEER, at(1_000_000)),
         Resolution::Known(PEER_MAC)
@@ -92,14 +93,38 @@ fn a_table_without_a_clock_remembers() {
 }
 
 #[test]
-fn keeps_a_network_of_254_hosts_and_even_of_900() {
-    for hosts in [254, 900] {
-        let mut table = table();
+fn keeps_a_network_that_nearly_fills_it() {
+    for (capacity, hosts) in [
+        (64, 48),
+        (DEFAULT_CAPACITY, 254),
+        (DEFAULT_CAPACITY, 820),
+        (LARGEST_CAPACITY, 49_152),
+    ] {
+        let mut table = NeighborTable::with_capacity(capacity);
         for number in 1..=hosts {
             table.learn(host(number, 1));
         }
-        assert_eq!(table.iter().count(), hosts as usize);
-        assert_eq!(table.counters().evictions, 0);
+        assert_eq!(table.iter().count(), hosts as usize, "{capacity}");
+        assert_eq!(table.counters().evictions, 0, "{capacity}");
+        for number in 1..=hosts {
+            let neighbor = host(number, 1);
+            assert_eq!(table.find(VID, neighbor.address), Some(neighbor));
+        }
+    }
+}
+
+#[test]
+fn a_table_is_made_for_a_power_of_two_of_neighbors() {
+    for (asked, capacity) in [
+        (0, 8),
+        (8, 8),
+        (9, 16),
+        (1_000, 1_024),
+        (40_000, 65_536),
+        (65_536, 65_536),
+        (usize::MAX, 65_536),
+    ] {
+        assert_eq!(NeighborTable::with_capacity(asked).capacity(), capacity);
     }
 }
 
@@ -116,10 +141,10 @@ fn an_address_is_another_neighbor_in_every_other_vlan() {
         assert_eq!(table.find(vid, PEER), None, "VLAN {vid}");
         assert_eq!(table.merge(there), Heard::Unknown, "VLAN {vid}");
         table.learn(there);
-        assert_eq!(table.find(VID, PEER), Some(&peer(1)));
-        assert_eq!(table.find(vid, PEER), Some(&there));
+        assert_eq!(table.find(VID, PEER), Some(peer(1)));
+        assert_eq!(table.find(vid, PEER), Some(there));
         assert!(table.forget(vid, PEER));
-        assert_eq!(table.find(VID, PEER), Some(&peer(1)));
+        assert_eq!(table.find(VID, PEER), Some(peer(1)));
     }
 }
 
@@ -148,7 +173,7 @@ fn a_neighbor_expires_a_minute_after_it_was_last_heard() {
 #[test]
 fn a_claim_to_be_kept_grows_with_what_a_neighbor_does_and_is_lost_with_its_silence() {
     let standing = |table: &NeighborTable| {
-        let entry = table.cache.find(VID, PEER).expect("is known");
+        let entry = table.cache.find(Key::of(VID, PEER)).expect("is known");
         entry.standing
     };
     let heard_since = |now| Standing::Heard { since: at(now) };
@@ -305,7 +330,7 @@ fn a_claim_against_a_permanent_neighbor_changes_nothing_and_is_reported() {
     // What was claimed since is reported when it may be, and then no more.
     assert_eq!(poll_all(&mut table, 14_000).len(), 1);
     assert_eq!(poll_all(&mut table, 16_000), []);
-    assert_eq!(table.find(VID, PEER), Some(&peer(0)));
+    assert_eq!(table.find(VID, PEER), Some(peer(0)));
 }
 
 #[test]
@@ -323,6 +348,7 @@ fn only_configuration_changes_a_permanent_neighbor() {
     );
     assert_eq!(table.iter().count(), 1);
     table.flush();
+    while table.sweep() {}
     assert_eq!(table.iter().count(), 1);
     assert!(table.forget(VID, PEER));
     assert!(!table.forget(VID, PEER));
@@ -390,9 +416,10 @@ fn scatter(number: u64) -> u64 {
 #[test]
 fn a_ninth_permanent_neighbor_with_the_same_two_sets_is_refused_and_evicts_none() {
     let mut table = table();
-    let place = cache::sets_of(VID, PEER);
+    let place = table.cache.sets_of(Key::of(VID, PEER));
     let addresses = (0..).map(Ipv4Addr::from_bits);
-    let mut rivals = addresses.filter(|&address| cache::sets_of(VID, address) == place);
+    let cache = table.cache.clone();
+    let mut rivals = addresses.filter(|&address| cache.sets_of(Key::of(VID, address)) == place);
     let eight: Vec<Ipv4Addr> = rivals.by_ref().take(8).collect();
     for &address in &eight {
         table
@@ -437,6 +464,7 @@ fn a_vlan_that_is_gone_takes_its_neighbors_and_questions_along() {
         );
     }
     table.forget_vlan(VID);
+    while table.sweep() {}
     assert!(table.list(at(0)).all(|line| line.vid == 43));
     assert_eq!(table.list(at(0)).count(), 2);
     assert_eq!(table.permanent_count, 0);

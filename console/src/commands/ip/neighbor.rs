@@ -7,12 +7,11 @@ use crate::error::{Mistake, Refusal, Word};
 use crate::json::Quoted;
 use crate::listing::{Due, Row};
 use crate::text::clipped;
-use crate::view::StatusView;
+use crate::view::{Look, PortView, StatusView};
 use crate::words::Words;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::net::Ipv4Addr;
-use pollux_net::neighbor::State;
+use pollux_net::neighbor::{Listed, State};
 use pollux_net::wire::ethernet::MacAddress;
 
 const READER: Reader = Reader {
@@ -160,19 +159,13 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
         }
         Action::Flush(None) => {
             for interface in cards.iter_mut() {
-                interface.flush_neighbors();
+                interface.flush_neighbors(None);
             }
             Ok(())
         }
         Action::Flush(Some(device)) => {
             let Place { card, vid } = cards.find(device)?;
-            let interface = cards.interface(card)?;
-            let all = interface.neighbors().list(now);
-            let learned = all.filter(|known| known.vid == vid && known.state != State::Permanent);
-            let learned: Vec<_> = learned.map(|known| known.address).collect();
-            for address in learned {
-                interface.remove_neighbor(vid, address);
-            }
+            cards.interface(card)?.flush_neighbors(Some(vid));
             Ok(())
         }
     }
@@ -212,18 +205,16 @@ pub(super) fn row(
     if due.row > 0 {
         return Ok(Row::Beyond);
     }
-    let listed = view.ports.iter().flat_map(|port| {
-        let all = port.interface.neighbors().list(view.now);
-        all.map(move |known| (port, known))
-    });
-    let mut meant = listed.filter(|(port, known)| {
+    let is_meant = |port: &PortView<'_>, known: &Listed| {
         let is_device = |device: &str| device == name_of(port, known.vid);
         which.device.as_deref().is_none_or(is_device)
             && which.address.is_none_or(|address| address == known.address)
             && which.state.is_none_or(|state| state == known.state)
-    });
-    let Some((port, known)) = meant.nth(due.item) else {
-        return Ok(Row::End);
+    };
+    let (port, known) = match view.neighbor(due.item, is_meant) {
+        Look::Found(found) => found,
+        Look::Ahead(places) => return Ok(Row::Ahead(places)),
+        Look::Over => return Ok(Row::End),
     };
     let (address, device) = (known.address, name_of(port, known.vid));
     let state = name(known.state);

@@ -110,7 +110,7 @@ impl Page {
                     return Ok(Progress::Line);
                 }
                 Row::Empty => self.row += 1,
-                Row::Beyond | Row::End => {
+                Row::Beyond | Row::Ahead(_) | Row::End => {
                     self.section = self.section.next(view);
                     self.row = 0;
                     self.sections += usize::from(self.lines > 0);

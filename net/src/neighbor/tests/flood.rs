@@ -2,6 +2,12 @@
 
 use super::*;
 
+/// How many neighbors a table has room for, and how many are invented.
+const SIZES: [(usize, u32); 3] = [
+    (64, 10_000),
+    (DEFAULT_CAPACITY, INVENTED),
+    (LARGEST_CAPACITY, 2 * INVENTED),
+];
 const INVENTED: u32 = 100_000;
 
 /// Sixteen peers, each of a network of its own and far from the invented ones.
@@ -16,8 +22,12 @@ fn live(number: u8, milliseconds: u64) -> Neighbor {
 
 /// The invented ones, each heard `times` times, all within a second that begins at `milliseconds`.
 fn flood(table: &mut NeighborTable, milliseconds: u64, times: u32) {
-    for number in 0..INVENTED {
-        let now = milliseconds + u64::from(number) * 1_000 / u64::from(INVENTED);
+    flood_with(table, INVENTED, milliseconds, times);
+}
+
+fn flood_with(table: &mut NeighborTable, invented: u32, milliseconds: u64, times: u32) {
+    for number in 0..invented {
+        let now = milliseconds + u64::from(number) * 1_000 / u64::from(invented);
         for _ in 0..times {
             table.learn(host(number, now));
         }
@@ -34,7 +44,12 @@ fn all_stay(table: &NeighborTable) -> bool {
 
 /// Sixteen live peers, known in four ways.
 fn table_with_live_peers() -> NeighborTable {
-    let mut table = table();
+    with_live_peers(DEFAULT_CAPACITY)
+}
+
+fn with_live_peers(capacity: usize) -> NeighborTable {
+    let mut table = NeighborTable::with_capacity(capacity);
+    table.set_up(RATE, DEFAULT_QUESTIONS);
     for number in 0..16 {
         let peer = live(number, 0);
         match number % 4 {
@@ -66,11 +81,13 @@ fn table_with_live_peers() -> NeighborTable {
 
 #[test]
 fn a_hundred_thousand_invented_neighbors_drive_out_no_live_one() {
-    for times in [1, 5] {
-        let mut table = table_with_live_peers();
-        flood(&mut table, 2_000, times);
-        assert!(all_stay(&table));
-        assert_eq!(table.iter().count(), CAPACITY);
+    for (capacity, invented) in SIZES {
+        for times in [1, 2] {
+            let mut table = with_live_peers(capacity);
+            flood_with(&mut table, invented, 2_000, times);
+            assert!(all_stay(&table), "{capacity}");
+            assert_eq!(table.iter().count(), capacity);
+        }
     }
 }
 
@@ -123,7 +140,7 @@ fn invented_neighbors_that_repeat_themselves_drive_out_no_one_who_was_there_befo
     let known = Resolution::Known(peer.mac);
     assert_eq!(table.resolve(peer.vid, peer.address, at(8_000)), known);
     assert!(all_stay(&table));
-    assert_eq!(table.iter().count(), CAPACITY);
+    assert_eq!(table.iter().count(), DEFAULT_CAPACITY);
     assert!(table.counters().no_room > 10_000);
 }
 
@@ -138,34 +155,37 @@ fn a_neighbor_we_no_longer_use_and_no_longer_hear_gives_way() {
     // Only the permanent ones.
     assert!(staying.eq([3, 7, 11, 15]));
     // That the twelve expired ones are gone is not counted as if they had been driven out.
-    let places = CAPACITY as u64 - 4;
+    let places = DEFAULT_CAPACITY as u64 - 4;
     assert_eq!(table.counters().evictions, u64::from(INVENTED) - places);
 }
 
 #[test]
 fn a_flood_drives_out_its_own_kind_the_oldest_first_and_the_table_never_grows() {
-    let mut table = table();
-    flood(&mut table, 0, 1);
-    assert_eq!(table.iter().count(), CAPACITY);
-    let known = |number| table.find(VID, host(number, 0).address).is_some();
-    assert!(known(INVENTED - 1));
-    assert!(!known(0));
-    let counters = table.counters();
-    assert_eq!(counters.evictions, u64::from(INVENTED) - CAPACITY as u64);
-    assert_eq!(counters.no_room, 0);
+    for (capacity, invented) in SIZES {
+        let mut table = NeighborTable::with_capacity(capacity);
+        table.set_up(RATE, DEFAULT_QUESTIONS);
+        flood_with(&mut table, invented, 0, 1);
+        assert_eq!(table.iter().count(), capacity);
+        let known = |number| table.find(VID, host(number, 0).address).is_some();
+        assert!(known(invented - 1));
+        assert!(!known(0));
+        let counters = table.counters();
+        assert_eq!(counters.evictions, u64::from(invented) - capacity as u64);
+        assert_eq!(counters.no_room, 0);
+    }
 }
 
 #[test]
 fn among_those_we_use_who_was_used_longest_ago_gives_way() {
     let mut table = table();
-    for number in 0..2 * CAPACITY as u32 {
+    for number in 0..2 * DEFAULT_CAPACITY as u32 {
         let now = u64::from(number);
         table.resolve(VID, host(number, now).address, at(now));
         table.learn(host(number, now));
         poll_all(&mut table, now);
     }
     let known = |number: u32| table.find(VID, host(number, 0).address).is_some();
-    let recent = (CAPACITY as u32 * 2 - 300)..(CAPACITY as u32 * 2);
+    let recent = (DEFAULT_CAPACITY as u32 * 2 - 300)..(DEFAULT_CAPACITY as u32 * 2);
     assert!(recent.clone().all(known));
     let first = (0..300).filter(|&number| known(number)).count();
     assert!(first < 10, "{first}");

@@ -34,7 +34,7 @@ const PEER: Neighbor = Neighbor {
 };
 
 fn known(card: &Interface) -> Vec<Neighbor> {
-    card.neighbors().iter().copied().collect()
+    card.neighbors().iter().collect()
 }
 
 /// [`ARP_REQUEST`] with another sender and target.
