@@ -225,7 +225,7 @@ fn receive_answer(appliance: &mut Appliance, limit: Duration) -> bool {
 
 /// One figure of the residence times, in instructions.
 fn residence(appliance: &mut Appliance, figure: &str) -> f64 {
-    let status = appliance.status();
+    let status = appliance.status_of("residence");
     let value = status.value("residence eth0", figure);
     let ticks = value.split_whitespace().rev().nth(1);
     let ticks = ticks.and_then(|ticks| ticks.parse::<u64>().ok());

@@ -18,6 +18,7 @@ use crate::commands::ip::Ip;
 use crate::commands::latency::Latency;
 use crate::commands::ping::Ping;
 use crate::commands::solicit::Solicitation;
+use crate::commands::status::Part;
 use crate::commands::stty::Stty;
 use crate::commands::sysctl::Sysctl;
 use crate::commands::trace::Switch;
@@ -36,8 +37,8 @@ use alloc::vec::Vec;
 pub enum Command {
     /// List the commands, or explain one.
     Help(Topic),
-    /// Show the status page.
-    Status,
+    /// Show the status page, or a part of it.
+    Status(Option<Part>),
     /// Show or change devices, addresses, routes or neighbors.
     Ip(Ip),
     /// Out-of-band ports and the filter list.

@@ -12,7 +12,7 @@
 //!
 //! let grammar = Grammar::default();
 //! let request = grammar.parse("sudo status # how are you?").expect("is right");
-//! assert_eq!(request.map(|request| request.command), Some(Command::Status));
+//! assert_eq!(request.map(|request| request.command), Some(Command::Status(None)));
 //! let error = grammar.parse("statsu").expect_err("a typing error");
 //! assert_eq!(error.to_string(), "unknown command 'statsu'; did you mean 'status'?");
 //! ```

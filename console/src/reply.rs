@@ -109,7 +109,7 @@ impl Reply {
     pub fn to(request: Request) -> Self {
         let content = match request.command {
             Command::Help(topic) => Content::Help(topic, Cursor::default()),
-            Command::Status => Content::Status(Box::default()),
+            Command::Status(part) => Content::Status(Box::new(status::Page::new(part))),
             Command::Ip(ip) => Content::Ip(ip, Cursor::default()),
             Command::Evl(evl) => Content::Evl(evl::Page::new(evl)),
             Command::Bpftool(bpftool) => Content::Bpftool(bpftool::Page::new(bpftool)),

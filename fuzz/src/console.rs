@@ -184,11 +184,14 @@ impl Appliance {
         let json = request.json;
         let is_read_only = matches!(
             request.command,
-            Command::Help(_) | Command::Status | Command::Drops | Command::Version | Command::Date
+            Command::Help(_) | Command::Status(_) | Command::Drops | Command::Version | Command::Date
         );
         let done =
             Cards::new(self.interfaces.iter_mut(), &FILES, self.now).carry_out(&request.command);
         let is_done = done.is_ok();
+        for card in &mut self.interfaces {
+            while card.carry_on() {}
+        }
         let mut reply = match done {
             Ok(()) => Reply::to(request),
             Err(refusal) => Reply::not_done(refusal, json),

@@ -241,9 +241,14 @@ impl Appliance {
         Status::parse(&self.console.command("status"))
     }
 
+    /// What `status` prints of one part, which is soon done however many VLANs there are.
+    pub fn status_of(&mut self, part: &str) -> Status {
+        Status::parse(&self.console.command(&format!("status {part}")))
+    }
+
     /// The counters of its first port.
     pub fn counters(&mut self) -> Counters {
-        self.status().counters("eth0")
+        self.status_of("counters").counters("eth0")
     }
 
     /// Has QEMU's monitor carry out a command, and returns what it prints.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// What the appliance prints when it waits for a command.
 pub const PROMPT: &str = "pollux> ";
-/// The longest that a reply may take.
+/// The longest that nothing may be printed before a reply is whole: how long all of it takes depends on how long it is.
 const REPLY_LIMIT: Duration = Duration::from_secs(20);
 /// How long a prompt is waited for before it is asked for again.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -83,7 +83,7 @@ impl Console {
     ///
     /// # Panics
     ///
-    /// No prompt followed in time.
+    /// No prompt followed, and nothing else any more.
     pub fn command(&mut self, line: &str) -> String {
         let mark = self.mark();
         self.type_bytes(format!("{line}\r").as_bytes());
@@ -96,7 +96,18 @@ impl Console {
                 None => (reply == PROMPT).then(String::new),
             }
         };
-        self.wait(mark, REPLY_LIMIT, &format!("the reply to `{line}`"), after)
+        loop {
+            let before = self.mark();
+            // To make text of all there is for each octet that comes would take longer than it takes to come.
+            let may_end = |printed: &[u8]| printed.ends_with(PROMPT.as_bytes());
+            match self.find(mark, Instant::now() + REPLY_LIMIT, may_end, after) {
+                Ok(reply) => return reply,
+                Err(text) => assert!(
+                    self.mark().0 > before.0 && self.is_open(),
+                    "the console printed nothing for {REPLY_LIMIT:?}, and of the reply to `{line}` only:\n{text}"
+                ),
+            }
+        }
     }
 
     /// Gives up whatever was being typed and waits until everything that was typed before has been
@@ -120,7 +131,7 @@ impl Console {
                 rest.ends_with(&format!("\n{PROMPT}")).then_some(())
             };
             let patience = Instant::now() + RETRY_AFTER;
-            match self.find(mark, patience.min(deadline), ends) {
+            match self.find(mark, patience.min(deadline), |_| true, ends) {
                 Ok(()) => return,
                 Err(text) => assert!(
                     Instant::now() < deadline && self.is_open(),
@@ -178,28 +189,32 @@ impl Console {
         what: &str,
         found: impl Fn(&str) -> Option<T>,
     ) -> T {
-        self.find(mark, Instant::now() + limit, found)
+        self.find(mark, Instant::now() + limit, |_| true, found)
             .unwrap_or_else(|text| {
                 panic!("the console did not print {what} within {limit:?}, but:\n{text}")
             })
     }
 
-    /// As [`Console::wait`], or returns what was printed instead.
+    /// As [`Console::wait`], or returns what was printed instead. What is printed is only looked into where `may_be` says
+    /// that it may be there.
     fn find<T>(
         &self,
         mark: Mark,
         deadline: Instant,
+        may_be: impl Fn(&[u8]) -> bool,
         found: impl Fn(&str) -> Option<T>,
     ) -> Result<T, String> {
         let mut bytes = self.printed.bytes.lock().expect("no holder panics");
         loop {
-            let text = plain(&bytes.0[mark.0..]);
-            if let Some(value) = found(&text) {
+            let printed = &bytes.0[mark.0..];
+            if may_be(printed)
+                && let Some(value) = found(&plain(printed))
+            {
                 return Ok(value);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || bytes.1 {
-                return Err(text);
+                return Err(plain(printed));
             }
             let wait = self.printed.more.wait_timeout(bytes, left);
             bytes = wait.expect("no holder panics").0;

@@ -29,5 +29,8 @@ pub fn await_first_answer(appliance: &mut Appliance) {
 
 /// The longest residence so far, in instructions.
 pub fn longest_residence(appliance: &mut Appliance) -> u64 {
-    appliance.status().ticks("residence eth0", "max") / 8
+    appliance
+        .status_of("residence")
+        .ticks("residence eth0", "max")
+        / 8
 }

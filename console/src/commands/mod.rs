@@ -24,7 +24,7 @@ pub(crate) mod reboot;
 pub(crate) mod report;
 pub(crate) mod show;
 pub mod solicit;
-pub(crate) mod status;
+pub mod status;
 pub mod stty;
 pub mod sysctl;
 pub(crate) mod top;

@@ -4,6 +4,7 @@ use crate::support::Appliance;
 use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::fault::Fault;
 use pollux_console::commands::help::Topic;
+use pollux_console::commands::status::Part;
 use pollux_console::commands::trace::Switch;
 use pollux_console::error::ParseError;
 use pollux_console::line::LineTooLong;
@@ -41,7 +42,8 @@ fn said(line: &str) -> String {
 fn each_command_is_understood() {
     for (line, command) in [
         ("help", Command::Help(Topic::Commands(TESTS))),
-        ("status", Command::Status),
+        ("status", Command::Status(None)),
+        ("status loop", Command::Status(Some(Part::Loop))),
         ("trace", Command::Trace(None)),
         ("trace on", Command::Trace(Some(Switch::On))),
         ("trace off", Command::Trace(Some(Switch::Off))),
@@ -182,7 +184,7 @@ fn a_missing_word_is_asked_for() {
 #[test]
 fn a_word_too_many_is_named_and_nothing_is_done() {
     for (line, message) in [
-        ("status now", "unexpected word 'now'; usage: status"),
+        ("date now", "unexpected word 'now'; usage: date"),
         ("reboot -f now", "unexpected word '-f'; usage: reboot"),
         ("poweroff 1", "unexpected word '1'; usage: poweroff"),
         (

@@ -12,7 +12,7 @@ use pollux_net::vlan::VlanSet;
 
 fn status() -> Request {
     Request {
-        command: Command::Status,
+        command: Command::Status(None),
         json: false,
         only: Vec::new(),
     }
@@ -429,4 +429,48 @@ fn texts_of_others_neither_steer_the_terminal_nor_widen_the_page() {
     let page = page(&appliance);
     assert!(!page.contains('\x1b'), "{page}");
     assert!(!appliance.printed(Reply::banner()).contains('\x1b'));
+}
+
+#[test]
+fn a_part_of_the_page_is_what_stands_there_in_the_whole() {
+    let mut appliance = Appliance::new();
+    appliance.answer(2_894);
+    appliance.configure(&["ip link add link eth0 name eth0.7 type vlan id 7"]);
+    let whole = page(&appliance);
+    let parts = [
+        "system",
+        "memory",
+        "port",
+        "device",
+        "counters",
+        "residence",
+        "loop",
+        "console",
+    ];
+    let text = parts.map(|part| appliance.typed(&format!("status {part}")));
+    assert_eq!(text.concat(), whole);
+    assert_eq!(text[3].matches("device ").count(), 2);
+    // This card has counted nothing.
+    assert_eq!(appliance.typed("status statistics"), "");
+    assert_eq!(appliance.typed("status -j statistics"), "{}\n");
+    assert!(appliance.typed("status -j loop").starts_with("{\"loop\":{"));
+    assert_eq!(
+        appliance.typed("status devices"),
+        "status: 'devices' is not one of system, memory, port, device, counters, statistics, residence, loop, console; did you mean 'device'?\n"
+    );
+}
+
+#[test]
+fn a_part_is_found_behind_thousands_of_devices() {
+    let mut appliance = Appliance::new();
+    for vid in (1..=4094).filter(|&vid| vid != 42) {
+        let added = appliance
+            .interface
+            .add_vlan_device(&format!("eth0.{vid}"), vid);
+        assert_eq!(added, Ok(()));
+    }
+    for (part, lines) in [("counters", 4), ("residence", 2), ("device", 4094 * 4 + 1)] {
+        let shown = appliance.typed(&format!("status {part}"));
+        assert_eq!(shown.lines().count(), lines, "{part}");
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) use values::{
     VlanList,
 };
 
-use super::{Completion, Specification};
+use super::{Choice, Completion, Specification, choices};
 use crate::command::Command;
 use crate::json::{Array, Quoted};
 use crate::listing::Row;
@@ -29,14 +29,32 @@ use values::{Kibibytes, LinkJson, Passed, TakenOutJson};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "status",
-    synopsis: "status",
+    synopsis: "status [PART]",
     summary: "show the state, the counters and the residence times",
-    words: &[],
-    examples: &["status", "status -j"],
-    complete: |_| Completion::NOTHING,
+    words: Part::WORDS,
+    examples: &["status", "status residence", "status -j"],
+    complete: |before| match before {
+        [] => Completion::words(Part::NAMES),
+        _ => Completion::NOTHING,
+    },
     test_only: false,
-    parse: |_, _| Ok(Command::Status),
+    parse: |_, words| Part::parse(SPECIFICATION.name, words).map(Command::Status),
 };
+
+choices! {
+    /// A part of the page.
+    pub enum Part {
+        System, "system", "the version, the clock, how it was started";
+        Memory, "memory", "what there is, and what is in use";
+        Port, "port", "the network cards";
+        Device, "device", "the VLAN devices";
+        Counters, "counters", "what became of the received frames";
+        Statistics, "statistics", "what the cards and their drivers counted";
+        Residence, "residence", "how long answered frames stayed";
+        Loop, "loop", "the turns of the poll loop";
+        Console, "console", "what the console lost";
+    }
+}
 
 /// The width of the column of names.
 const COLUMN: usize = 24;
@@ -50,11 +68,14 @@ const LONG_TEXT: usize = 90;
 /// Where in the page the next line is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Page {
+    /// The one part that is shown, if not all.
+    only: Option<Part>,
     section: Section,
     row: usize,
     /// How many lines the current section has so far, its heading included.
     lines: usize,
     sections: usize,
+    is_over: bool,
     /// What the current section took when it began.
     counters: Counters,
     residence: Option<Residence>,
@@ -77,6 +98,22 @@ enum Section {
 }
 
 impl Page {
+    /// The reply to a command.
+    pub(crate) fn new(only: Option<Part>) -> Self {
+        Self {
+            only,
+            ..Self::default()
+        }
+    }
+
+    /// Goes on to the next section that is shown.
+    fn next_section(&mut self, view: &StatusView<'_>) {
+        self.sections += usize::from(self.lines > 0);
+        self.row = 0;
+        self.lines = 0;
+        self.section = self.section.next(self.only, view);
+    }
+
     /// Writes the next line of the page.
     pub(crate) fn next_line(
         &mut self,
@@ -85,13 +122,17 @@ impl Page {
         out: &mut dyn Write,
     ) -> Result<Progress, fmt::Error> {
         loop {
-            if matches!(self.section, Section::End) {
-                if !json || self.sections == 0 {
+            let part = self.section.part();
+            if part.is_none() {
+                if !json || core::mem::replace(&mut self.is_over, true) {
                     return Ok(Progress::Done);
                 }
-                out.write_str("}}")?;
-                self.sections = 0;
+                out.write_str(if self.sections == 0 { "{}" } else { "}}" })?;
                 return Ok(Progress::Line);
+            }
+            if self.only.is_some() && self.only != part {
+                self.next_section(view);
+                continue;
             }
             let mut form = Form {
                 out: &mut *out,
@@ -110,12 +151,7 @@ impl Page {
                     return Ok(Progress::Line);
                 }
                 Row::Empty => self.row += 1,
-                Row::Beyond | Row::Ahead(_) | Row::End => {
-                    self.section = self.section.next(view);
-                    self.row = 0;
-                    self.sections += usize::from(self.lines > 0);
-                    self.lines = 0;
-                }
+                Row::Beyond | Row::Ahead(_) | Row::End => self.next_section(view),
             }
         }
     }
@@ -170,10 +206,29 @@ impl Section {
         }
     }
 
-    fn next(self, view: &StatusView<'_>) -> Self {
+    /// What it is of the page.
+    const fn part(self) -> Option<Part> {
+        Some(match self {
+            Self::System => Part::System,
+            Self::Memory => Part::Memory,
+            Self::Port(_) => Part::Port,
+            Self::Device(..) => Part::Device,
+            Self::Counters(_) => Part::Counters,
+            Self::Statistics(_) => Part::Statistics,
+            Self::Residence(_) => Part::Residence,
+            Self::Loop => Part::Loop,
+            Self::Console => Part::Console,
+            Self::End => return None,
+        })
+    }
+
+    /// The section behind it. Devices, of which there may be thousands, are left out at once where they are not shown.
+    fn next(self, only: Option<Part>, view: &StatusView<'_>) -> Self {
+        let shows_devices = only.is_none_or(|only| only == Part::Device);
         match self {
             Self::System => Self::Memory,
             Self::Memory => Self::port_or_loop(0, view),
+            Self::Port(port) if !shows_devices => Self::Counters(port),
             Self::Port(port) => Self::device_or_counters(port, 0, view),
             Self::Device(port, device) => Self::device_or_counters(port, device + 1, view),
             Self::Counters(port) => Self::Statistics(port),
