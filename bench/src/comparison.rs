@@ -64,7 +64,7 @@ impl Plan {
         is_quick: true,
         rounds: 5,
         one: Duration::from_millis(200),
-        more: Duration::from_millis(80),
+        more: Duration::from_millis(150),
         patience: Duration::from_secs(60),
     };
 
