@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 
 use pollux_issuer::wire::Dgram;
 
+use crate::PATIENCE;
 use crate::console::Console;
 use crate::monitor::Monitor;
 use crate::peer::Peer;
 use crate::pokes::Pokes;
 use crate::status::{Counters, Status};
 
-/// The longest that an appliance may take to come up: a USB stick under UEFI needs some 5 s of it
-/// on an idle machine.
-pub const START_LIMIT: Duration = Duration::from_secs(60);
+/// The longest that an appliance may take to come up.
+pub const START_LIMIT: Duration = PATIENCE;
 /// The longest that building the appliance may take, when no kernel was given.
 const BUILD_LIMIT: Duration = Duration::from_secs(900);
 

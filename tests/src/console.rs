@@ -8,10 +8,12 @@ use std::process::{ChildStdin, ChildStdout};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::PATIENCE;
+
 /// What the appliance prints when it waits for a command.
 pub const PROMPT: &str = "pollux> ";
 /// The longest that nothing may be printed before a reply is whole: how long all of it takes depends on how long it is.
-const REPLY_LIMIT: Duration = Duration::from_secs(20);
+const REPLY_LIMIT: Duration = PATIENCE;
 /// How long a prompt is waited for before it is asked for again.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 

@@ -21,6 +21,12 @@
 
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
+/// The longest that anything is waited for that takes next to no time by itself. It ends what hangs, and expects nothing: on
+/// a busy machine a test takes longer, and does not fail.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
 pub mod appliance;
 pub mod console;
 pub mod forge;

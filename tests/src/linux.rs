@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::PATIENCE;
 use crate::appliance::{Appliance, Boot, START_LIMIT, free_ports, root};
 use crate::console::{Console, Mark};
 use crate::monitor::Monitor;
@@ -19,7 +20,7 @@ use crate::suite::Shared;
 /// The longest that making the Linux machine may take, downloads included.
 const MAKE_LIMIT: Duration = Duration::from_secs(600);
 /// The longest that a command may take which only changes something.
-const CHANGE_LIMIT: Duration = Duration::from_secs(20);
+const CHANGE_LIMIT: Duration = PATIENCE;
 /// By how much a reply may be late after its command was ended.
 const SLACK: Duration = Duration::from_secs(20);
 /// The name that the machine's network card gets.

@@ -9,6 +9,7 @@ use pollux_issuer::frame::{BROADCAST, Echo, Link, MacAddress, Received, Tag};
 use pollux_issuer::ping::{self, Report, Settings};
 use pollux_issuer::wire::{self, Dgram, Wire};
 
+use crate::PATIENCE;
 use crate::appliance::Appliance;
 use crate::forge;
 
@@ -24,7 +25,7 @@ pub const PEER: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 10);
 pub const PEER_MAC: MacAddress = [0x02, 0x00, 0x0a, 0x0a, 0x0a, 0x0a];
 
 /// The longest that an answer may take, on a machine that has much else to do.
-pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+pub const ANSWER_LIMIT: Duration = PATIENCE;
 /// How often a booting appliance is asked for its address.
 const ARP_INTERVAL: Duration = Duration::from_millis(5);
 /// The identifier of the pings that [`Peer::settle`] sends.

@@ -5,8 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::PATIENCE;
+
 /// The longest that a change may take.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = PATIENCE;
 
 /// The way to the devices of one virtual machine, on a socket of its own. Dropping it removes the
 /// socket.

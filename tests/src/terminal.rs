@@ -8,8 +8,10 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::PATIENCE;
+
 /// How long something may take to appear.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = PATIENCE;
 /// What asks where the cursor is, to which a terminal answers by itself.
 const WHERE: &[u8] = b"\x1b[6n";
 

@@ -4,13 +4,14 @@
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use pollux_tests::PATIENCE;
 use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT, run_sh};
 use pollux_tests::peer::Peer;
 use pollux_tests::scratch::Scratch;
 use pollux_tests::suite::Suite;
 
 /// The longest that an appliance may take to end when it was told to.
-const END_LIMIT: Duration = Duration::from_secs(20);
+const END_LIMIT: Duration = PATIENCE;
 /// The longest that writing an image may take, the image maker's own build included.
 const IMAGE_LIMIT: Duration = Duration::from_secs(600);
 /// QEMU's exit status after `poweroff` under test.

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use pollux_issuer::frame::{Echo, Link, Tag};
+use pollux_tests::PATIENCE;
 use pollux_tests::appliance::{Appliance, Boot};
 use pollux_tests::console::PROMPT;
 use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE, PEER, Peer};
 use pollux_tests::suite::Suite;
 
 /// The longest that a line may take to be printed.
-const PRINT_LIMIT: Duration = Duration::from_secs(20);
+const PRINT_LIMIT: Duration = PATIENCE;
 
 fn main() -> ExitCode {
     let mut suite = Suite::new(Boot::new());

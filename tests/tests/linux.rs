@@ -6,11 +6,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use pollux_tests::PATIENCE;
 use pollux_tests::linux::Pair;
 use pollux_tests::suite::Suite;
 
 /// The longest that one of the programs may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = PATIENCE;
 /// What no program may say of an answer: it came twice, was shortened, or had other octets.
 const COMPLAINTS: [&str; 5] = ["DUP", "dup", "truncated", "wrong data", "BAD"];
 

@@ -8,13 +8,14 @@ mod pci;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use pollux_tests::PATIENCE;
 use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT};
 use pollux_tests::scratch::Scratch;
 use pollux_tests::screen;
 use pollux_tests::suite::Suite;
 
 /// The longest that something may take to appear on the screen: all of it is drawn within seconds.
-const SCREEN_LIMIT: Duration = Duration::from_secs(40);
+const SCREEN_LIMIT: Duration = PATIENCE;
 /// The longest that writing an image may take, the image maker's own build included.
 const IMAGE_LIMIT: Duration = Duration::from_secs(600);
 

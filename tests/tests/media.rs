@@ -10,6 +10,7 @@ mod matrix;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use pollux_tests::PATIENCE;
 use pollux_tests::appliance::{self, Appliance, Boot, START_LIMIT};
 use pollux_tests::scratch::Scratch;
 use pollux_tests::suite::Suite;
@@ -19,7 +20,7 @@ const IMAGE_LIMIT: Duration = Duration::from_secs(900);
 /// The longest that building the `bootloader` crate may take, its tools' download included.
 const BUILD_LIMIT: Duration = Duration::from_secs(3000);
 /// The longest that what was chosen in a menu may take to show.
-const SHOWN_LIMIT: Duration = Duration::from_secs(30);
+const SHOWN_LIMIT: Duration = PATIENCE;
 /// What every boot here must do at its start: VLAN 42 as the tests want it, and a device more.
 const START_UP_FILE: &str = "\
 # made by a test

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use pollux_issuer::frame::{Echo, LARGEST_PAYLOAD, Link, Tag};
+use pollux_tests::PATIENCE;
 use pollux_tests::appliance::{Appliance, Boot};
 use pollux_tests::forge;
 use pollux_tests::matrix::ROWS;
@@ -30,7 +31,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 /// The longest that the console may take to say something.
-const SAYING_LIMIT: Duration = Duration::from_secs(20);
+const SAYING_LIMIT: Duration = PATIENCE;
 
 /// How often the VLANs that a card is to receive are changed under load.
 const FILTER_CHANGES: u16 = 40;
@@ -296,7 +297,6 @@ fn a_flood_is_answered(appliance: &mut Appliance) {
     let report = appliance.peer.ping(|settings| {
         settings.count = Some(100_000);
         settings.window = 64;
-        settings.timeout = Duration::from_secs(5);
     });
     println!("\n{report}");
     assert!(report.all_answered(), "{report}");

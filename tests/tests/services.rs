@@ -11,7 +11,7 @@ use etherparse::{
 use pollux_tests::appliance::{self, Appliance, Boot};
 use pollux_tests::forge;
 use pollux_tests::peer::{
-    APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, Peer, VLAN, hex, is_unreachable,
+    ANSWER_LIMIT, APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, Peer, VLAN, hex, is_unreachable,
 };
 use pollux_tests::suite::Suite;
 
@@ -179,9 +179,7 @@ fn sink(appliance: &mut Appliance) {
     let mark = appliance.console.mark();
     assert_silent(appliance, &frame, "udp_consumed");
     let text = "10.10.10.10:40000: = 15 bytes received: Mellow sword!";
-    appliance
-        .console
-        .wait_for(mark, text, Duration::from_secs(10));
+    appliance.console.wait_for(mark, text, ANSWER_LIMIT);
 }
 
 /// Builds and boots the example that is the package `package`.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use etherparse::{EtherType, PacketBuilder, SingleVlanHeader, SlicedPacket, TransportSlice};
 use etherparse::{VlanHeader, VlanId};
+use pollux_tests::PATIENCE;
 use pollux_tests::appliance::{Appliance, Boot, root};
 use pollux_tests::peer::{APPLIANCE, APPLIANCE_MAC, PEER, PEER_MAC, VLAN};
 use pollux_tests::suite::Suite;
@@ -20,7 +21,7 @@ const STAMP: u16 = 862;
 /// What the senders' packets are sent with, as RFC 8762 §4.2.1 has it (from RFC 5357 §4.1.2).
 const TIME_TO_LIVE: u8 = 255;
 /// The longest that a program may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = PATIENCE;
 /// How often it is looked whether a program has ended.
 const LOOK: Duration = Duration::from_millis(50);
 

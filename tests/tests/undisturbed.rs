@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use pollux_tests::PATIENCE;
 use pollux_tests::appliance::{Appliance, Boot, START_LIMIT};
 use pollux_tests::console::Console;
 use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE, Peer, VLAN};
@@ -20,7 +21,7 @@ const CAPACITY: usize = 256;
 /// What no turn may take for a line that is typed or printed, in instructions.
 const LONGEST_TURN: u64 = 100_000;
 /// The longest that a page may take to be printed.
-const PRINT_LIMIT: Duration = Duration::from_secs(60);
+const PRINT_LIMIT: Duration = PATIENCE;
 
 fn main() -> ExitCode {
     let mut suite = Suite::new(Boot::new());

@@ -423,17 +423,17 @@ impl Victim<'_> {
 fn stands_still(nic: &str) {
     let mut appliance = on(nic).with_monitor().start();
     let configuration = shown(&mut appliance);
-    for number in 1..=2 {
-        let mark = appliance.console.mark();
+    for _ in 0..2 {
+        let before = standstills(&appliance);
+        let deadline = Instant::now() + SAYING_LIMIT;
         signal(&appliance, "STOP");
         std::thread::sleep(Duration::from_millis(2500));
         signal(&appliance, "CONT");
-        let said = format!(" ms: time {number} since the start");
-        let printed = appliance.console.wait_for(mark, &said, SAYING_LIMIT);
-        assert!(
-            printed.contains("the machine stood still for "),
-            "{printed}"
-        );
+        // A busy host may have it stand still once more by itself.
+        while standstills(&appliance) == before {
+            assert!(Instant::now() < deadline, "no standstill was said");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         appliance.console.fresh_prompt();
         appliance.peer.assert_pings(500);
         assert_eq!(shown(&mut appliance), configuration);
@@ -441,6 +441,20 @@ fn stands_still(nic: &str) {
         // It is not taken for a fault of the card.
         assert!(!status.has_row("statistics eth0", "resets"), "{status:?}");
     }
+}
+
+/// How often it says to have stood still since the start: each time is numbered.
+fn standstills(appliance: &Appliance) -> usize {
+    let log = appliance.console.log();
+    let said = log.split("the machine stood still for ").skip(1);
+    let whole = said.filter(|said| said.contains(" since the start"));
+    let count = |(number, said): (usize, &str)| {
+        assert!(
+            said.contains(&format!(" ms: time {number} since the start")),
+            "{log}"
+        );
+    };
+    (1..).zip(whole).map(count).count()
 }
 
 fn signal(appliance: &Appliance, name: &str) {

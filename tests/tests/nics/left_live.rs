@@ -57,10 +57,7 @@ fn taken_over(nic: &str) {
         }
         std::thread::sleep(INTERVAL);
     }
-    assert!(
-        received_before > 10,
-        "the ring was not live: {received_before}"
-    );
+    assert_ne!(received_before, 0, "the ring was not live");
     let found = appliance.peer.find(deadline);
     assert!(found.is_some(), "no ARP reply after the reset");
     appliance.console.wait_for(mark, "pollux> ", SAYING_LIMIT);
