@@ -76,18 +76,12 @@ pub fn look_after(ports: &mut [Port], index: usize) {
         return;
     }
     let space = bus::space();
-    let slot = port.seat.slot.as_mut();
-    if let Some(event) = slot.and_then(|slot| slot.look(&space)) {
+    if let Some(mut slot) = port.seat.slot {
         let bridge = port.seat.bridge;
-        for port in ports.iter_mut().filter(|port| port.seat.bridge == bridge) {
-            port.follow(event, &space);
-        }
-        // Last, for each function of the card has to be let go of while it has power.
-        let slot = ports
-            .get_mut(index)
-            .and_then(|port| port.seat.slot.as_mut());
-        if let (true, Some(slot)) = (event.takes_power(), slot) {
-            slot.power_off(&space);
+        let functions = ports.iter_mut().filter(|port| port.seat.bridge == bridge);
+        slot.look_after(&space, functions, |port, event| port.follow(event, &space));
+        if let Some(port) = ports.get_mut(index) {
+            port.seat.slot = Some(slot);
         }
     }
     if let Some(port) = ports.get_mut(index)

@@ -55,9 +55,9 @@ const EVENTS: Status = Status::PRESSED
 /// What is to be done about a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The card is wanted back: let go of it, and call [`HotPlugSlot::power_off`].
+    /// The card is wanted back: let go of it, for power goes next.
     Wanted,
-    /// The card was taken out without a word. [`HotPlugSlot::power_off`] comes next as well.
+    /// The card was taken out without a word. Power goes next as well.
     Pulled,
     /// A card was put in and has power; it may be another.
     Ready,
@@ -137,8 +137,27 @@ impl HotPlugSlot {
         self.bridge
     }
 
+    /// Looks at the slot, and takes a step. What there is to do about the card, `follow` is told for each of its `functions`;
+    /// power goes when all of them were let go of.
+    pub fn look_after<F>(
+        &mut self,
+        access: &impl ConfigRegionAccess,
+        functions: impl IntoIterator<Item = F>,
+        mut follow: impl FnMut(F, Event),
+    ) {
+        let Some(event) = self.look(access) else {
+            return;
+        };
+        for function in functions {
+            follow(function, event);
+        }
+        if event.takes_power() {
+            self.power_off(access);
+        }
+    }
+
     /// Looks at the slot, and takes a step. What it says of a card at work it says until [`HotPlugSlot::power_off`].
-    pub fn look(&mut self, access: &impl ConfigRegionAccess) -> Option<Event> {
+    fn look(&mut self, access: &impl ConfigRegionAccess) -> Option<Event> {
         let word = self.read(access);
         if word == u32::MAX {
             return None;
@@ -179,7 +198,7 @@ impl HotPlugSlot {
     }
 
     /// Takes power from the slot. Nobody may be using the card.
-    pub fn power_off(&mut self, access: &impl ConfigRegionAccess) {
+    fn power_off(&mut self, access: &impl ConfigRegionAccess) {
         let word = self.read(access);
         if word != u32::MAX {
             self.control(access, word, LAMP_OFF | POWER_OFF);
@@ -217,6 +236,7 @@ mod tests {
     use super::super::fake::{BRIDGE_HEADER, E1000, FakeSpace};
     use super::super::functions;
     use super::*;
+    use std::vec::Vec;
 
     const AT: u16 = 0x40;
     const CONTROL: u16 = AT + SLOT_CONTROL;
@@ -295,6 +315,40 @@ mod tests {
         slot.power_off(&space);
         let card = u32::from(Status::CARD.bits()) << 16;
         assert_eq!(space.word(bridge, CONTROL), card | LAMP_OFF | POWER_OFF);
+    }
+
+    #[test]
+    fn power_goes_when_all_functions_of_a_card_were_let_go_of() {
+        for event in [Status::CARD | Status::PRESSED, Status::CHANGED] {
+            let (space, bridge, mut slot) = usual();
+            let has_power = || space.word(bridge, CONTROL) & POWER_OFF == 0;
+            set_status(&space, bridge, event);
+            let mut let_go_of = Vec::new();
+            slot.look_after(&space, 0..8, |function, event| {
+                assert!(event.takes_power());
+                assert!(has_power(), "it was taken before function {function}");
+                let_go_of.push(function);
+            });
+            assert!(let_go_of.into_iter().eq(0..8));
+            assert!(!has_power());
+        }
+    }
+
+    #[test]
+    fn each_function_of_a_card_that_is_put_in_is_told_and_power_stays() {
+        let (space, bridge, mut slot) = usual();
+        slot.power_off(&space);
+        set_status(&space, bridge, Status::CARD | Status::CHANGED);
+        let mut ready = Vec::new();
+        for _ in 0..20 {
+            slot.look_after(&space, 0..8, |function, event| {
+                assert_eq!(event, Event::Ready);
+                ready.push(function);
+            });
+            set_status(&space, bridge, Status::CARD);
+        }
+        assert!(ready.into_iter().eq(0..8));
+        assert_eq!(space.word(bridge, CONTROL) & 0xffff, LAMP_ON);
     }
 
     #[test]

@@ -19,6 +19,13 @@ const SLOT: u32 = 9;
 const BUS_SELECTION: u64 = 0x10;
 const EJECTION: u64 = 0x08;
 
+/// A slot that a `q35` has besides those of its bus, and that nobody but its button rules it.
+const ROOT_PORT: [&str; 2] = ["-device", "pcie-root-port,id=port1,chassis=1"];
+const BUTTON: [&str; 2] = [
+    "-global",
+    "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+];
+
 /// How a card is unplugged.
 #[derive(Clone, Copy)]
 enum Way {
@@ -73,6 +80,10 @@ pub(super) fn add_to(suite: &mut Suite) {
         let name = format!("another_card_in_the_place_of_one_is_named_on_{name}");
         suite.test_alone(&name, move || replaced(way));
     }
+    suite.test_alone(
+        "both_functions_of_a_card_leave_and_come_back_together",
+        two_functions,
+    );
 }
 
 /// A machine with a card that can be unplugged, besides its first.
@@ -91,11 +102,10 @@ impl Machine {
         let first = if nic == "igb" { "igb" } else { first };
         let mut boot = Boot::new().with(&["--machine", machine, "--nic", first]);
         if machine == "q35" {
-            boot = boot.qemu(&["-device", "pcie-root-port,id=port1,chassis=1"]);
+            boot = boot.qemu(&ROOT_PORT);
         }
         if matches!(way, Way::Button) {
-            let global = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
-            boot = boot.qemu(&["-global", global]);
+            boot = boot.qemu(&BUTTON);
         }
         let (boot, card) = Further::add(boot, 1, nic, &place(way));
         let mut appliance = boot.with_pokes().start();
@@ -225,4 +235,56 @@ fn replaced(way: Way) {
     machine.card.assert_pings(500);
     let removed = machine.appliance.console.command("ip link del eth1.101");
     assert_eq!(removed, "");
+}
+
+/// A card with two functions, which share the slot.
+fn two_functions() {
+    let boot = Boot::new().with(&["--machine", "q35", "--nic", "e1000"]);
+    let boot = boot.qemu(&ROOT_PORT).qemu(&BUTTON);
+    let places = [
+        ",bus=port1,addr=0.0,multifunction=on",
+        ",bus=port1,addr=0.1",
+    ];
+    let (boot, first) = Further::add(boot, 1, "e1000e", places[0]);
+    let (boot, second) = Further::add(boot, 2, "e1000e", places[1]);
+    let mut cards = [first, second];
+    let mut appliance = boot.with_monitor().start();
+    for card in &mut cards {
+        card.configure(&mut appliance);
+        card.assert_pings(100);
+    }
+    let configuration = appliance.console.command("config show");
+
+    let mark = appliance.console.mark();
+    appliance.monitor("device_del card1");
+    for said in ["eth1: link down", "eth2: link down"] {
+        appliance.console.wait_for(mark, said, SAYING_LIMIT);
+    }
+    let deadline = Instant::now() + SAYING_LIMIT;
+    while appliance.monitor("info pci").contains("\"card") {
+        assert!(Instant::now() < deadline, "the card was not let go of");
+    }
+    appliance.console.fresh_prompt();
+    let printed = appliance.console.since(mark);
+    for port in ["eth1", "eth2"] {
+        let said = format!("{port}: the button of its slot was pressed");
+        assert_eq!(printed.matches(&said).count(), 1, "{printed}");
+    }
+    assert!(!printed.contains("it is gone"), "{printed}");
+    appliance.peer.assert_pings(500);
+
+    let mark = appliance.console.mark();
+    // The slot takes note of a card when its first function is there.
+    for (card, place) in cards.iter().zip(places).rev() {
+        let said = appliance.monitor(&format!("device_add {}", card.device("e1000e", place)));
+        assert!(!said.contains("Error"), "{said}");
+    }
+    for said in ["eth1: link up", "eth2: link up"] {
+        appliance.console.wait_for(mark, said, SAYING_LIMIT);
+    }
+    appliance.console.fresh_prompt();
+    for card in &mut cards {
+        card.assert_pings(500);
+    }
+    assert_eq!(appliance.console.command("config show"), configuration);
 }
