@@ -5,10 +5,13 @@
 //! descriptors are seen as atomics, and a frame buffer as octets, and that only while it is not the
 //! device's. Nothing is ever given back; a region lives as long as the appliance.
 
+mod area;
+
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+pub use area::{Area, Ring};
 use pollux_net::device::BUFFER_SIZE;
 
 /// What descriptor tables are aligned to: a page, so that no table of one page crosses another.

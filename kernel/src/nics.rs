@@ -24,7 +24,7 @@ use pollux_drivers::virtio::mmio::{MmioTransport, Occupant};
 use pollux_drivers::virtio::packed::PackedQueue;
 use pollux_drivers::virtio::pci::{Location, Mapped, PciTransport, Structures};
 use pollux_drivers::virtio::registers::Window;
-use pollux_drivers::virtio::split::SplitQueue;
+use pollux_drivers::virtio::split::{LegacyQueue, SplitQueue};
 use pollux_drivers::virtio::transport::{Status, Transport};
 use pollux_drivers::virtio::{self, Attachment, VirtioError, VirtioNet};
 use pollux_net::device::{
@@ -33,11 +33,13 @@ use pollux_net::device::{
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
-/// Octets of DMA memory that a virtio device needs, whatever the format of its queues.
+/// Octets of DMA memory that a virtio device needs, whatever the format of its queues, if it can be told how long these are.
 const VIRTIO_MEMORY: usize = {
     let split = VirtioNet::<Attachment, SplitQueue>::MEMORY;
     let packed = VirtioNet::<Attachment, PackedQueue>::MEMORY;
-    if split > packed { split } else { packed }
+    let legacy = VirtioNet::<Attachment, LegacyQueue>::MEMORY;
+    let modern = if split > packed { split } else { packed };
+    if modern > legacy { modern } else { legacy }
 };
 
 /// How many cards are driven at once. There is no heap yet when they are counted.
@@ -53,6 +55,8 @@ pub enum Nic {
     Virtio(VirtioNet<Attachment, SplitQueue>),
     /// The same with packed queues.
     VirtioPacked(VirtioNet<Attachment, PackedQueue>),
+    /// One from before version 1.0.
+    VirtioLegacy(VirtioNet<Attachment, LegacyQueue>),
 }
 
 /// Does the same with whichever card it is.
@@ -63,6 +67,7 @@ macro_rules! with_card {
             Nic::Advanced($card) => $work,
             Nic::Virtio($card) => $work,
             Nic::VirtioPacked($card) => $work,
+            Nic::VirtioLegacy($card) => $work,
         }
     };
 }
@@ -72,7 +77,7 @@ impl Nic {
     pub const fn driver(&self) -> &'static str {
         match self {
             Self::E1000(_) | Self::Advanced(_) => "e1000",
-            Self::Virtio(_) | Self::VirtioPacked(_) => "virtio-net",
+            Self::Virtio(_) | Self::VirtioPacked(_) | Self::VirtioLegacy(_) => "virtio-net",
         }
     }
 
@@ -141,18 +146,22 @@ impl Device for Nic {
     }
 
     fn statistics(&self) -> impl Iterator<Item = Statistic> + '_ {
-        let (mut intel, mut advanced, mut virtio, mut packed) = (None, None, None, None);
+        let (mut intel, mut advanced) = (None, None);
+        let (mut virtio, mut packed, mut legacy) = (None, None, None);
         match self {
             Self::E1000(card) => intel = Some(card.statistics()),
             Self::Advanced(card) => advanced = Some(card.statistics()),
             Self::Virtio(card) => virtio = Some(card.statistics()),
             Self::VirtioPacked(card) => packed = Some(card.statistics()),
+            Self::VirtioLegacy(card) => legacy = Some(card.statistics()),
         }
         let intel = intel.into_iter().flatten();
         let advanced = advanced.into_iter().flatten();
         let virtio = virtio.into_iter().flatten();
         let packed = packed.into_iter().flatten();
-        intel.chain(advanced).chain(virtio).chain(packed)
+        let legacy = legacy.into_iter().flatten();
+        let modern = virtio.chain(packed);
+        intel.chain(advanced).chain(modern).chain(legacy)
     }
 
     fn has_flow_control(&self) -> bool {
@@ -217,14 +226,24 @@ impl fmt::Display for Place {
 #[derive(Clone, Copy)]
 enum Kind {
     E1000(&'static Card),
-    Virtio,
+    Virtio {
+        /// Octets of DMA memory that it needs besides what each of them does.
+        further_memory: usize,
+    },
 }
 
 impl Kind {
-    fn find(function: &Function) -> Option<Self> {
+    /// What kind of card a function is, which is kept from memory.
+    fn find(access: &Space, function: &Function) -> Option<Self> {
         let (vendor, device) = (function.vendor, function.device);
         if virtio::pci::is_network_device(vendor, device) {
-            return Some(Self::Virtio);
+            let further_memory = match Structures::find(access, function.address) {
+                Some(_) => 0,
+                // One without an address gets none for its ports later, either.
+                None => virtio_legacy_at(access, function.address)
+                    .map_or(0, |mut ports| virtio::further_memory(&mut ports)),
+            };
+            return Some(Self::Virtio { further_memory });
         }
         Card::find(vendor, device).map(Self::E1000)
     }
@@ -232,7 +251,7 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::E1000(card) => card.name,
-            Self::Virtio => "virtio-net",
+            Self::Virtio { .. } => "virtio-net",
         }
     }
 
@@ -240,7 +259,7 @@ impl Kind {
     const fn memory(self) -> usize {
         match self {
             Self::E1000(_) => <E1000<CardRegisters>>::MEMORY,
-            Self::Virtio => VIRTIO_MEMORY,
+            Self::Virtio { further_memory } => VIRTIO_MEMORY + further_memory,
         }
     }
 }
@@ -273,7 +292,7 @@ impl Found {
                 continue;
             }
             pci::disable_bus_master(&self.access, function.address);
-            match Kind::find(&function) {
+            match Kind::find(&self.access, &function) {
                 Some(kind) => add(&mut self.cards, Place::Pci(function.address), kind),
                 None => log::warn!(
                     "pci {}: network card {:04x}:{:04x} is not one that is known",
@@ -291,7 +310,7 @@ impl Found {
             match virtio_mmio_at(block) {
                 Ok(mut device) => {
                     device.write_status(Status::empty());
-                    add(&mut self.cards, place, Kind::Virtio);
+                    add(&mut self.cards, place, Kind::Virtio { further_memory: 0 });
                 }
                 Err(Failure::Occupant(Occupant::Placeholder | Occupant::Other { .. })) => {}
                 Err(error) => log::warn!("{place}: {error}"),
@@ -391,7 +410,9 @@ fn start_virtio(
     packed_queues: bool,
 ) -> Result<Nic, VirtioError> {
     let vlans = VlanSet::new();
-    if packed_queues && quiet.offers_packed_queues() {
+    if quiet.is_legacy() {
+        quiet.start(dma, &vlans).map(Nic::VirtioLegacy)
+    } else if packed_queues && quiet.offers_packed_queues() {
         quiet.start(dma, &vlans).map(Nic::VirtioPacked)
     } else {
         quiet.start(dma, &vlans).map(Nic::Virtio)
@@ -446,7 +467,7 @@ impl Start<'_> {
     fn bring_up(&mut self, kind: Kind) -> Result<Nic, Failure> {
         match kind {
             Kind::E1000(card) => self.e1000(card),
-            Kind::Virtio => self.virtio(),
+            Kind::Virtio { .. } => self.virtio(),
         }
     }
 
@@ -472,7 +493,7 @@ impl Start<'_> {
     fn virtio(&mut self) -> Result<Nic, Failure> {
         let attachment = match Structures::find(self.access, self.address) {
             Some(structures) => Attachment::Pci(self.virtio_pci(&structures)?),
-            None => Attachment::Legacy(self.virtio_legacy()?),
+            None => Attachment::Legacy(virtio_legacy_at(self.access, self.address)?),
         };
         let quiet = virtio::Quiet::reset(attachment, |microseconds| self.clock.wait(microseconds))?;
         let packed_queues = self.packed_queues;
@@ -489,19 +510,6 @@ impl Start<'_> {
         // SAFETY: the structures are mapped there, uncached, for good, and are this device's alone;
         // pages and their offsets are multiples of four.
         Ok(unsafe { PciTransport::new(structures, &mapped) })
-    }
-
-    fn virtio_legacy(&self) -> Result<LegacyTransport, Failure> {
-        let Some(Bar::Io { port, length }) = pci::bar(self.access, self.address, 0) else {
-            return Err(Failure::NoRegisters);
-        };
-        if length < LegacyTransport::PORTS {
-            return Err(Failure::NoRegisters);
-        }
-        pci::enable_ports(self.access, self.address);
-        // SAFETY: a transitional device without the structures of version 1.0 has its legacy registers
-        // there (virtio 1.2 §4.1.4.10), and they are this device's alone.
-        Ok(unsafe { LegacyTransport::new(port) })
     }
 
     /// The range in memory of a base address register: its beginning and its length.
@@ -535,6 +543,20 @@ impl Start<'_> {
             error.into()
         })
     }
+}
+
+/// The network device from before version 1.0 behind the ports of the function at `address`.
+fn virtio_legacy_at(access: &Space, address: PciAddress) -> Result<LegacyTransport, Failure> {
+    let Some(Bar::Io { port, length }) = pci::bar(access, address, 0) else {
+        return Err(Failure::NoRegisters);
+    };
+    if length < LegacyTransport::PORTS {
+        return Err(Failure::NoRegisters);
+    }
+    pci::enable_ports(access, address);
+    // SAFETY: a transitional device without the structures of version 1.0 has its legacy registers
+    // there (virtio 1.2 §4.1.4.10), and they are this device's alone.
+    Ok(unsafe { LegacyTransport::new(port) })
 }
 
 fn map(physical: u64, length: u64) -> Result<NonNull<u8>, Failure> {

@@ -44,6 +44,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
                 Nic::Virtio(card) => serve(card, interface, start, milliseconds),
                 Nic::Advanced(card) => serve_aside(card, interface, start, milliseconds),
                 Nic::VirtioPacked(card) => serve_aside(card, interface, start, milliseconds),
+                Nic::VirtioLegacy(card) => serve_aside(card, interface, start, milliseconds),
             };
             if let Some(served) = served {
                 turn.done_at = Some(served.rung);

@@ -47,7 +47,7 @@ const fn microvm(nic: &'static str) -> Row {
 }
 
 /// All of them. Where no `romfile` is named, the card has none.
-pub const ROWS: [Row; 29] = [
+pub const ROWS: [Row; 30] = [
     pc("e1000"),
     pc("e1000,init-vet=off"),
     pc("e1000,romfile=pxe-e1000.rom"),
@@ -66,6 +66,7 @@ pub const ROWS: [Row; 29] = [
     pc("virtio-net-pci,ctrl_vlan=off"),
     pc("virtio-net-pci,disable-modern=on"),
     pc("virtio-net-pci,disable-modern=on,mrg_rxbuf=off"),
+    pc("virtio-net-pci,disable-modern=on,rx_queue_size=1024"),
     pc("virtio-net-pci,romfile=efi-virtio.rom"),
     pc("virtio-net-pci-transitional"),
     pc("virtio-net-pci-non-transitional"),

@@ -14,9 +14,10 @@ use pollux_net::wire::ethernet::MacAddress;
 use super::control::{Abilities, Control};
 use super::error::VirtioError;
 use super::features::Features;
-use super::queue::{SLOTS, Virtqueue};
+use super::queue::Virtqueue;
 use super::recovery::Recovery;
 use super::rings::{ReceiveRing, TransmitRing};
+use super::sizes::{room_for, size_of};
 use super::transport::{Status, Transport};
 use super::{CONTROL_QUEUE, RECEIVE_QUEUE, TRANSMIT_QUEUE, VirtioNet};
 use crate::dma::DmaRegion;
@@ -79,27 +80,33 @@ impl<T: Transport> Quiet<T> {
         !self.transport.is_legacy() && offered.contains(Features::RING_PACKED)
     }
 
+    /// Whether only queues that a device from before version 1.0 finds will do.
+    pub fn is_legacy(&self) -> bool {
+        self.transport.is_legacy()
+    }
+
     /// Gives the device queues and buffers from `memory` and the filter `vlans`, and lets it receive and
     /// send. It must be allowed to reach memory by now.
     ///
     /// # Errors
     ///
-    /// [`VirtioError`], when `memory` has no room for [`VirtioNet::MEMORY`] octets, or the device and we
-    /// do not get along.
+    /// [`VirtioError`], when `memory` has no room for [`VirtioNet::MEMORY`] octets and those of
+    /// [`further_memory`](super::further_memory), or the device and we do not get along.
     pub fn start<Q: Virtqueue>(
-        self,
+        mut self,
         memory: &mut DmaRegion,
         vlans: &VlanSet,
     ) -> Result<VirtioNet<T, Q>, VirtioError> {
+        let mut room = |queue| room_for(&mut self.transport, queue);
         let mut device = VirtioNet {
-            receive: ReceiveRing::new(memory)?,
-            transmit: TransmitRing::new(memory)?,
+            receive: ReceiveRing::new(memory, room(RECEIVE_QUEUE))?,
+            transmit: TransmitRing::new(memory, room(TRANSMIT_QUEUE))?,
             link: Link::default(),
             runs: false,
             exchange: Exchange::new(memory)?,
+            control: Control::new(memory, room(CONTROL_QUEUE))?,
             transport: self.transport,
             features: Features::empty(),
-            control: Control::new(memory)?,
             mac_address: MacAddress([0; 6]),
             maximum_mtu: DEFAULT_MTU,
             recovery: Recovery::new(self.was_in_use),
@@ -158,12 +165,7 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
             return Err(VirtioError::Gone);
         }
         let is_legacy = self.transport.is_legacy();
-        self.features = Features::choose(
-            self.transport.read_features(),
-            is_legacy,
-            self.can_control(),
-            Q::FEATURES,
-        )?;
+        self.features = Features::choose(self.transport.read_features(), is_legacy, Q::FEATURES)?;
         self.transport.write_features(self.features.bits());
         if !is_legacy {
             status |= Status::FEATURES_OK;
@@ -193,54 +195,24 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     }
 
     fn attach_queues(&mut self, is_legacy: bool) -> Result<(), VirtioError> {
-        let limit = self.queue_limit(RECEIVE_QUEUE)?;
-        self.receive.restart(limit, is_legacy);
+        let size = size_of(&mut self.transport, RECEIVE_QUEUE)?;
+        self.receive.restart(size, is_legacy)?;
         self.enable(RECEIVE_QUEUE, |device| device.receive.queue());
 
-        let limit = self.queue_limit(TRANSMIT_QUEUE)?;
-        self.transmit.restart(limit, is_legacy);
+        let size = size_of(&mut self.transport, TRANSMIT_QUEUE)?;
+        self.transmit.restart(size, is_legacy)?;
         self.enable(TRANSMIT_QUEUE, |device| device.transmit.queue());
 
         if self.features.contains(Features::CTRL_VQ) {
-            let limit = self.queue_limit(CONTROL_QUEUE)?;
+            let size = size_of(&mut self.transport, CONTROL_QUEUE)?;
             let abilities = Abilities {
                 receive_mode: self.features.contains(Features::CTRL_RX),
                 vlans: self.features.contains(Features::CTRL_VLAN),
             };
-            self.control.restart(limit, abilities);
+            self.control.restart(size, abilities)?;
             self.enable(CONTROL_QUEUE, |device| device.control.queue());
         }
         Ok(())
-    }
-
-    fn queue_limit(&mut self, queue: u16) -> Result<u16, VirtioError> {
-        let limit = self.transport.read_queue_limit(queue);
-        // The control queue's commands need two each.
-        if limit < 2 {
-            return Err(VirtioError::NoQueue { queue });
-        }
-        if self.fits_layout(limit) {
-            Ok(limit)
-        } else {
-            Err(VirtioError::QueueSize { size: limit })
-        }
-    }
-
-    /// Whether a queue of at most `limit` descriptors can have its parts where ours are. For a legacy
-    /// device that follows from its size.
-    fn fits_layout(&self, limit: u16) -> bool {
-        let limit = usize::from(limit);
-        if self.transport.has_fixed_queues() {
-            limit == SLOTS
-        } else {
-            !self.transport.is_legacy() || limit >= SLOTS
-        }
-    }
-
-    /// Whether the control queue could be used, if there is one.
-    fn can_control(&mut self) -> bool {
-        let limit = self.transport.read_queue_limit(CONTROL_QUEUE);
-        self.fits_layout(limit)
     }
 
     fn enable(&mut self, queue: u16, of: impl FnOnce(&Self) -> &Q) {
@@ -295,5 +267,3 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
         link
     }
 }
-
-const _: () = assert!(SLOTS == 256, "an error's message names the number");

@@ -101,13 +101,13 @@ pub struct Control<Q> {
 }
 
 impl<Q: Virtqueue> Control<Q> {
-    /// Octets of a [`DmaRegion`] that one takes at most.
+    /// Octets of a [`DmaRegion`] that one with [`SLOTS`] descriptors or fewer takes at most.
     pub const MEMORY: usize = Q::MEMORY + size_of::<[Command; COMMANDS]>() + TABLE_ALIGNMENT;
 
-    /// One that is not in use: [`Control::restart`] comes first.
-    pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+    /// One with room for `size` descriptors, that is not in use: [`Control::restart`] comes first.
+    pub fn new(memory: &mut DmaRegion, size: u16) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
-            queue: Q::new(memory)?,
+            queue: Q::new(memory, size)?,
             commands: memory.table()?,
             abilities: Abilities {
                 receive_mode: false,
@@ -122,12 +122,17 @@ impl<Q: Virtqueue> Control<Q> {
     }
 
     /// Starts afresh, for a device that has been reset and has told nothing of the filter.
-    pub fn restart(&mut self, limit: u16, abilities: Abilities) {
-        self.queue.restart(limit);
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfDmaMemory`] when there is no room for `size` descriptors.
+    pub fn restart(&mut self, size: u16, abilities: Abilities) -> Result<(), OutOfDmaMemory> {
+        self.queue.restart(size)?;
         self.abilities = abilities;
         self.told = [0; WORDS];
         self.promiscuous = true;
         self.refused = false;
+        Ok(())
     }
 
     /// The queue.

@@ -23,9 +23,11 @@ pub enum VirtioError {
         /// Which queue is missing.
         queue: u16,
     },
-    /// The legacy device has a queue of this many descriptors, which follows from nothing that we could tell it (virtio 1.2
-    /// §4.1.5.1.3), and they must be 256: where the parts of a queue lie is fixed when this is compiled.
+    /// The legacy device has a queue with a number of descriptors that is no power of two, as it must be, and follows from
+    /// nothing that we could tell it (virtio 1.2 §2.7, §4.1.5.1.3).
     QueueSize {
+        /// Which queue it is.
+        queue: u16,
         /// How many it has.
         size: u16,
     },
@@ -45,9 +47,9 @@ impl fmt::Display for VirtioError {
             Self::Lacks(feature) => write!(f, "the device does not offer {feature}"),
             Self::FeaturesRefused => f.write_str("the device refuses features that it offers"),
             Self::NoQueue { queue } => write!(f, "the device has no queue {queue}"),
-            Self::QueueSize { size } => write!(
+            Self::QueueSize { queue, size } => write!(
                 f,
-                "its queues have {size} descriptors, which before version 1 of the protocol nobody can change, and 256 are what is driven here"
+                "its queue {queue} has {size} descriptors, where a power of two is right, and before version 1 of the protocol nobody can change it"
             ),
             Self::InvalidMacAddress(address) => write!(
                 f,

@@ -43,18 +43,12 @@ bitflags! {
 }
 
 impl Features {
-    /// Chooses from what a device offers. `can_control` says whether the control queue could be used,
-    /// `format` what the format of the queues takes.
+    /// Chooses from what a device offers. `format` says what the format of the queues takes.
     ///
     /// # Errors
     ///
     /// [`VirtioError::Lacks`] when the device does not offer what it takes.
-    pub const fn choose(
-        offered: u64,
-        is_legacy: bool,
-        can_control: bool,
-        format: Self,
-    ) -> Result<Self, VirtioError> {
+    pub const fn choose(offered: u64, is_legacy: bool, format: Self) -> Result<Self, VirtioError> {
         let offered = Self::from_bits_truncate(offered);
         if !offered.contains(Self::MAC) {
             return Err(VirtioError::Lacks("an address"));
@@ -71,6 +65,9 @@ impl Features {
                 "version 1 of the protocol"
             }));
         }
+        if is_legacy && format.contains(Self::VERSION_1) {
+            return Err(VirtioError::Lacks("version 1 of the protocol"));
+        }
         if !offered.contains(format) {
             return Err(VirtioError::Lacks("packed queues"));
         }
@@ -78,7 +75,7 @@ impl Features {
         let mut chosen = offered.difference(other).difference(formats).union(format);
         // Each of these is good for nothing without the other, and not permitted then
         // (virtio 1.2 §5.1.3.1).
-        if !can_control || !chosen.contains(Self::CTRL_VQ.union(Self::CTRL_RX)) {
+        if !chosen.contains(Self::CTRL_VQ.union(Self::CTRL_RX)) {
             let both = Self::CTRL_VQ.union(Self::CTRL_RX).union(Self::CTRL_VLAN);
             chosen = chosen.difference(both);
         }
@@ -91,7 +88,7 @@ mod tests {
     use super::*;
 
     fn choose(offered: u64) -> Result<Features, VirtioError> {
-        Features::choose(offered, false, true, Features::empty())
+        Features::choose(offered, false, Features::VERSION_1)
     }
 
     #[test]
@@ -114,9 +111,8 @@ mod tests {
 
     #[test]
     fn packed_queues_are_taken_where_they_are_asked_for() {
-        let packed = |offered: Features| {
-            Features::choose(offered.bits(), false, true, Features::RING_PACKED)
-        };
+        let packed =
+            |offered: Features| Features::choose(offered.bits(), false, Features::RING_PACKED);
         let chosen = packed(Features::all()).unwrap();
         assert!(chosen.contains(Features::RING_PACKED));
         assert_eq!(
@@ -129,7 +125,7 @@ mod tests {
     fn what_it_takes_is_demanded() {
         let lacks = |lacking: Features, is_legacy| {
             let offered = Features::all() - lacking;
-            Features::choose(offered.bits(), is_legacy, !is_legacy, Features::empty())
+            Features::choose(offered.bits(), is_legacy, Features::empty())
         };
         assert_eq!(
             lacks(Features::VERSION_1, false),
@@ -144,7 +140,6 @@ mod tests {
             Err(VirtioError::Lacks("an address"))
         );
         let legacy = lacks(Features::VERSION_1, true).unwrap();
-        assert!(legacy.contains(Features::ANY_LAYOUT));
-        assert!(!legacy.intersects(Features::CTRL_VQ | Features::CTRL_VLAN));
+        assert!(legacy.contains(Features::ANY_LAYOUT | Features::CTRL_VLAN));
     }
 }

@@ -1,8 +1,7 @@
 //! Virtio over PCI as it was before version 1.0 (virtio 1.2 §4.1.4.10): everything behind I/O ports.
 //!
-//! Only for devices that offer nothing else: QEMU's with `disable-modern=on`, and old hypervisors. The
-//! control queue is not used there, since its layout follows from a size that the device alone decides;
-//! the stack's own filter does the work.
+//! Only for devices that offer nothing else: QEMU's with `disable-modern=on`, and old hypervisors. How long a queue is
+//! the device alone decides (`sizes.rs`).
 
 use x86_64::instructions::port::Port;
 

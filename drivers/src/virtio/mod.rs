@@ -15,6 +15,7 @@ mod bring_up;
 mod control;
 mod error;
 mod features;
+mod layout;
 pub mod legacy;
 pub mod mmio;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub mod queue;
 mod recovery;
 pub mod registers;
 mod rings;
+mod sizes;
 pub mod split;
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,7 @@ pub use features::Features;
 use queue::Virtqueue;
 use recovery::Recovery;
 use rings::{ReceiveRing, TransmitRing};
+pub use sizes::further_memory;
 use transport::Transport;
 
 /// The queues of a network device that has one pair of them (virtio 1.2 §5.1.2).
@@ -74,7 +77,8 @@ pub struct VirtioNet<T, Q> {
 }
 
 impl<T, Q: Virtqueue> VirtioNet<T, Q> {
-    /// How much of a [`crate::dma::DmaRegion`] a device needs at most.
+    /// How much of a [`crate::dma::DmaRegion`] a device needs at most, if it can be told how long its queues are; and
+    /// [`further_memory`] more, if not.
     pub const MEMORY: usize = ReceiveRing::<Q>::MEMORY
         + TransmitRing::<Q>::MEMORY
         + Exchange::MEMORY

@@ -149,9 +149,14 @@ const fn identifier(fields: u64) -> u16 {
 impl Virtqueue for PackedQueue {
     const MEMORY: usize = size_of::<Memory>() + TABLE_ALIGNMENT;
 
-    const FEATURES: Features = Features::RING_PACKED;
+    const FEATURES: Features = Features::VERSION_1.union(Features::RING_PACKED);
 
-    fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+    /// There are none from before version 1.0: any size can be told to the device.
+    fn memory(_: u16) -> usize {
+        Self::MEMORY
+    }
+
+    fn new(memory: &mut DmaRegion, _: u16) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
             memory: memory.table()?,
             size: 1,
@@ -164,8 +169,8 @@ impl Virtqueue for PackedQueue {
         })
     }
 
-    fn restart(&mut self, limit: u16) {
-        self.size = usize::from(size_within(limit));
+    fn restart(&mut self, size: u16) -> Result<(), OutOfDmaMemory> {
+        self.size = usize::from(size_within(size));
         self.mask = (self.size - 1) as u8;
         (self.given, self.published, self.taken) = (0, 0, 0);
         self.lengths = [0; SLOTS];
@@ -177,6 +182,7 @@ impl Virtqueue for PackedQueue {
         }
         memory.driver.flags.store(DISABLE, Ordering::Relaxed);
         memory.device.flags.store(0, Ordering::Release);
+        Ok(())
     }
 
     fn size(&self) -> usize {

@@ -11,7 +11,7 @@ use crate::dma::{DmaRegion, OutOfDmaMemory};
 use super::features::Features;
 use super::transport::Placement;
 
-/// How many slots a queue has at most.
+/// How many slots a queue has at most: that much of it can be the device's at once.
 pub const SLOTS: usize = 256;
 
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS < 1 << 15);
@@ -21,7 +21,7 @@ pub const NEXT: u16 = 1;
 /// In a descriptor: the device writes to the buffer, rather than reading it (virtio 1.2 §2.7.5, §2.8.2).
 pub const WRITE: u16 = 2;
 
-/// How many slots a queue has whose device allows for `limit`: a power of two, since counters of 16 bits
+/// How many slots a queue has whose device allows for `limit` descriptors: a power of two, since counters of 16 bits
 /// go round it.
 pub fn size_within(limit: u16) -> u16 {
     1 << limit.clamp(1, SLOTS as u16).ilog2()
@@ -73,24 +73,32 @@ pub struct Piece {
 
 /// A queue. Its slots are numbers, from 0 up to but not including its size.
 pub trait Virtqueue: Sized {
-    /// Octets of a [`DmaRegion`] that one takes at most, alignment included.
+    /// Octets of a [`DmaRegion`] that one with [`SLOTS`] descriptors or fewer takes at most, alignment included.
     const MEMORY: usize;
 
     /// What is to be agreed upon with the device for it.
     const FEATURES: Features;
 
-    /// A queue that is not in use: [`Virtqueue::restart`] comes first.
+    /// Octets of a [`DmaRegion`] that one with `size` descriptors takes at most, alignment included. A size that is told
+    /// to the device is [`SLOTS`] at most; one that the device decides alone is any power of two.
+    fn memory(size: u16) -> usize;
+
+    /// A queue with room for `size` descriptors, that is not in use: [`Virtqueue::restart`] comes first.
     ///
     /// # Errors
     ///
     /// [`OutOfDmaMemory`] when `memory` has no room for it.
-    fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory>;
+    fn new(memory: &mut DmaRegion, size: u16) -> Result<Self, OutOfDmaMemory>;
 
-    /// Starts afresh, empty, with [`size_within`] `limit` slots. The device must have been reset: it owns
-    /// nothing here.
-    fn restart(&mut self, limit: u16);
+    /// Starts afresh, empty, with `size` descriptors, a power of two, and [`size_within`] that of slots. The device must
+    /// have been reset: it owns nothing here.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfDmaMemory`] when there is no room for so many; nothing was changed.
+    fn restart(&mut self, size: u16) -> Result<(), OutOfDmaMemory>;
 
-    /// How many slots there are.
+    /// How many slots there are, of which there may be fewer than descriptors.
     fn size(&self) -> usize;
 
     /// Where the queue lies.

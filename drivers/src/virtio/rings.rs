@@ -39,17 +39,17 @@ struct Slots<Q> {
 impl<Q: Virtqueue> Slots<Q> {
     const MEMORY: usize = Q::MEMORY + SLOTS * BUFFER_STRIDE;
 
-    fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+    fn new(memory: &mut DmaRegion, size: u16) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
-            queue: Q::new(memory)?,
+            queue: Q::new(memory, size)?,
             buffers: memory.buffers()?,
             header: HEADER,
         })
     }
 
-    fn restart(&mut self, limit: u16, is_legacy: bool) {
-        self.queue.restart(limit);
+    fn restart(&mut self, size: u16, is_legacy: bool) -> Result<(), OutOfDmaMemory> {
         self.header = if is_legacy { LEGACY_HEADER } else { HEADER };
+        self.queue.restart(size)
     }
 
     #[inline]
@@ -78,27 +78,32 @@ pub struct ReceiveRing<Q> {
 }
 
 impl<Q: Virtqueue> ReceiveRing<Q> {
-    /// Octets of a [`DmaRegion`] that one takes at most.
+    /// Octets of a [`DmaRegion`] that one with [`SLOTS`] descriptors or fewer takes at most.
     pub const MEMORY: usize = Slots::<Q>::MEMORY;
 
-    /// A ring that is not in use: [`ReceiveRing::restart`] comes first.
-    pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+    /// A ring with room for `size` descriptors, that is not in use: [`ReceiveRing::restart`] comes first.
+    pub fn new(memory: &mut DmaRegion, size: u16) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
-            slots: Slots::new(memory)?,
+            slots: Slots::new(memory, size)?,
             batch: 1,
         })
     }
 
     /// Starts afresh, with an empty buffer in every slot, all of them the device's as soon as it is told
     /// of the queue. It must have been reset.
-    pub fn restart(&mut self, limit: u16, is_legacy: bool) {
-        self.slots.restart(limit, is_legacy);
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfDmaMemory`] when there is no room for `size` descriptors.
+    pub fn restart(&mut self, size: u16, is_legacy: bool) -> Result<(), OutOfDmaMemory> {
+        self.slots.restart(size, is_legacy)?;
         let size = self.slots.queue.size();
         self.batch = RECEIVE_BATCH.min(size / 8).max(1);
         for slot in 0..size {
             self.slots.give(slot, BUFFER_SIZE, WRITE);
         }
         self.slots.queue.publish();
+        Ok(())
     }
 
     /// The queue.
@@ -192,19 +197,23 @@ pub struct TransmitRing<Q> {
 }
 
 impl<Q: Virtqueue> TransmitRing<Q> {
-    /// Octets of a [`DmaRegion`] that one takes at most.
+    /// Octets of a [`DmaRegion`] that one with [`SLOTS`] descriptors or fewer takes at most.
     pub const MEMORY: usize = Slots::<Q>::MEMORY;
 
-    /// A ring that is not in use: [`TransmitRing::restart`] comes first.
-    pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+    /// A ring with room for `size` descriptors, that is not in use: [`TransmitRing::restart`] comes first.
+    pub fn new(memory: &mut DmaRegion, size: u16) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
-            slots: Slots::new(memory)?,
+            slots: Slots::new(memory, size)?,
         })
     }
 
     /// Starts afresh, with nothing to send. The device must have been reset.
-    pub fn restart(&mut self, limit: u16, is_legacy: bool) {
-        self.slots.restart(limit, is_legacy);
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfDmaMemory`] when there is no room for `size` descriptors.
+    pub fn restart(&mut self, size: u16, is_legacy: bool) -> Result<(), OutOfDmaMemory> {
+        self.slots.restart(size, is_legacy)
     }
 
     /// The queue.

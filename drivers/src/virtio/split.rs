@@ -1,12 +1,12 @@
 //! The split virtqueue: a table of descriptors, a ring of those that the device was given, and a ring of those
-//! that it has used (virtio 1.2 §2.7).
+//! that it has used (virtio 1.2 §2.7). Where they lie is `layout.rs`.
 
-use core::mem;
-use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
-use crate::dma::{DeviceShared, DmaRegion, OutOfDmaMemory, TABLE_ALIGNMENT, Table};
+use crate::dma::{DmaRegion, OutOfDmaMemory};
 
 use super::features::Features;
+use super::layout::{BySize, Constant, Layout};
 use super::queue::{Breach, NEXT, Piece, Returned, SLOTS, Virtqueue, WRITE, size_within};
 use super::transport::Placement;
 
@@ -17,83 +17,17 @@ const NO_INTERRUPT: u16 = 1;
 /// In the used ring: do not notify (virtio 1.2 §2.7.8).
 const NO_NOTIFY: u16 = 1;
 
-/// A descriptor (virtio 1.2 §2.7.5). The second half is one atomic, since it is written at once:
-/// length, flags and next, from the lowest bit up.
-#[derive(Debug)]
-#[repr(C, align(16))]
-struct Descriptor {
-    address: AtomicU64,
-    fields: AtomicU64,
-}
+/// A queue of a device of version 1.0.
+pub type SplitQueue = Split<Constant>;
 
-const _: () = assert!(size_of::<Descriptor>() == 16);
-const _: () = assert!(mem::offset_of!(Descriptor, fields) == 8);
-
-/// The available ring: what we give to the device (virtio 1.2 §2.7.6).
-#[derive(Debug)]
-#[repr(C)]
-struct Available {
-    flags: AtomicU16,
-    index: AtomicU16,
-    ring: [AtomicU16; SLOTS],
-    used_event: AtomicU16,
-}
-
-const _: () = assert!(mem::offset_of!(Available, index) == 2);
-const _: () = assert!(mem::offset_of!(Available, ring) == 4);
-const _: () = assert!(size_of::<Available>() == 6 + 2 * SLOTS);
-
-/// An element of the used ring (virtio 1.2 §2.7.8).
-#[derive(Debug)]
-#[repr(C)]
-struct UsedElement {
-    id: AtomicU32,
-    length: AtomicU32,
-}
-
-const _: () = assert!(size_of::<UsedElement>() == 8);
-
-/// The used ring: what the device gives back (virtio 1.2 §2.7.8).
-///
-/// On a page of its own, which is where devices from before version 1.0 have it (virtio 1.2 §2.7.2).
-#[derive(Debug)]
-#[repr(C, align(4096))]
-struct Used {
-    flags: AtomicU16,
-    index: AtomicU16,
-    ring: [UsedElement; SLOTS],
-    available_event: AtomicU16,
-}
-
-const _: () = assert!(mem::offset_of!(Used, index) == 2);
-const _: () = assert!(mem::offset_of!(Used, ring) == 4);
-const _: () = assert!(mem::offset_of!(Used, available_event) == 4 + 8 * SLOTS);
-
-/// All of a queue that the device sees. A queue with fewer descriptors uses the first of each part.
-#[derive(Debug)]
-#[repr(C)]
-struct Memory {
-    descriptors: [Descriptor; SLOTS],
-    available: Available,
-    used: Used,
-}
-
-const AVAILABLE: usize = mem::offset_of!(Memory, available);
-const USED: usize = mem::offset_of!(Memory, used);
-
-// The distances that a legacy device works out by itself for a queue of this size.
-const _: () = assert!(AVAILABLE == 16 * SLOTS);
-const _: () = assert!(USED == (AVAILABLE + 6 + 2 * SLOTS).next_multiple_of(4096));
-const _: () = assert!(align_of::<Memory>() == TABLE_ALIGNMENT);
-
-// SAFETY: all of its fields consist of atomic integers.
-unsafe impl DeviceShared for Memory {}
+/// A queue that a device from before version 1.0 finds, too.
+pub type LegacyQueue = Split<BySize>;
 
 /// A queue.
 #[derive(Debug)]
-pub struct SplitQueue {
-    memory: Table<Memory, 1>,
-    /// How many descriptors are used, less one; they are a power of two.
+pub struct Split<L> {
+    memory: L,
+    /// How many slots there are, less one; they are a power of two.
     mask: u16,
     /// The available ring's index, the next to be given included.
     given: u16,
@@ -106,14 +40,11 @@ pub struct SplitQueue {
     /// Which descriptors, as heads of a chain, are the device's.
     is_given: [bool; SLOTS],
     breach: Option<Breach>,
+    /// How many descriptors there are.
+    size: u16,
 }
 
-impl SplitQueue {
-    const fn memory(&self) -> &Memory {
-        let [memory] = self.memory.entries();
-        memory
-    }
-
+impl<L: Layout> Split<L> {
     #[cold]
     const fn breached(&mut self, breach: Breach) {
         self.breach = Some(breach);
@@ -123,7 +54,7 @@ impl SplitQueue {
     /// published, so that the stores may be relaxed.
     #[inline]
     fn describe(&self, slot: usize, piece: Piece, flags: u16, next: u16) {
-        let descriptor = &self.memory().descriptors[slot & MASK];
+        let descriptor = self.memory.descriptor(slot);
         descriptor.address.store(piece.address, Ordering::Relaxed);
         let fields = u64::from(piece.length) | u64::from(flags) << 32 | u64::from(next) << 48;
         descriptor.fields.store(fields, Ordering::Relaxed);
@@ -132,21 +63,25 @@ impl SplitQueue {
     /// Puts the chain that starts at `slot` into the available ring.
     #[inline]
     fn make_available(&mut self, slot: usize) {
-        let at = usize::from(self.given & self.mask) & MASK;
-        self.memory().available.ring[at].store(slot as u16, Ordering::Relaxed);
+        let entry = self.memory.available_entry(self.given, self.mask);
+        entry.store(slot as u16, Ordering::Relaxed);
         self.is_given[slot & MASK] = true;
         self.given = self.given.wrapping_add(1);
     }
 }
 
-impl Virtqueue for SplitQueue {
-    const MEMORY: usize = size_of::<Memory>() + TABLE_ALIGNMENT;
+impl<L: Layout> Virtqueue for Split<L> {
+    const MEMORY: usize = L::MEMORY;
 
-    const FEATURES: Features = Features::empty();
+    const FEATURES: Features = L::FEATURES;
 
-    fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
+    fn memory(size: u16) -> usize {
+        L::memory(size)
+    }
+
+    fn new(memory: &mut DmaRegion, size: u16) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
-            memory: memory.table()?,
+            memory: L::new(memory, size)?,
             mask: 0,
             given: 0,
             published: 0,
@@ -154,22 +89,23 @@ impl Virtqueue for SplitQueue {
             seen: 0,
             is_given: [false; SLOTS],
             breach: None,
+            size,
         })
     }
 
-    fn restart(&mut self, limit: u16) {
-        self.mask = size_within(limit) - 1;
+    fn restart(&mut self, size: u16) -> Result<(), OutOfDmaMemory> {
+        self.memory.lay_out(size)?;
+        self.size = size;
+        self.mask = size_within(size) - 1;
         (self.given, self.published, self.taken, self.seen) = (0, 0, 0, 0);
         self.is_given = [false; SLOTS];
         self.breach = None;
-        let memory = self.memory();
-        memory
-            .available
-            .flags
-            .store(NO_INTERRUPT, Ordering::Relaxed);
-        memory.available.index.store(0, Ordering::Relaxed);
-        memory.used.flags.store(0, Ordering::Relaxed);
-        memory.used.index.store(0, Ordering::Release);
+        let (available, used) = (self.memory.available(), self.memory.used());
+        available.flags.store(NO_INTERRUPT, Ordering::Relaxed);
+        available.index.store(0, Ordering::Relaxed);
+        used.flags.store(0, Ordering::Relaxed);
+        used.index.store(0, Ordering::Release);
+        Ok(())
     }
 
     fn size(&self) -> usize {
@@ -177,13 +113,7 @@ impl Virtqueue for SplitQueue {
     }
 
     fn placement(&self) -> Placement {
-        let start = self.memory.physical();
-        Placement {
-            size: self.mask + 1,
-            descriptors: start,
-            driver: start + AVAILABLE as u64,
-            device: start + USED as u64,
-        }
+        self.memory.placement(self.size)
     }
 
     fn breach(&self) -> Option<Breach> {
@@ -193,7 +123,7 @@ impl Virtqueue for SplitQueue {
     #[inline]
     fn look(&mut self, budget: usize) -> usize {
         // Acquires: what the device wrote before the index is seen by every load that follows.
-        self.seen = self.memory().used.index.load(Ordering::Acquire);
+        self.seen = self.memory.used().index.load(Ordering::Acquire);
         let count = self.seen.wrapping_sub(self.taken);
         if count > self.published.wrapping_sub(self.taken) {
             self.breached(Breach::IndexAhead);
@@ -209,8 +139,7 @@ impl Virtqueue for SplitQueue {
         if self.seen == self.taken && self.look(1) == 0 || self.breach.is_some() {
             return None;
         }
-        let at = usize::from(self.taken & self.mask) & MASK;
-        let element = &self.memory().used.ring[at];
+        let element = self.memory.used_entry(self.taken, self.mask);
         let id = element.id.load(Ordering::Relaxed);
         let length = element.length.load(Ordering::Relaxed);
         if id > u32::from(self.mask) || !self.is_given[id as usize & MASK] {
@@ -267,18 +196,18 @@ impl Virtqueue for SplitQueue {
         }
         self.published = self.given;
         // Releases: descriptors, ring and frames are in memory before the index says so.
-        let index = &self.memory().available.index;
+        let index = &self.memory.available().index;
         index.store(self.given, Ordering::Release);
         true
     }
 
     #[inline]
     fn wants_notification(&self) -> bool {
-        self.memory().used.flags.load(Ordering::Relaxed) & NO_NOTIFY == 0
+        self.memory.used().flags.load(Ordering::Relaxed) & NO_NOTIFY == 0
     }
 
     fn progress(&self) -> u16 {
-        self.memory().used.index.load(Ordering::Relaxed)
+        self.memory.used().index.load(Ordering::Relaxed)
     }
 
     fn is_owed(&self) -> bool {

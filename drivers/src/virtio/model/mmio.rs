@@ -3,7 +3,7 @@
 //! It panics when a register is written that the form does not have, or in an order that a device may
 //! refuse.
 
-use super::Handle;
+use super::{Handle, legacy_placement};
 use crate::virtio::registers::Registers;
 use crate::virtio::transport::{Placement, Status, Transport};
 
@@ -49,20 +49,6 @@ impl Block {
 
     fn address(&self, part: usize) -> u64 {
         u64::from(self.addresses[part]) | u64::from(self.addresses[part + 1]) << 32
-    }
-
-    /// Where a legacy device finds the parts of a queue (virtio 1.2 §2.7.2).
-    fn legacy_placement(&self, page: u32) -> Placement {
-        let size = u64::from(self.size);
-        let descriptors = u64::from(page) * u64::from(self.page_size);
-        let driver = descriptors + 16 * size;
-        let device = (driver + 6 + 2 * size).next_multiple_of(u64::from(self.alignment));
-        Placement {
-            size: self.size as u16,
-            descriptors,
-            driver,
-            device,
-        }
     }
 }
 
@@ -141,7 +127,9 @@ impl Registers for Block {
             (0x28, true) => self.page_size = value,
             (0x3c, true) => self.alignment = value,
             (0x40, true) => {
-                let placement = self.legacy_placement(value);
+                let start = u64::from(value) * u64::from(self.page_size);
+                let alignment = u64::from(self.alignment);
+                let placement = legacy_placement(start, self.size as u16, alignment);
                 self.handle.enable_queue(queue, placement);
             }
             _ => panic!("write of {value:#x} to {offset:#x}"),

@@ -87,6 +87,18 @@ pub(super) struct Model {
     pub(super) lawless: bool,
 }
 
+/// Where a legacy device finds the parts of a queue (virtio 1.2 §2.7.2).
+fn legacy_placement(descriptors: u64, size: u16, alignment: u64) -> Placement {
+    let count = u64::from(size);
+    let driver = descriptors + 16 * count;
+    Placement {
+        size,
+        descriptors,
+        driver,
+        device: (driver + 6 + 2 * count).next_multiple_of(alignment),
+    }
+}
+
 /// The model as the driver and the test share it.
 #[derive(Clone)]
 pub(super) struct Handle(pub(super) Rc<RefCell<Model>>);
@@ -359,7 +371,12 @@ impl Model {
         );
         let size = placement.size;
         assert!(size.is_power_of_two() && size <= self.limits[usize::from(queue)]);
-        assert!(!self.is_legacy || self.is_mmio || size == self.limits[usize::from(queue)]);
+        if self.is_legacy && !self.is_mmio {
+            assert_eq!(size, self.limits[usize::from(queue)]);
+            let derived = legacy_placement(placement.descriptors, size, 4096);
+            assert_eq!(placement, derived, "not where such a device looks");
+            assert!(placement.descriptors.is_multiple_of(4096));
+        }
         let is_packed = self.accepted >> 34 & 1 == 1;
         let memory = Rc::clone(&self.memory);
         let placed = Queue::new(memory, placement, is_packed);

@@ -1,8 +1,9 @@
 //! Coming up, on whatever stands there.
 
 use super::*;
+use std::string::ToString;
 
-in_either_format!(
+in_each_format!(
     a_link_says_its_speed,
     a_reset_may_take_its_time,
     small_queues_serve_as_large_ones_do,
@@ -90,27 +91,99 @@ fn small_queues_serve_as_large_ones_do<Q: Virtqueue>() {
     }
 }
 
-#[test]
-fn a_device_from_before_version_1_has_a_shorter_header() {
-    let mut bench = bring_up::<SplitQueue>(|model| {
+/// Behind I/O ports, where nobody can change how long a queue is.
+fn legacy(limits: [u16; 3]) -> impl FnOnce(&mut Model) {
+    move |model| {
         model.is_legacy = true;
         model.offered = OFFERED_LEGACY;
-        model.limits = [256, 256, 64];
-    })
-    .unwrap();
-    assert_eq!(bench.device.model(), "virtio-net (legacy)");
-    assert!(bench.model().promiscuous);
-    for _ in 0..1000 {
-        bench.assert_serves();
+        model.limits = limits;
     }
 }
 
 #[test]
-fn a_legacy_device_with_queues_of_another_size_is_refused() {
-    let result = bring_up::<SplitQueue>(|model| {
-        model.is_legacy = true;
-        model.offered = OFFERED_LEGACY;
-        model.limits = [256, 1024, 64];
-    });
-    assert_eq!(result.err(), Some(VirtioError::QueueSize { size: 1024 }));
+fn a_device_from_before_version_1_has_a_shorter_header() {
+    let mut bench = bring_up::<LegacyQueue>(legacy([256, 256, 64])).unwrap();
+    assert_eq!(bench.device.model(), "virtio-net (legacy)");
+    for _ in 0..1000 {
+        bench.assert_serves();
+    }
+    bench.device.refresh_statistics();
+    assert!(!bench.model().promiscuous);
+    assert_eq!(bench.model().vlans, BTreeSet::from([42]));
+}
+
+/// Often enough for each ring to be gone round, and for the index of the longest to begin anew behind 65,535.
+#[test]
+fn a_legacy_device_serves_however_long_its_queues_are() {
+    for size in (1..16).map(|bit| 1 << bit) {
+        for limits in [
+            [size, 256, 64],
+            [256, size, 64],
+            [256, 256, size],
+            [size; 3],
+        ] {
+            let mut bench = bring_up::<LegacyQueue>(legacy(limits)).unwrap();
+            let mut served = 0;
+            while served < 3 * usize::from(size) {
+                while bench.model().receive(&frame(9)) == Outcome::Delivered {}
+                served += bench.turn(256, |_| Verdict::Answer { length: 98 });
+                bench.model().pump();
+            }
+            bench.take_sent();
+            bench.assert_serves();
+            bench.device.set_vlan_filter(&vlans(&[7, 42]));
+            for _ in 0..3 {
+                bench.device.refresh_statistics();
+            }
+            assert!(!bench.model().promiscuous);
+            assert_eq!(bench.model().vlans, BTreeSet::from([7, 42]));
+        }
+    }
+}
+
+#[test]
+fn of_a_long_queue_as_much_is_used_as_there_are_buffers() {
+    let bench = bring_up::<LegacyQueue>(legacy([4096, 1024, 64])).unwrap();
+    let delivered = || bench.model().receive(&frame(1)) == Outcome::Delivered;
+    assert_eq!((0..4096).take_while(|_| delivered()).count(), 256);
+}
+
+#[test]
+fn a_legacy_device_with_a_queue_of_no_power_of_two_is_refused() {
+    let error = bring_up::<LegacyQueue>(legacy([256, 300, 64]))
+        .err()
+        .unwrap();
+    let (queue, size) = (1, 300);
+    assert_eq!(error, VirtioError::QueueSize { queue, size });
+    assert_eq!(
+        error.to_string(),
+        "its queue 1 has 300 descriptors, where a power of two is right, and before version 1 of the protocol nobody can change it"
+    );
+}
+
+/// A card may be taken out, and another be put in its place.
+#[test]
+fn a_legacy_device_that_comes_back_with_other_queues_serves_where_there_is_room() {
+    let mut bench = bring_up::<LegacyQueue>(legacy([1024, 256, 64])).unwrap();
+    for (limits, serves) in [
+        ([256, 128, 8], true),
+        ([512, 256, 256], true),
+        ([2048, 256, 64], false),
+        ([256, 512, 64], false),
+        ([256, 256, 100], false),
+        ([1024, 256, 64], true),
+    ] {
+        bench.model().limits = limits;
+        if bench.device.link.up {
+            bench.model().status |= 64;
+        }
+        for _ in 0..10 {
+            bench.device.refresh_link();
+            bench.check();
+        }
+        assert_eq!(bench.device.link.up, serves, "{limits:?}");
+        if serves {
+            bench.assert_serves();
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-in_either_format!(
+in_each_format!(
     the_filter_is_set_before_the_device_stops_being_promiscuous,
     changes_are_carried_out_one_by_one_whatever_they_are,
     one_call_sends_a_bounded_number_of_commands,

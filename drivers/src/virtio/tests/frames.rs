@@ -2,7 +2,7 @@
 
 use super::*;
 
-in_either_format!(
+in_each_format!(
     a_frame_is_answered_in_the_buffer_in_which_it_came,
     short_answers_are_padded_with_zeros_and_long_ones_end_with_the_buffer,
     lengths_that_cannot_be_are_damage,

@@ -20,13 +20,13 @@ use proptest::prelude::*;
 use super::model::{ADDRESS, Handle, Model, OFFERED_LEGACY, Outcome, Way};
 use super::packed::PackedQueue;
 use super::queue::Virtqueue;
-use super::split::SplitQueue;
+use super::split::{LegacyQueue, SplitQueue};
 use super::*;
 use crate::dma::test_memory::TestMemory;
 use crate::exchange::test_receiver::{Script, Usual};
 
-/// Has each of these run with either format of queues.
-macro_rules! in_either_format {
+/// Has each of these run with each format of queues.
+macro_rules! in_each_format {
     ($($name:ident),* $(,)?) => {
         mod split {
             $(#[test] fn $name() { super::$name::<crate::virtio::split::SplitQueue>(); })*
@@ -34,9 +34,12 @@ macro_rules! in_either_format {
         mod packed {
             $(#[test] fn $name() { super::$name::<crate::virtio::packed::PackedQueue>(); })*
         }
+        mod legacy {
+            $(#[test] fn $name() { super::$name::<crate::virtio::split::LegacyQueue>(); })*
+        }
     };
 }
-pub(crate) use in_either_format;
+pub(crate) use in_each_format;
 
 /// A driver, its device, and the memory they share.
 struct Bench<Q> {
@@ -54,12 +57,8 @@ fn vlans(vids: &[u16]) -> VlanSet {
     set
 }
 
-/// Room for a device with queues of either format.
-const MEMORY: usize = {
-    let split = VirtioNet::<Way, SplitQueue>::MEMORY;
-    let packed = VirtioNet::<Way, PackedQueue>::MEMORY;
-    if split > packed { split } else { packed }
-};
+/// More room than any device takes.
+const MEMORY: usize = 4 << 20;
 
 /// A device that nobody has touched yet, and the memory that it can reach.
 fn untouched_device() -> (Handle, Rc<TestMemory>) {
@@ -73,8 +72,12 @@ fn bring_up<Q: Virtqueue>(prepare: impl FnOnce(&mut Model)) -> Result<Bench<Q>, 
     let (model, memory) = untouched_device();
     model.0.borrow_mut().offered |= Q::FEATURES.bits();
     prepare(&mut model.0.borrow_mut());
-    let quiet = Quiet::reset(Way::to(model.clone()), |_| ())?;
-    let device = quiet.start(&mut memory.region(), &vlans(&[42]))?;
+    let mut way = Way::to(model.clone());
+    let room = VirtioNet::<Way, Q>::MEMORY + further_memory(&mut way);
+    let quiet = Quiet::reset(way, |_| ())?;
+    let mut region = memory.region();
+    let device = quiet.start(&mut region, &vlans(&[42]))?;
+    assert!(MEMORY - region.remaining() <= room, "more than was said");
     let buffers = device.sorted_buffers();
     assert!(buffers.is_sorted_by(|a, b| a < b));
     Ok(Bench {

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::string::{String, ToString};
 use std::vec;
 
-in_either_format!(
+in_each_format!(
     whatever_registers_answer_it_ends_in_service_or_in_words,
     right_answers_end_in_service,
 );

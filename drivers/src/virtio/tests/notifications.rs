@@ -2,7 +2,7 @@
 
 use super::*;
 
-in_either_format!(
+in_each_format!(
     a_batch_of_answers_is_one_notification,
     a_device_that_asks_for_silence_is_not_notified,
     buffers_are_handed_back_many_at_a_time,

@@ -234,15 +234,14 @@ fn kind() -> impl Strategy<Value = Kind> {
         is_mmio,
         is_legacy,
         limits: match (is_legacy, is_mmio) {
-            (true, false) => [256; 3],
-            (true, true) => limits.map(|limit| limit.max(256)),
+            (true, false) => limits.map(u16::next_power_of_two),
             _ => limits,
         },
     })
 }
 
 impl Kind {
-    /// There are no legacy devices with packed queues.
+    /// Legacy devices find one format of queues only.
     fn bring_up<Q: Virtqueue>(self) -> Bench<Q> {
         let can_be_legacy = Q::FEATURES.is_empty();
         let bench = bring_up(|model| {
@@ -300,6 +299,20 @@ proptest! {
         kind in kind(), events in prop::collection::vec(lawful(), 1..60)
     ) {
         keeps_every_rule::<PackedQueue>(kind, events);
+    }
+
+    #[test]
+    fn a_lawful_device_that_may_be_legacy_finds_every_rule_kept(
+        kind in kind(), events in prop::collection::vec(lawful(), 1..60)
+    ) {
+        keeps_every_rule::<LegacyQueue>(kind, events);
+    }
+
+    #[test]
+    fn a_hostile_device_that_may_be_legacy_makes_no_panic_and_costs_no_buffer(
+        kind in kind(), events in prop::collection::vec(hostile(), 1..60)
+    ) {
+        bears_anything::<LegacyQueue>(kind, events);
     }
 
     #[test]
