@@ -106,7 +106,8 @@ impl<R: RegisterAccess> Quiet<R> {
         refuse_gone(&registers)?;
         let was_in_use = registers.read(RCTL).contains(ReceiveControl::EN);
         if card.has(Quirks::RINGS_TO_FLUSH) && rings_hold_frames(&registers) {
-            // They lie in memory that was another's, and are left alone.
+            // They lie in memory that was another's and may be ours by now. To flush them the card would send what stands
+            // there and write what it receives. Linux resets first as well (e1000e's `e1000_probe`), and flushes its own only.
             log::warn!(
                 "{}: who had it before left frames in its rings; if it stays silent, switch power off for a moment",
                 card.name
