@@ -22,7 +22,7 @@ const MAKE_LIMIT: Duration = Duration::from_secs(600);
 /// The longest that a command may take which only changes something.
 const CHANGE_LIMIT: Duration = PATIENCE;
 /// By how much a reply may be late after its command was ended.
-const SLACK: Duration = Duration::from_secs(20);
+const SLACK: Duration = PATIENCE;
 /// The name that the machine's network card gets.
 pub const CARD: &str = "eno2";
 

@@ -23,6 +23,8 @@ const DEAFNESS: u64 = 1_000_000_000;
 /// How long a transmitter may stand still before it is taken to hang.
 const HANG_LIMIT: u64 = 2_100_000_000;
 
+/// So many frames wait anywhere without being lost.
+const FEW: usize = 20;
 /// When nothing came for so long, nothing is under way any more.
 const QUIET: Duration = Duration::from_millis(20);
 
@@ -48,6 +50,9 @@ const RCTL: u64 = 0x0100;
 const RDH: u64 = 0x2810;
 const RDT: u64 = 0x2818;
 const TDLEN: u64 = 0x3808;
+/// Of the 82576 (datasheet §8.10.2): how large buffers are, and that they are as small as they can be, 1 KiB.
+const SRRCTL: u64 = 0x280c;
+const SMALL_BUFFERS: u32 = 1 << 25 | 1;
 /// What the driver has in the first, and the same with buffers of 256 octets.
 const RECEIVE: u32 = 0x0404_8002;
 const RECEIVE_TINY: u32 = RECEIVE | 3 << 16;
@@ -103,8 +108,11 @@ pub(super) fn survives(card: &Card) {
     match card.registers {
         Registers::Intel { deaf } => {
             victim.hangs();
+            victim.runs_dry();
             if deaf {
                 victim.is_overrun();
+            } else if card.model == "82576" {
+                victim.is_overrun_unawares();
             }
         }
         Registers::Virtio => {
@@ -322,6 +330,26 @@ impl Victim<'_> {
         });
     }
 
+    /// It has no buffer left: what comes waits outside, and is answered once it has some again.
+    fn runs_dry(&mut self) {
+        let head = self.appliance.peek("readl", 0, RDH);
+        let tail = self.appliance.peek("readl", 0, RDT);
+        self.appliance.poke("writel", 0, RDT, head);
+        self.send_load(FEW);
+        let answer = self.appliance.peer.receive(QUIET);
+        assert_eq!(answer, None, "answered, and there was no buffer for it");
+        let signs = Signs {
+            said: &[],
+            counter: None,
+            limit: RETURN_LIMIT,
+        };
+        self.recovers(&signs, "ran dry", |victim| {
+            victim.appliance.poke("writel", 0, RDT, tail);
+            let answers = (0..FEW).map_while(|_| victim.appliance.peer.receive(SAYING_LIMIT));
+            assert_eq!(answers.count(), FEW);
+        });
+    }
+
     /// Frames are longer than all the buffers which it has left.
     fn is_overrun(&mut self) {
         let mark = self.appliance.console.mark();
@@ -347,6 +375,29 @@ impl Victim<'_> {
         self.recovers(&signs, "overrun", |victim| {
             let tail = head.wrapping_sub(1) % 256;
             victim.appliance.poke("writel", 0, RCTL, RECEIVE);
+            victim.appliance.poke("writel", 0, RDT, tail);
+        });
+    }
+
+    /// The same on a card that counts nothing of it.
+    fn is_overrun_unawares(&mut self) {
+        let head = self.appliance.peek("readl", 0, RDH);
+        let tail = self.appliance.peek("readl", 0, RDT);
+        let buffers = self.appliance.peek("readl", 0, SRRCTL);
+        self.appliance.poke("writel", 0, SRRCTL, SMALL_BUFFERS);
+        self.appliance.poke("writel", 0, RDT, (head + 1) % 256);
+        for _ in 0..FEW {
+            self.appliance.peer.send(&Peer::request(&[0x5a; 1400]));
+        }
+        let answer = self.appliance.peer.receive(QUIET);
+        assert_eq!(answer, None, "answered, and there was no buffer for it");
+        let signs = Signs {
+            said: &[],
+            counter: None,
+            limit: RETURN_LIMIT,
+        };
+        self.recovers(&signs, "overrun", |victim| {
+            victim.appliance.poke("writel", 0, SRRCTL, buffers);
             victim.appliance.poke("writel", 0, RDT, tail);
         });
     }
