@@ -24,6 +24,9 @@ pub struct Cards<'a> {
     now: Instant,
 }
 
+/// With so many names of devices one that is wrong is compared.
+const COMPARED: usize = 16;
+
 /// A device: the card it stands on, and its VLAN; 0 for the card's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -84,6 +87,12 @@ impl<'a> Cards<'a> {
         self.now
     }
 
+    /// Whether a device is called `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let mut interfaces = self.interfaces.iter();
+        interfaces.any(|interface| interface.device_named(name).is_some())
+    }
+
     /// The device called `name`.
     pub(crate) fn find(&self, name: &str) -> Result<Place, Refusal> {
         for (card, interface) in self.interfaces.iter().enumerate() {
@@ -98,7 +107,8 @@ impl<'a> Cards<'a> {
         });
         Err(Refusal::NoSuchInterface {
             word: clipped(name),
-            near: nearest(name, names),
+            // To compare it with each of thousands would take long.
+            near: nearest(name, names.take(COMPARED)),
         })
     }
 

@@ -256,6 +256,14 @@ impl Reply {
         }
     }
 
+    /// What it holds of the configuration, which may be thousands of lines: to be freed in pieces.
+    pub fn take_looked_at(&mut self) -> Vec<String> {
+        match &mut self.content {
+            Content::Config(page) => page.take_looked_at(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Writes the next line to `out`, without line ending and at most [`MAXIMUM_LINE`] characters
     /// long.
     ///

@@ -204,7 +204,18 @@ impl<'a> StatusView<'a> {
 
     /// The device called `name`.
     pub(crate) fn device_named(&self, name: &str) -> Option<DeviceView<'a>> {
-        self.devices().find(|found| found.device.name() == name)
+        self.ports.iter().find_map(|port| {
+            let device = port.interface.device_named(name)?;
+            let ifindex = match device.vid() {
+                0 => port.interface.ifindex(),
+                _ => device.ifindex(),
+            };
+            Some(DeviceView {
+                ifindex,
+                port,
+                device,
+            })
+        })
     }
 
     /// Whether a line is printed for each answered echo request, on at least one port.

@@ -179,6 +179,10 @@ impl Device for Nic {
     fn set_vlan_filter(&mut self, set: &VlanSet) {
         with_card!(self, card => card.set_vlan_filter(set));
     }
+
+    fn advance_vlan_filter(&mut self) -> bool {
+        with_card!(self, card => card.advance_vlan_filter())
+    }
 }
 
 /// The registers of a card on the PCI bus.

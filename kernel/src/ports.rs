@@ -110,6 +110,11 @@ impl Port {
             .set_vlan_filter(&self.interface.accepted_vlans());
         result
     }
+
+    /// Does a bounded piece of what a command left to be done. Returns whether there is more.
+    pub(crate) fn carry_on(&mut self) -> bool {
+        self.interface.carry_on() || self.device.advance_vlan_filter()
+    }
 }
 
 impl Found {

@@ -227,6 +227,12 @@ pub trait Device {
     }
 
     /// Makes the device discard frames of VLANs outside `set`, to save work. The stack decides by
-    /// its own set in any case.
+    /// its own set in any case. It has done so when [`Device::advance_vlan_filter`] says so.
     fn set_vlan_filter(&mut self, set: &VlanSet);
+
+    /// Does a bounded piece of what setting the filter left to be done. Returns whether there is more that needs such
+    /// calls.
+    fn advance_vlan_filter(&mut self) -> bool {
+        false
+    }
 }

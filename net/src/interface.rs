@@ -39,6 +39,7 @@ pub(crate) use source_screen::SourceScreen;
 pub use vlan_device::{
     ADDRESSES_PER_DEVICE, DEFAULT_MTU, MINIMUM_MTU, NAME_LENGTH, OobPool, Traffic, VlanDevice,
 };
+pub use vlans::Devices;
 pub(crate) use vlans::Vlans;
 
 /// A network card as the stack sees it.
@@ -47,6 +48,8 @@ pub struct Interface {
     /// The same, ready to be compared with and written.
     pub(crate) station: OwnStation,
     pub(crate) ifindex: u32,
+    /// The highest number that it or one of its VLAN devices has or had.
+    last_ifindex: u32,
     pub(crate) rate: TickRate,
     pub(crate) vlans: Vlans,
     /// The largest datagram that the card sends in one piece.
@@ -108,6 +111,7 @@ impl Interface {
             mac,
             station: OwnStation::new(mac),
             ifindex,
+            last_ifindex: ifindex,
             rate,
             vlans: Vlans::new(VlanDevice::of_card(name)),
             maximum_mtu: DEFAULT_MTU,
@@ -192,9 +196,7 @@ impl Interface {
             return VlanSet::full();
         }
         let mut accepted = self.vlan_filter().clone();
-        for device in self.devices() {
-            accepted.insert(device.vid());
-        }
+        accepted.add(self.vlans.present());
         if !self.card_device().addresses().is_empty() {
             accepted.insert(0);
         }
@@ -222,7 +224,7 @@ impl Interface {
     }
 
     /// The VLAN devices, in the order in which they were added.
-    pub fn devices(&self) -> &[VlanDevice] {
+    pub fn devices(&self) -> Devices<'_> {
         self.vlans.devices()
     }
 
@@ -233,9 +235,8 @@ impl Interface {
 
     /// The device called `name`, the card's own included.
     pub fn device_named(&self, name: &str) -> Option<&VlanDevice> {
-        let card = core::iter::once(self.card_device());
-        let mut devices = card.chain(self.devices());
-        devices.find(|device| device.name() == name)
+        let card = Some(self.card_device()).filter(|card| card.name() == name);
+        card.or_else(|| self.vlans.named(name))
     }
 
     /// Every address that was given to a device, in use or not, in the order in which they were given.

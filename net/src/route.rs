@@ -174,25 +174,7 @@ impl RouteTable {
         changed
             .routes
             .retain(|route| route.vid != vid || matches!(route.via, Via::Gateway(_)));
-        for cidr in addresses {
-            let connected = Route {
-                network: network_of(*cidr),
-                vid,
-                via: Via::OnLink {
-                    source: cidr.address(),
-                },
-            };
-            match changed.place_of(&connected) {
-                Err(place) => changed.routes.insert(place, connected),
-                Ok(place) => {
-                    // A second address in the network, or a gateway's route for all of it.
-                    let taken = changed.routes.get(place).map(|route| route.via);
-                    if let Some(Via::Gateway(_)) = taken {
-                        return Err(RouteError::Duplicate(connected.network, vid));
-                    }
-                }
-            }
-        }
+        changed.insert_connected(vid, addresses)?;
         changed.note_lengths();
         for route in &changed.routes {
             if let Via::Gateway(gateway) = route.via {
@@ -202,6 +184,30 @@ impl RouteTable {
             }
         }
         *self = changed;
+        Ok(())
+    }
+
+    /// Inserts the networks of these addresses.
+    fn insert_connected(&mut self, vid: u16, addresses: &[Ipv4Cidr]) -> Result<(), RouteError> {
+        for cidr in addresses {
+            let connected = Route {
+                network: network_of(*cidr),
+                vid,
+                via: Via::OnLink {
+                    source: cidr.address(),
+                },
+            };
+            match self.place_of(&connected) {
+                Err(place) => self.routes.insert(place, connected),
+                Ok(place) => {
+                    // A second address in the network, or a gateway's route for all of it.
+                    let taken = self.routes.get(place).map(|route| route.via);
+                    if let Some(Via::Gateway(_)) = taken {
+                        return Err(RouteError::Duplicate(connected.network, vid));
+                    }
+                }
+            }
+        }
         Ok(())
     }
 
@@ -220,13 +226,14 @@ impl RouteTable {
                 .any(|&cidr| network_of(cidr) == route.network);
             vanishes || is_ours || duplicates
         };
+        // In place: a copy of thousands of routes would take long.
         self.routes.retain(|route| match route.via {
             Via::Gateway(gateway) => route.vid != vid || !blocks(route, gateway),
-            Via::OnLink { .. } => true,
+            Via::OnLink { .. } => route.vid != vid,
         });
-        self.note_lengths();
         // Nothing is left that could refuse it.
-        let _ = self.set_connected(vid, addresses);
+        let _ = self.insert_connected(vid, addresses);
+        self.note_lengths();
     }
 
     /// Removes all routes through VLAN `vid`.

@@ -54,6 +54,58 @@ impl VlanSet {
         }
     }
 
+    /// Adds all identifiers from `first` to `last`, of which only the lower twelve bits count. Costs a step for each
+    /// word between.
+    pub fn insert_range(&mut self, first: u16, last: u16) {
+        let (first, last) = (
+            usize::from(first) % VID_COUNT,
+            usize::from(last) % VID_COUNT,
+        );
+        let (from, to) = (first / 64, last / 64);
+        let words = self.words.get_mut(from..=to).unwrap_or_default();
+        for (word, index) in words.iter_mut().zip(from..) {
+            let low = if index == from { first % 64 } else { 0 };
+            let high = if index == to { last % 64 } else { 63 };
+            // None, where the last is below the first.
+            *word |= u64::MAX << low & u64::MAX >> 63_usize.saturating_sub(high);
+        }
+    }
+
+    /// Takes `vid` out, of which only the lower twelve bits count.
+    pub fn remove(&mut self, vid: u16) {
+        let vid = usize::from(vid) % VID_COUNT;
+        if let Some(word) = self.words.get_mut(vid / 64) {
+            *word &= !(1 << (vid % 64));
+        }
+    }
+
+    /// Puts `vid` in or takes it out.
+    pub fn set(&mut self, vid: u16, is_in: bool) {
+        match is_in {
+            true => self.insert(vid),
+            false => self.remove(vid),
+        }
+    }
+
+    /// Adds all of another set.
+    pub fn add(&mut self, other: &Self) {
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word |= more;
+        }
+    }
+
+    /// Leaves only what is also in another set.
+    pub fn keep(&mut self, other: &Self) {
+        for (word, others) in self.words.iter_mut().zip(&other.words) {
+            *word &= others;
+        }
+    }
+
+    /// The set as words of 64 bits, bit `n` of word `w` standing for identifier `64 w + n`.
+    pub(crate) const fn words(&self) -> &[u64; VID_COUNT / 64] {
+        &self.words
+    }
+
     /// Whether nothing is in the set.
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|&word| word == 0)
@@ -82,6 +134,32 @@ impl VlanSet {
             })
     }
 
+    /// The first identifier from `from` on that is in the set, or is not. Costs a step for each word.
+    fn next(&self, from: u16, is_in: bool) -> Option<u16> {
+        let from = usize::from(from);
+        let words = self.words.iter().zip(0_usize..).skip(from / 64);
+        let mut skipped = from % 64;
+        for (word, index) in words {
+            let sought = if is_in { *word } else { !word };
+            let sought = sought & u64::MAX << core::mem::take(&mut skipped);
+            if sought != 0 {
+                return Some((index as u16) << 6 | sought.trailing_zeros() as u16);
+            }
+        }
+        None
+    }
+
+    /// The ranges of the set from `from` on, as their first and last identifiers, in rising order. Costs a step for
+    /// each of them and for each word.
+    pub fn ranges(&self, from: u16) -> impl Iterator<Item = (u16, u16)> + '_ {
+        let range = |from| {
+            let first = self.next(from, true)?;
+            let end = self.next(first, false).unwrap_or(VID_COUNT as u16);
+            Some((first, end.saturating_sub(1)))
+        };
+        successors(range(from), move |&(_, last)| range(last.saturating_add(1)))
+    }
+
     /// The set as 128 words of 32 bits, bit `n` of word `w` standing for identifier `32 w + n`: the
     /// form of a card's VLAN filter table array (82540EM SDM §13.5.4).
     pub fn words_u32(&self) -> impl Iterator<Item = u32> + '_ {
@@ -93,13 +171,8 @@ impl VlanSet {
 
 impl fmt::Display for VlanSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut vids = self.iter().peekable();
         let mut separator = "";
-        while let Some(first) = vids.next() {
-            let mut last = first;
-            while let Some(next) = vids.next_if(|&next| Some(next) == last.checked_add(1)) {
-                last = next;
-            }
+        for (first, last) in self.ranges(0) {
             write!(f, "{separator}{first}")?;
             if last > first {
                 write!(f, "-{last}")?;
@@ -166,6 +239,43 @@ mod tests {
             prop_assert_eq!(&held, &vids);
             prop_assert_eq!(set.len(), vids.len());
             prop_assert_eq!(set.is_empty(), vids.is_empty());
+        }
+
+        #[test]
+        fn what_is_done_by_words_is_what_is_done_one_by_one(
+            ranges in prop::collection::vec((0_u16..4096, 0_u16..200), 0..20),
+            others in prop::collection::btree_set(0_u16..4096, 0..80),
+            from in 0_u16..4200,
+        ) {
+            let mut set = VlanSet::new();
+            let mut model = BTreeSet::new();
+            for (first, length) in ranges {
+                let last = first.saturating_add(length).min(4095);
+                set.insert_range(first, last);
+                model.extend(first..=last);
+            }
+            let other = set_of(others.iter().copied());
+            let held = |set: &VlanSet| set.iter().collect::<BTreeSet<u16>>();
+            prop_assert_eq!(held(&set), model.clone());
+            let (mut more, mut fewer) = (set.clone(), set.clone());
+            more.add(&other);
+            fewer.keep(&other);
+            prop_assert_eq!(held(&more), &model | &others);
+            prop_assert_eq!(held(&fewer), &model & &others);
+            for &vid in &others {
+                set.set(vid, false);
+                more.set(vid, true);
+            }
+            prop_assert_eq!(held(&set), &model - &others);
+            prop_assert_eq!(held(&more), &model | &others);
+            let mut listed = BTreeSet::new();
+            let mut end = None;
+            for (first, last) in set.ranges(from) {
+                prop_assert!(first <= last && end.is_none_or(|end| first > end + 1));
+                end = Some(last);
+                listed.extend(first..=last);
+            }
+            prop_assert_eq!(listed, held(&set).split_off(&from));
         }
     }
 }

@@ -19,7 +19,7 @@ const WINDOW: usize = 32;
 /// The octets of the longest line.
 const CAPACITY: usize = 256;
 /// What no turn may take for a line that is typed or printed, in instructions.
-const LONGEST_TURN: u64 = 100_000;
+const LONGEST_TURN: u64 = 75_000;
 /// The longest that a page may take to be printed.
 const PRINT_LIMIT: Duration = PATIENCE;
 
@@ -31,6 +31,15 @@ fn main() -> ExitCode {
     suite.test_long("a_million_pings_beside_a_script_that_never_pauses", || {
         script_under_traffic(MANY_PINGS);
     });
+    suite.test_alone("commands_on_many_vlans_take_no_long_turn", || {
+        many_vlans(300);
+    });
+    suite.test_long(
+        "commands_on_all_the_vlans_that_there_can_be_take_no_long_turn",
+        || {
+            many_vlans(4_094);
+        },
+    );
     suite.test_alone("neighbors_are_gone_through_without_a_long_turn", || {
         many_neighbors(4_000);
     });
@@ -81,6 +90,68 @@ fn many_neighbors(hosts: u32) {
     appliance.console.obeys("ip neigh");
     appliance.console.obeys("ip link del eth0.42");
     assert_short_turns(&mut appliance);
+}
+
+/// Makes many VLAN devices, each with an address and an out-of-band port, and has commands carried out that concern all.
+fn many_vlans(count: u16) {
+    let mut appliance = counted().spawn();
+    appliance.console.wait_for_prompt(START_LIMIT);
+    await_first_answer(&mut appliance);
+    let vids = (1..).filter(|&vid| vid != VLAN);
+    for vid in vids.take(usize::from(count) - 1) {
+        let (high, low) = (vid >> 8, vid & 0xff);
+        let name = format!("eth0.{vid}");
+        appliance.console.obeys(&format!(
+            "ip link add link eth0 name {name} type vlan id {vid}; evl net -ei {name}; ip addr add 172.{}.{low}.1/24 dev {name}",
+            16 + high
+        ));
+    }
+    print_longest(&mut appliance, "they were made");
+    let every_second = |from: u16| {
+        let list = (from..).step_by(2).take(48).map(|vid| vid.to_string());
+        list.collect::<Vec<_>>().join(",")
+    };
+    let lines = [
+        "evl net -N2-4094".to_owned(),
+        "evl net -N42".to_owned(),
+        format!("evl net -N{}", every_second(2)),
+        format!("evl net -N+{}", every_second(2_000)),
+        "evl net -N2-4094".to_owned(),
+        "ip link set eth0 down".to_owned(),
+        "ip link set eth0 up".to_owned(),
+        "ip link set eth0.9 mtu 1400".to_owned(),
+        "ip link set eth0.9 name nine".to_owned(),
+        "ip addr del 172.16.8.1/24 dev eth0.8".to_owned(),
+        "ip addr add 172.16.8.1/24 dev eth0.8".to_owned(),
+        "ip link del nine".to_owned(),
+        "ip link add link eth0 name eth0.9 type vlan id 9".to_owned(),
+        "ip route add 192.0.2.0/24 via 172.16.8.9".to_owned(),
+        "ip route del 192.0.2.0/24".to_owned(),
+        "sysctl -q net.vlan.icmp_msgs_burst=7".to_owned(),
+    ];
+    for line in lines {
+        appliance.console.obeys(&line);
+        print_longest(&mut appliance, &line);
+    }
+    for line in [
+        "ip link set eth0.4095 up",
+        "ip route get 172.16.8.77",
+        "ip neigh show dev eth0.8",
+        "config show | grep 172.16.8.1/",
+        "ip -br addr show dev eth0.8",
+        "config diff | grep 172.16.7.1/",
+        "evl net -Q -i eth0.8",
+    ] {
+        appliance.console.command(line);
+        print_longest(&mut appliance, line);
+    }
+    assert_short_turns(&mut appliance);
+}
+
+/// Tells the longest turn so far.
+fn print_longest(appliance: &mut Appliance, after: &str) {
+    let longest = appliance.status_of("loop").ticks("loop", "longest_turn") / 8;
+    println!("    {longest:7} instructions in the longest turn, after {after}");
 }
 
 /// An ARP request from one of many hosts.

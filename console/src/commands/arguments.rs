@@ -149,7 +149,7 @@ impl Reader {
             if first > last {
                 return Err(self.wrong(part, "a range that begins with its lower end"));
             }
-            (first..=last).for_each(|vid| set.insert(vid as u16));
+            set.insert_range(first as u16, last as u16);
         }
         Ok(set)
     }

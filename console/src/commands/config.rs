@@ -297,8 +297,42 @@ pub(crate) struct Page {
     here: Vec<String>,
     /// The line of what was kept before that is compared next, once all that is here was.
     compared: Option<usize>,
+    /// The line that is being looked for among the others.
+    sought: Option<Sought>,
+    /// Where the next one probably is: behind the last that was found.
+    probably_at: usize,
     written: usize,
     is_over: bool,
+}
+
+/// A line that is looked for among others, a few at a time: there may be thousands.
+#[derive(Clone, Debug)]
+struct Sought {
+    line: String,
+    /// How many it was compared with.
+    compared: usize,
+}
+
+impl Sought {
+    const fn new(line: String) -> Self {
+        Self { line, compared: 0 }
+    }
+
+    /// Compares it with some more of `lines`, that at `first` the first of all; `None` when it was not found yet. Else
+    /// where it is, if anywhere.
+    fn find(&mut self, lines: &[String], first: usize) -> Option<Option<usize>> {
+        /// So many are compared with it at once.
+        const COMPARED: usize = 128;
+        let end = lines.len().min(self.compared + COMPARED);
+        for place in self.compared..end {
+            let place = (first + place) % lines.len();
+            if lines.get(place) == Some(&self.line) {
+                return Some(Some(place));
+            }
+        }
+        self.compared = end;
+        (end == lines.len()).then_some(None)
+    }
 }
 
 /// What one look finds.
@@ -317,6 +351,8 @@ impl Page {
             position: Position::default(),
             here: Vec::new(),
             compared: None,
+            sought: None,
+            probably_at: 0,
             written: 0,
             is_over: false,
         }
@@ -327,14 +363,41 @@ impl Page {
         (self.config == Config::Save && self.is_over).then(|| core::mem::take(&mut self.here))
     }
 
+    /// What was looked at, to be freed in pieces: it may be thousands of lines.
+    pub(crate) fn take_looked_at(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.here)
+    }
+
     /// Looks at one line of what is here, or of what was kept: no more, lest the look takes long.
     fn look(&mut self, view: &StatusView<'_>) -> Look {
+        if let Some(mut sought) = self.sought.take() {
+            let (lines, sign) = match self.compared {
+                None => (view.saved, '+'),
+                Some(_) => (&*self.here, '-'),
+            };
+            return match sought.find(lines, self.probably_at) {
+                None => {
+                    self.sought = Some(sought);
+                    Look::Nothing
+                }
+                Some(found) => {
+                    let line = sought.line;
+                    let shown = found.is_none().then(|| text!("{sign}{line}"));
+                    self.probably_at = found.map_or(self.probably_at, |place| place + 1);
+                    if self.compared.is_none() {
+                        self.here.push(line);
+                    }
+                    shown.map_or(Look::Nothing, Look::Line)
+                }
+            };
+        }
         if let Some(index) = self.compared {
             self.compared = Some(index + 1);
-            return match view.saved.get(index) {
+            let line = view.saved.get(index);
+            self.sought = line.cloned().map(Sought::new);
+            return match line {
                 None => Look::Over,
-                Some(line) if self.here.contains(line) => Look::Nothing,
-                Some(line) => Look::Line(text!("-{line}")),
+                Some(_) => Look::Nothing,
             };
         }
         let line = match self.position.next(view) {
@@ -342,6 +405,7 @@ impl Page {
             Look::Nothing => return Look::Nothing,
             Look::Over => {
                 self.compared = Some(0);
+                self.probably_at = 0;
                 return match self.config {
                     Config::Diff => Look::Nothing,
                     Config::Show | Config::Save | Config::Errors => Look::Over,
@@ -355,14 +419,8 @@ impl Page {
                 Look::Line(line)
             }
             Config::Diff => {
-                let is_new = !view.saved.contains(&line);
-                let shown = text!("+{line}");
-                self.here.push(line);
-                if is_new {
-                    Look::Line(shown)
-                } else {
-                    Look::Nothing
-                }
+                self.sought = Some(Sought::new(line));
+                Look::Nothing
             }
         }
     }

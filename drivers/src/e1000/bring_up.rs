@@ -163,6 +163,8 @@ impl<R: RegisterAccess> Quiet<R> {
             card: self.card,
             mac_address: self.mac_address,
             vlans: vlans.clone(),
+            written: [0; super::VLAN_WORDS],
+            filter_is_behind: false,
             recovery: Recovery::new(self.was_in_use),
             negotiation: Negotiation::default(),
             flow_control: FlowControl::default(),
@@ -185,6 +187,10 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         disable_what_is_not_used(card, registers);
         write_flow_control(registers, self.flow_control);
         set_filters(card, registers, self.mac_address, &self.vlans);
+        for (written, word) in self.written.iter_mut().zip(self.vlans.words_u32()) {
+            *written = word;
+        }
+        self.filter_is_behind = false;
         set_rings(card, registers, &self.receive, &self.transmit);
         refuse_gone(registers)?;
         registers.write(TCTL, TRANSMIT);

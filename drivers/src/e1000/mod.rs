@@ -29,7 +29,7 @@ mod tests;
 use pollux_net::device::{
     BUFFER_SIZE, Device, FlowControl, Link, Receiver, Statistic, TransmitError,
 };
-use pollux_net::vlan::VlanSet;
+use pollux_net::vlan::{VID_COUNT, VlanSet};
 use pollux_net::wire::ethernet::MacAddress;
 
 pub use bring_up::Quiet;
@@ -61,13 +61,22 @@ pub struct E1000<R, F = Legacy> {
     registers: Registers<R>,
     card: &'static Card,
     mac_address: MacAddress,
-    /// What the card's filter table holds.
+    /// What the card's filter table is to hold.
     vlans: VlanSet,
+    /// The words that it holds.
+    written: [u32; VLAN_WORDS],
+    /// Whether that is not the same.
+    filter_is_behind: bool,
     statistics: Statistics,
     recovery: Recovery,
     negotiation: Negotiation,
     flow_control: FlowControl,
 }
+
+/// Words of a card's filter table.
+const VLAN_WORDS: usize = VID_COUNT / 32;
+/// So many of them are written at once: each is a write and a read of a register, both of which leave a virtual machine.
+const VLAN_WORDS_AT_ONCE: usize = 8;
 
 impl<R, F> E1000<R, F> {
     /// How much of a [`crate::dma::DmaRegion`] a card needs at most: two rings, each with its
@@ -209,12 +218,30 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
     /// Writes only what has changed. Neither direction stops meanwhile. A card that is away gets it all
     /// when it is back.
     fn set_vlan_filter(&mut self, set: &VlanSet) {
-        let words = self.vlans.words_u32().zip(set.words_u32());
-        for (index, (old, new)) in words.enumerate() {
-            if old != new && self.runs {
-                bring_up::write_vlan_word(self.card, &mut self.registers, index, new);
-            }
-        }
         self.vlans.clone_from(set);
+        self.filter_is_behind = true;
+        self.advance_vlan_filter();
+    }
+
+    fn advance_vlan_filter(&mut self) -> bool {
+        // A card that is brought to work gets all of it.
+        if !self.filter_is_behind || !self.runs {
+            return false;
+        }
+        let mut left = VLAN_WORDS_AT_ONCE;
+        let words = self.written.iter_mut().zip(self.vlans.words_u32());
+        for (index, (written, wanted)) in words.enumerate() {
+            if *written == wanted {
+                continue;
+            }
+            let Some(fewer) = left.checked_sub(1) else {
+                return true;
+            };
+            left = fewer;
+            bring_up::write_vlan_word(self.card, &mut self.registers, index, wanted);
+            *written = wanted;
+        }
+        self.filter_is_behind = false;
+        false
     }
 }

@@ -8,6 +8,7 @@ mod view;
 
 pub use view::{Shown, with_view};
 
+use crate::ports::Port;
 use crate::serial::{self, LINE};
 use crate::{Kernel, fault, power, seats};
 use alloc::vec::Vec;
@@ -32,6 +33,8 @@ use view::file_views;
 
 /// Octets that may be typed ahead while a reply is printed.
 const TYPED_AHEAD: usize = 512;
+/// Lines that are freed at a time.
+const FREED: usize = 32;
 /// Octets that one slice takes from the UART: what its FIFO holds.
 const INPUT: usize = 16;
 const CTRL_C: u8 = 0x03;
@@ -54,6 +57,8 @@ pub struct Session {
     upload: Option<(Upload, bool)>,
     /// The configuration that was kept last, or the one after the start, as commands.
     saved: Vec<alloc::string::String>,
+    /// Lines that nobody needs any more, and that are freed a few at a time.
+    discarded: Vec<alloc::string::String>,
     /// What takes down the configuration after the start, so that what changed since can be told.
     baseline: Option<Reply>,
     /// Whether a trace line may be printed next. Every other turn is for what was typed, lest a flood of
@@ -90,6 +95,7 @@ impl Session {
             was_refused: false,
             upload: None,
             saved: Vec::new(),
+            discarded: Vec::new(),
             baseline: Some(Reply::to(Request {
                 command: Command::Config(Config::Save),
                 json: false,
@@ -130,7 +136,12 @@ impl Session {
         }
         // What a command left to be done comes before its reply, and before what is typed next.
         let mut ports = kernel.ports.iter_mut();
-        if ports.any(|port| port.interface.carry_on()) {
+        if ports.any(Port::carry_on) {
+            return;
+        }
+        if !self.discarded.is_empty() {
+            let left = self.discarded.len().saturating_sub(FREED);
+            self.discarded.truncate(left);
             return;
         }
         self.trace_has_turn = !self.trace_has_turn;
@@ -274,7 +285,11 @@ impl Session {
             serial::line(format_args!("^C"));
             return;
         }
-        if self.reply.take().is_some_and(|reply| reply.is_trace()) {
+        let mut reply = self.reply.take();
+        if let Some(reply) = &mut reply {
+            self.discarded = reply.take_looked_at();
+        }
+        if reply.is_some_and(|reply| reply.is_trace()) {
             for port in &mut kernel.ports {
                 // What waits to be printed goes with it.
                 port.interface.set_tracing(Tracing::Off);
@@ -301,9 +316,10 @@ impl Session {
                         port.interface.stop_ping();
                     }
                 }
-                if let Some(kept) = reply.take_kept() {
-                    self.saved = kept;
-                }
+                self.discarded = match reply.take_kept() {
+                    Some(kept) => core::mem::replace(&mut self.saved, kept),
+                    None => reply.take_looked_at(),
+                };
                 self.reply = None;
                 if let Some(last) = self.then.take() {
                     serial::flush();
@@ -383,13 +399,14 @@ impl Session {
                 self.reply = Some(Reply::to_root_prompt());
             }
             Ok(line) => {
-                let parsed = grammar.parse(line);
-                let tells_status = matches!(
-                    &parsed,
-                    Ok(Some(Request { command: Command::File(access), .. })) if access.tells_status()
-                );
+                // Nothing else needs to be read twice.
+                let tells_status = line.contains("$?")
+                    && matches!(
+                        grammar.parse(line),
+                        Ok(Some(Request { command: Command::File(access), .. })) if access.tells_status()
+                    );
                 self.was_refused &= tells_status;
-                // It fits: it is no longer than a line.
+                // It fits: it is no longer than a line. It is read in a turn of its own.
                 let _ = self.rest.push_str(line);
             }
             Err(error) => {
@@ -398,9 +415,6 @@ impl Session {
             }
         }
         serial::with(|serial| serial.end_prompt(&echo.0));
-        if self.reply.is_none() {
-            self.execute_next(kernel, now);
-        }
         true
     }
 

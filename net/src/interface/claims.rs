@@ -92,17 +92,17 @@ impl Claims {
         self.given.get(self.places(vid)).unwrap_or_default()
     }
 
-    /// Forgets an address; `false` when it is not there.
-    pub fn remove(&mut self, vid: u16, address: Ipv4Addr) -> bool {
-        let before = self.given.len();
-        self.given
-            .retain(|given| given.vid != vid || given.cidr.address() != address);
-        self.given.len() < before
+    /// Forgets an address, and returns what it was; `None` when it is not there.
+    pub fn remove(&mut self, vid: u16, address: Ipv4Addr) -> Option<Ipv4Cidr> {
+        let places = self.places(vid);
+        let is_it = |given: &Given| given.cidr.address() == address;
+        let place = self.given_to(vid).iter().position(is_it)?;
+        Some(self.given.remove(places.start.saturating_add(place)).cidr)
     }
 
     /// Forgets all addresses of a VLAN.
     pub fn remove_vlan(&mut self, vid: u16) {
-        self.given.retain(|given| given.vid != vid);
+        self.given.drain(self.places(vid));
     }
 
     pub fn all(&self) -> impl Iterator<Item = Ipv4Cidr> + '_ {

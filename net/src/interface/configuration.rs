@@ -104,7 +104,8 @@ impl Interface {
         }
         let mut device = VlanDevice::new(vid, self.free_name(name)?);
         device.set_mtu(self.maximum_mtu);
-        device.set_ifindex(self.last_ifindex().wrapping_add(1));
+        self.last_ifindex = self.last_ifindex.wrapping_add(1);
+        device.set_ifindex(self.last_ifindex);
         self.vlans.push(device);
         Ok(())
     }
@@ -119,10 +120,9 @@ impl Interface {
         }
     }
 
-    /// The highest number of the card and its VLAN devices.
+    /// The highest number that the card and its VLAN devices have or had.
     pub fn last_ifindex(&self) -> u32 {
-        let numbers = self.devices().iter().map(VlanDevice::ifindex);
-        numbers.fold(self.ifindex, u32::max)
+        self.last_ifindex
     }
 
     /// Numbers the device of VLAN `vid` among those of all cards. A device that is added has the number behind
@@ -132,6 +132,7 @@ impl Interface {
     ///
     /// [`ConfigurationError::NoSuchDevice`].
     pub fn set_ifindex(&mut self, vid: u16, ifindex: u32) -> Result<(), ConfigurationError> {
+        self.last_ifindex = self.last_ifindex.max(ifindex);
         self.change(vid, |device| device.set_ifindex(ifindex))
     }
 
@@ -147,7 +148,9 @@ impl Interface {
         self.device(vid)
             .ok_or(ConfigurationError::NoSuchDevice(vid))?;
         let name = self.free_name(name)?;
-        self.change(vid, |device| device.set_name(name))
+        self.vlans
+            .rename(vid, name)
+            .ok_or(ConfigurationError::NoSuchDevice(vid))
     }
 
     /// Has VLAN `vid` served in real time: adds a device for it with one address, enables its out-of-band
@@ -186,11 +189,13 @@ impl Interface {
         }
         self.device(vid)
             .ok_or(ConfigurationError::NoSuchDevice(vid))?;
+        for cidr in self.claims.of_vlan(vid) {
+            self.screen.uncover(cidr);
+        }
         self.claims.remove_vlan(vid);
         self.routes.disconnect(vid);
         self.neighbors.forget_vlan(vid);
         self.vlans.remove(vid);
-        self.update_screen();
         Ok(())
     }
 
@@ -293,6 +298,7 @@ impl Interface {
             return Err(ConfigurationError::TooManyAddresses);
         }
         self.claims.add(vid, cidr, self.mac, self.rate);
+        self.screen.cover(cidr);
         self.update_addresses(vid);
         Ok(())
     }
@@ -309,9 +315,11 @@ impl Interface {
     ) -> Result<(), ConfigurationError> {
         self.device(vid)
             .ok_or(ConfigurationError::NoSuchDevice(vid))?;
-        if !self.claims.remove(vid, address) {
-            return Err(ConfigurationError::NoSuchAddress(address));
-        }
+        let cidr = self
+            .claims
+            .remove(vid, address)
+            .ok_or(ConfigurationError::NoSuchAddress(address))?;
+        self.screen.uncover(cidr);
         self.update_addresses(vid);
         Ok(())
     }
@@ -321,14 +329,13 @@ impl Interface {
         self.claims.set_start(start);
     }
 
-    /// Makes the device of VLAN `vid`, the routes and the screen agree with the addresses that it was given.
-    /// Allocates, and takes the longer the more addresses there are: only what an operator does may lead here.
+    /// Makes the device of VLAN `vid` and the routes agree with the addresses that it was given. Allocates, and takes
+    /// the longer the more routes there are: only what an operator does may lead here.
     fn update_addresses(&mut self, vid: u16) {
         // No more were taken than there is room for.
         let given: heapless::Vec<_, ADDRESSES_PER_DEVICE> = self.claims.of_vlan(vid).collect();
         self.routes.connect(vid, &given);
         self.use_usable_addresses(vid);
-        self.update_screen();
     }
 
     /// Makes the device of VLAN `vid` use those of its addresses that are usable now. Routes and screen stay
@@ -336,10 +343,6 @@ impl Interface {
     pub(crate) fn use_usable_addresses(&mut self, vid: u16) {
         let usable = self.claims.usable_of_vlan(vid).collect();
         self.vlans.set_addresses(vid, usable);
-    }
-
-    fn update_screen(&mut self) {
-        self.screen.cover(self.claims.all());
     }
 
     /// Adds a route over a gateway; `0.0.0.0/0` is the default route. Without a VLAN it leaves through the
@@ -684,7 +687,11 @@ mod tests {
             );
         }
         assert_eq!(card.devices().len(), 1);
-        assert!(card.devices()[0].addresses().is_empty());
+        assert!(
+            card.devices()
+                .iter()
+                .all(|device| device.addresses().is_empty())
+        );
     }
 
     #[test]
@@ -712,7 +719,10 @@ mod tests {
             let refused = refused.map_err(|error| error.to_string());
             assert_eq!(refused, Err(message.to_string()));
         }
-        assert_eq!(card.devices()[0].addresses().len(), 2);
+        assert_eq!(
+            card.devices().get(0).map(|device| device.addresses().len()),
+            Some(2)
+        );
         assert_eq!(card.add_address(42, cidr("192.0.2.1/27")), Ok(()));
         // Another VLAN is another network.
         card.add_vlan_device("eth0.43", 43).expect("is free");

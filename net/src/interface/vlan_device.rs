@@ -169,6 +169,11 @@ impl VlanDevice {
         &self.addresses
     }
 
+    /// Its name, to be kept.
+    pub(super) fn own_name(&self) -> String<NAME_LENGTH> {
+        self.name.clone()
+    }
+
     /// The largest datagram that it sends in one piece, in octets.
     pub const fn mtu(&self) -> u16 {
         self.mtu

@@ -412,7 +412,7 @@ pub(crate) fn carry_out(evl: &Evl, cards: &mut Cards<'_>) -> Result<(), Refusal>
         Some(Change::Add(more)) => {
             for interface in cards.iter_mut() {
                 let mut set = interface.vlan_filter().clone();
-                more.iter().for_each(|vid| set.insert(vid));
+                set.add(more);
                 interface.set_vlan_filter(set);
             }
         }

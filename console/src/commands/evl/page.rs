@@ -347,14 +347,10 @@ pub(in super::super) fn vlans_line(
 ) -> Option<(String, u16)> {
     /// Characters of a line.
     const WIDTH: usize = 100;
-    let mut rest = set.iter().skip_while(|&vid| vid < from).peekable();
+    let mut rest = set.ranges(from).peekable();
     let mut line = String::new();
     let mut next = from;
-    while let Some(first) = rest.next() {
-        let mut last = first;
-        while let Some(next) = rest.next_if(|&next| next == last + 1) {
-            last = next;
-        }
+    while let Some((first, last)) = rest.next() {
         // A string takes everything.
         let _ = match last > first {
             true => write!(line, "{first}-{last}"),

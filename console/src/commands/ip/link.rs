@@ -242,7 +242,7 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
                 Some(name) => name.clone(),
                 None => clipped(format_args!("{card}.{vid}")),
             };
-            if cards.find(&name).is_ok() {
+            if cards.has(&name) {
                 return Err(Refusal::NameTaken(name));
             }
             let last = cards.iter_mut().map(|card| card.last_ifindex()).max();
@@ -276,7 +276,7 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
             let place = cards.find(device)?;
             if let Some(name) = name {
                 cards.vlan_device(device, "a card keeps its name")?;
-                if cards.find(name).is_ok() {
+                if cards.has(name) {
                     return Err(Refusal::NameTaken(name.clone()));
                 }
                 if !(1..=NAME_LENGTH).contains(&name.len()) {

@@ -59,3 +59,41 @@ fn the_filter_table_follows_the_set_and_only_changes_are_written() {
     bench.device.set_vlan_filter(&VlanSet::new());
     assert_eq!(bench.model().receive(&frame(0)), Outcome::Filtered);
 }
+
+#[test]
+fn a_filter_of_all_vlans_is_written_a_few_words_at_a_time() {
+    let mut bench = bench();
+    let mut none_at_all = VlanSet::full();
+    for set in [VlanSet::full(), VlanSet::new(), VlanSet::full()] {
+        bench.take_accesses();
+        bench.device.set_vlan_filter(&set);
+        let mut pieces = 1;
+        loop {
+            // A write and a read for each word.
+            assert!(bench.take_accesses().len() <= 2 * VLAN_WORDS_AT_ONCE);
+            if !bench.device.advance_vlan_filter() {
+                break;
+            }
+            pieces += 1;
+        }
+        assert!((15..=16).contains(&pieces), "{pieces}");
+        for vid in [0, 42, 4095] {
+            let outcome = match set.contains(vid) {
+                true => Outcome::Delivered,
+                false => Outcome::Filtered,
+            };
+            assert_eq!(bench.model().receive(&frame_on(vid, 98, 0)), outcome);
+        }
+        // There is nothing left to be written.
+        assert!(!bench.device.advance_vlan_filter());
+        bench.take_accesses();
+        none_at_all.keep(&set);
+    }
+    // What is wanted meanwhile is what counts in the end.
+    bench.device.set_vlan_filter(&none_at_all);
+    bench.device.set_vlan_filter(&vlans(&[42]));
+    while bench.device.advance_vlan_filter() {}
+    for (vid, outcome) in [(42, Outcome::Delivered), (4000, Outcome::Filtered)] {
+        assert_eq!(bench.model().receive(&frame_on(vid, 98, 0)), outcome);
+    }
+}
