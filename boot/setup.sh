@@ -15,7 +15,7 @@ packages_for() {
             ;;
         callgrind) printf '%s\n' "valgrind valgrind" ;;
         test) printf '%s\n' "ovmf /usr/share/ovmf/OVMF.fd" "shellcheck shellcheck" "xz-utils xz" "g++ c++" "clang clang" \
-            "python3-scapy /usr/lib/python3/dist-packages/scapy/contrib/stamp.py" ;;
+            "iproute2 ip" "python3-scapy /usr/lib/python3/dist-packages/scapy/contrib/stamp.py" ;;
     esac
 }
 

@@ -44,6 +44,8 @@ pub struct Kind {
     frame: Vec<u8>,
     /// The eBPF filter that decides about it, one of `examples/filters`.
     filter: Option<&'static str>,
+    /// What is typed before, if anything.
+    command: Option<&'static str>,
 }
 
 impl Kind {
@@ -53,6 +55,7 @@ impl Kind {
             name: name.to_owned(),
             frame,
             filter: None,
+            command: None,
         }
     }
 }
@@ -83,24 +86,49 @@ pub fn kinds() -> Vec<Kind> {
     kinds
 }
 
+/// The same with every checksum added up by the appliance, for cards that would verify them.
+fn without_help(kind: &Kind) -> Kind {
+    Kind {
+        name: format!("{}-rx-off", kind.name),
+        command: Some("ethtool -K eth0 rx off"),
+        ..kind.clone()
+    }
+}
+
 /// The card with descriptors of the other form.
 const ADVANCED: &str = "igb";
 /// One whose queues lie where their length has them.
 const LEGACY: &str = "virtio-net-pci,disable-modern=on";
 /// What is counted on these: the way through the stack is the others'.
 const FEW: [&str; 2] = ["icmp-echo-102", "udp-echo-102"];
+/// What is counted on the first besides: what it verifies costs the same however long it is.
+const LONGER: [&str; 2] = ["udp-echo-512", "udp-echo-1518"];
+
+/// The cards that verify checksums in QEMU, and the kinds that are counted with that and without.
+const VERIFYING: [&str; 2] = ["e1000e", ADVANCED];
+const VERIFIED: [&str; 3] = ["udp-echo-102", "udp-echo-512", "udp-echo-1518"];
 
 /// Every card with every kind of frame that is counted on it.
 pub fn pairs() -> Vec<(&'static str, Kind)> {
     let usual = CARDS
         .into_iter()
         .flat_map(|card| kinds().into_iter().map(move |kind| (card, kind)));
-    let is_among = |kind: &Kind| FEW.contains(&kind.name.as_str());
-    let few = |card| {
-        let kinds = kinds().into_iter().filter(is_among);
-        kinds.map(move |kind| (card, kind))
+    let among = |card, names: &'static [&str]| {
+        let kinds = kinds().into_iter();
+        kinds
+            .filter(|kind| names.contains(&kind.name.as_str()))
+            .map(move |kind| (card, kind))
     };
-    usual.chain(few(ADVANCED)).chain(few(LEGACY)).collect()
+    let helped = VERIFYING.into_iter().flat_map(|card| {
+        let kinds = among(card, &VERIFIED);
+        kinds.map(|(card, kind)| (card, without_help(&kind)))
+    });
+    usual
+        .chain(among(ADVANCED, &FEW))
+        .chain(among(ADVANCED, &LONGER))
+        .chain(among(LEGACY, &FEW))
+        .chain(helped)
+        .collect()
 }
 
 /// Whether there is a QEMU with this card: the installed one, or a newer one that can be fetched.
@@ -152,8 +180,8 @@ pub fn count(card: &str, kind: &Kind) -> Count {
         boot = boot.with(&["--file", &object.display().to_string()]);
     }
     let filter = kind.filter;
-    let commands = filter.map(|filter| format!("evl net -F{filter}.o -i eth0"));
-    let commands: Vec<_> = commands.iter().map(String::as_str).collect();
+    let filter = filter.map(|filter| format!("evl net -F{filter}.o -i eth0"));
+    let commands: Vec<_> = filter.as_deref().into_iter().chain(kind.command).collect();
     count_in(boot, &commands, kind, BATCH)
 }
 

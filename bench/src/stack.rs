@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use pollux_net::device::{BUFFER_SIZE, Received, Receiver, Verdict};
+use pollux_net::device::{BUFFER_SIZE, Received, Receiver, TransportChecksum, Verdict};
 use pollux_net::interface::{Interface, Ipv4Cidr};
 use pollux_net::neighbor;
 use pollux_net::services::echo::{self, Echo};
@@ -113,6 +113,7 @@ impl Stack {
                     buffer,
                     length,
                     damage: None,
+                    checksum: TransportChecksum::Unverified,
                     can_answer: true,
                     can_defer: true,
                 })

@@ -240,6 +240,8 @@ pub enum Refusal {
     NoFlowControl(Word),
     /// The card does not filter VLANs.
     NoVlanFilter(Word),
+    /// The card says nothing of checksums, or nothing that is of use.
+    NoChecksums(Word),
     /// It has no out-of-band port.
     NoOobPort(Word),
     /// As many neighbors are being asked for as can be.
@@ -269,6 +271,7 @@ impl Refusal {
             | Self::NoOobPort(word)
             | Self::NoFlowControl(word)
             | Self::NoVlanFilter(word)
+            | Self::NoChecksums(word)
             | Self::Filter { subject: word, .. }
             | Self::Configuration { subject: word, .. }
             | Self::Route { subject: word, .. }
@@ -304,6 +307,12 @@ impl fmt::Display for Refusal {
                 write!(
                     f,
                     "{word}: this card does not filter VLANs; the appliance does"
+                )
+            }
+            Self::NoChecksums(word) => {
+                write!(
+                    f,
+                    "{word}: this card verifies no checksums; the appliance does"
                 )
             }
             Self::NameTaken(word) => write!(f, "{word}: another device has this name"),

@@ -6,7 +6,7 @@
 
 use core::mem;
 
-use pollux_net::device::BUFFER_SIZE;
+use pollux_net::device::{BUFFER_SIZE, TransportChecksum};
 
 use crate::dma::{BUFFER_STRIDE, Buffer, DmaRegion, OutOfDmaMemory};
 
@@ -16,12 +16,19 @@ const MASK: usize = CAPACITY - 1;
 
 const _: () = assert!(CAPACITY.is_power_of_two());
 
+/// What the card says of a frame: its length, and of the checksum in it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    length: u32,
+    checksum: TransportChecksum,
+}
+
 /// Frames that are kept for later, oldest first. All its buffers are ours: no descriptor that a card
 /// may use names one of them.
 #[derive(Debug)]
 pub struct Backlog {
     buffers: [Buffer; CAPACITY],
-    lengths: [usize; CAPACITY],
+    said: [Said; CAPACITY],
     /// Where the oldest frame is.
     first: usize,
     frames: usize,
@@ -39,7 +46,7 @@ impl Backlog {
     pub fn new(memory: &mut DmaRegion) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
             buffers: memory.buffers()?,
-            lengths: [0; CAPACITY],
+            said: [Said::default(); CAPACITY],
             first: 0,
             frames: 0,
         })
@@ -68,13 +75,21 @@ impl Backlog {
     ///
     /// `buffer` must be ours: the card is done with it, and is not told of the spare one yet.
     #[inline]
-    pub const fn keep(&mut self, buffer: &mut Buffer, length: usize) -> bool {
+    pub const fn keep(
+        &mut self,
+        buffer: &mut Buffer,
+        length: usize,
+        checksum: TransportChecksum,
+    ) -> bool {
         if self.room() == 0 {
             return false;
         }
         let place = (self.first + self.frames) & MASK;
         mem::swap(buffer, &mut self.buffers[place]);
-        self.lengths[place] = length;
+        self.said[place] = Said {
+            length: length as u32,
+            checksum,
+        };
         self.frames += 1;
         true
     }
@@ -105,7 +120,18 @@ impl Kept<'_> {
     /// The frame's octets.
     #[inline]
     pub const fn length(&self) -> usize {
-        self.backlog.lengths[self.backlog.first & MASK]
+        self.said().length as usize
+    }
+
+    #[inline]
+    const fn said(&self) -> Said {
+        self.backlog.said[self.backlog.first & MASK]
+    }
+
+    /// What the card said of the checksum in it.
+    #[inline]
+    pub const fn transport_checksum(&self) -> TransportChecksum {
+        self.said().checksum
     }
 
     /// The frame's buffer.
@@ -138,6 +164,14 @@ mod tests {
     use crate::dma::test_memory::TestMemory;
     use std::collections::BTreeSet;
 
+    /// What a card says of the checksum in the frame `number`.
+    fn said(number: u8) -> TransportChecksum {
+        match number % 3 {
+            0 => TransportChecksum::Verified,
+            _ => TransportChecksum::Unverified,
+        }
+    }
+
     fn all(backlog: &Backlog, others: &[Buffer]) -> BTreeSet<u64> {
         let others = others.iter().map(Buffer::physical);
         backlog.buffers().chain(others).collect()
@@ -155,7 +189,7 @@ mod tests {
             for buffer in others.iter_mut().take(round % 4) {
                 // SAFETY: there is no card.
                 unsafe { buffer.bytes()[0] = next };
-                if backlog.keep(buffer, 60 + usize::from(next)) {
+                if backlog.keep(buffer, 60 + usize::from(next), said(next)) {
                     next = next.wrapping_add(1);
                 }
             }
@@ -165,6 +199,7 @@ mod tests {
                 };
                 assert_eq!(kept.bytes()[0], expected);
                 assert_eq!(kept.length(), 60 + usize::from(expected));
+                assert_eq!(kept.transport_checksum(), said(expected));
                 expected = expected.wrapping_add(1);
                 match turn {
                     0 => kept.release(),
@@ -183,11 +218,11 @@ mod tests {
         let mut backlog = Backlog::new(&mut region).expect("room");
         let [mut buffer] = region.buffers().expect("room");
         for length in 0..CAPACITY {
-            assert!(backlog.keep(&mut buffer, length));
+            assert!(backlog.keep(&mut buffer, length, TransportChecksum::Verified));
         }
         assert_eq!(backlog.room(), 0);
         let before = buffer.physical();
-        assert!(!backlog.keep(&mut buffer, 1514));
+        assert!(!backlog.keep(&mut buffer, 1514, TransportChecksum::Verified));
         assert_eq!(buffer.physical(), before);
         for length in 0..CAPACITY {
             let kept = backlog.oldest().expect("is there");

@@ -8,8 +8,8 @@
 use core::mem;
 
 use pollux_net::device::{
-    BUFFER_SIZE, Batch, Damage, MINIMUM_FRAME, Received, Receiver, Statistic, TransmitError,
-    Verdict,
+    BUFFER_SIZE, Batch, Damage, MINIMUM_FRAME, Received, Receiver, SoundFrame, Statistic,
+    TransmitError, Verdict,
 };
 
 use crate::backlog::Backlog;
@@ -28,12 +28,9 @@ pub trait Arrivals {
 
 /// A slot that the card has filled: proof that it is ours at the moment. One that is dropped is found
 /// again by the next look.
-pub trait Arrival {
+pub trait Arrival: SoundFrame {
     /// The slot's buffer.
     fn buffer(&mut self) -> &mut Buffer;
-
-    /// The buffer's octets.
-    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE];
 
     /// The length that the card gives a frame with which it finds nothing wrong. It may be anything.
     fn sound_length(&self) -> Option<usize>;
@@ -172,7 +169,7 @@ impl Exchange {
                 let Some(length) = arrival.sound_length() else {
                     break 'unusual Some(vacancy);
                 };
-                let Some(verdict) = receiver.receive_usual(arrival.bytes(), length) else {
+                let Some(verdict) = receiver.receive_usual(&mut arrival, length) else {
                     break 'unusual Some(vacancy);
                 };
                 if let Verdict::Answer { length } = verdict {
@@ -203,10 +200,12 @@ impl Exchange {
         receiver: &mut impl Receiver,
     ) -> Verdict {
         let (length, damage) = arrival.inspect();
+        let checksum = arrival.transport_checksum();
         let verdict = receiver.receive(Received {
             buffer: arrival.bytes(),
             length,
             damage,
+            checksum,
             can_answer: vacancy.is_some(),
             can_defer,
         });
@@ -217,7 +216,7 @@ impl Exchange {
             }
             (Verdict::Release, _) => {}
             (Verdict::Defer, _) => {
-                if !self.backlog.keep(arrival.buffer(), length) {
+                if !self.backlog.keep(arrival.buffer(), length, checksum) {
                     count_impossible(&mut self.impossible_deferrals);
                 }
             }
@@ -247,6 +246,7 @@ impl Exchange {
             };
             let verdict = receiver.receive(Received {
                 length: kept.length(),
+                checksum: kept.transport_checksum(),
                 buffer: kept.bytes(),
                 damage: None,
                 can_answer: vacancy.is_some(),
@@ -287,7 +287,7 @@ const fn count_impossible(counter: &mut u64) {
 pub(crate) mod test_receiver {
     //! Receivers made of functions.
 
-    use super::{BUFFER_SIZE, Received, Receiver, Verdict};
+    use super::{BUFFER_SIZE, Received, Receiver, SoundFrame, Verdict};
 
     /// Decides about each frame by itself.
     pub(crate) struct Script<F>(pub(crate) F);
@@ -306,12 +306,11 @@ pub(crate) mod test_receiver {
         F: FnMut(&mut [u8; BUFFER_SIZE], usize) -> Option<Verdict>,
         G: FnMut(Received<'_>) -> Verdict,
     {
-        fn receive_usual(
-            &mut self,
-            buffer: &mut [u8; BUFFER_SIZE],
-            length: usize,
-        ) -> Option<Verdict> {
-            (self.0)(buffer, length)
+        fn receive_usual<S>(&mut self, frame: &mut S, length: usize) -> Option<Verdict>
+        where
+            S: SoundFrame + ?Sized,
+        {
+            (self.0)(frame.bytes(), length)
         }
 
         fn receive(&mut self, frame: Received<'_>) -> Verdict {

@@ -10,7 +10,9 @@ use pollux_console::reply::{MAXIMUM_LINE, PROMPT, Progress, Reply};
 use pollux_console::view::{
     BootView, ClockView, ConsoleView, FileView, MemoryView, PortView, StatusView,
 };
-use pollux_net::device::{BUFFER_SIZE, Link, Received, Receiver, Statistic, Verdict};
+use pollux_net::device::{
+    BUFFER_SIZE, Link, Received, Receiver, Statistic, TransportChecksum, Verdict,
+};
 use pollux_net::interface::{Interface, Ipv4Cidr};
 use pollux_net::time::{Instant, TickRate, Ticks};
 use pollux_net::turns::{Activity, Turns};
@@ -219,6 +221,7 @@ impl Appliance {
             buffer: &mut buffer,
             length: frame.len(),
             damage: None,
+            checksum: TransportChecksum::Unverified,
             can_answer: true,
             can_defer: false,
         });

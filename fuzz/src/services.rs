@@ -3,6 +3,7 @@
 use crate::frames::{self, OWN_IP, PEER_IP};
 use crate::reader::Reader;
 use pollux_net::arrival::Arrival;
+use pollux_net::device::TransportChecksum;
 use pollux_net::services::discard::Discard;
 use pollux_net::services::echo::Echo;
 use pollux_net::services::sink::Sink;
@@ -64,6 +65,7 @@ fn serve(services: &mut Services, reader: &mut Reader<'_>, now: &mut Instant) ->
         is_group,
         time_to_live: data.first().copied().unwrap_or(64),
         arrival: &arrival,
+        checksum: TransportChecksum::Unverified,
         can_answer: what & 128 == 0,
     };
     let mut request = frames::udp(port, data);

@@ -172,6 +172,14 @@ impl Device for Nic {
         with_card!(self, card => card.set_flow_control(flow_control));
     }
 
+    fn can_verify_checksums(&self) -> bool {
+        with_card!(self, card => card.can_verify_checksums())
+    }
+
+    fn set_checksum_verification(&mut self, on: bool) {
+        with_card!(self, card => card.set_checksum_verification(on));
+    }
+
     fn filters_vlans(&self) -> bool {
         with_card!(self, card => card.filters_vlans())
     }

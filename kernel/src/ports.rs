@@ -72,8 +72,14 @@ impl Port {
         }
         self.link = link;
         self.interface.set_link(link.up);
-        let can_filter = self.device.filters_vlans();
-        self.interface.set_card_can_filter_vlans(can_filter);
+        self.note_abilities();
+    }
+
+    /// Takes note of what the card can do on its own. Another one may be in its place after a reset.
+    fn note_abilities(&mut self) {
+        let (device, interface) = (&self.device, &mut self.interface);
+        interface.set_card_can_verify_checksums(device.can_verify_checksums());
+        interface.set_card_can_filter_vlans(device.filters_vlans());
     }
 
     /// Sends up to `budget` fragments of long answers.
@@ -106,6 +112,8 @@ impl Port {
         if let Some(flow_control) = self.interface.flow_control() {
             self.device.set_flow_control(flow_control);
         }
+        let verify = self.interface.is_card_to_verify_checksums();
+        self.device.set_checksum_verification(verify);
         self.device
             .set_vlan_filter(&self.interface.accepted_vlans());
         result
@@ -163,13 +171,17 @@ pub fn bring_up(
             interface.set_flow_control(FlowControl::default());
         }
         let seat = Seat::new(place, &ports);
-        ports.push(Port {
+        let mut port = Port {
             device,
             interface,
             link: Link::default(),
             seat,
             link_downs: 0,
-        });
+        };
+        // Before the start-up file, which may ask for what only some cards can do.
+        port.note_abilities();
+        port.configure(|_| ());
+        ports.push(port);
     });
     ports
 }

@@ -26,6 +26,8 @@ pub struct Received<'buffer> {
     pub length: usize,
     /// Why the frame cannot be trusted, if it cannot; its octets are then not to be parsed.
     pub damage: Option<Damage>,
+    /// What the device says of the checksum behind the IPv4 header ([`SoundFrame::transport_checksum`]).
+    pub checksum: TransportChecksum,
     /// Whether an answer could be transmitted. When not, the transmit ring is full or the link is
     /// down, and [`Verdict::Answer`] is not a permitted verdict.
     pub can_answer: bool,
@@ -43,6 +45,54 @@ pub enum Damage {
     Oversized,
     /// The device gave a length that cannot be.
     ImpossibleLength,
+}
+
+/// What a device says of the checksum of the UDP datagram in a frame that is not a fragment. A wrong one is never
+/// reported: what a device does not vouch for is added up here, so that a device that is mistaken can make no sound frame be
+/// dropped, and all are counted alike. A frame that came with a partial checksum, because it never was on a wire, has had it
+/// completed before anybody asks: see [`crate::wire::partial_checksum`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TransportChecksum {
+    /// Nothing, or that it is wrong.
+    #[default]
+    Unverified,
+    /// It is right.
+    Verified,
+}
+
+/// A received frame with which nothing is wrong, where the device put it.
+pub trait SoundFrame {
+    /// The whole buffer: the frame, and behind it room in which an answer may grow.
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE];
+
+    /// What the device says of the checksum behind the IPv4 header. Asked only about what has one, so that nothing else pays
+    /// for finding it out; and before anybody looks at the checksum, which may be completed by this.
+    fn transport_checksum(&mut self) -> TransportChecksum;
+}
+
+impl SoundFrame for Received<'_> {
+    #[inline]
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+        self.buffer
+    }
+
+    #[inline]
+    fn transport_checksum(&mut self) -> TransportChecksum {
+        self.checksum
+    }
+}
+
+/// A frame of which no device says anything.
+impl SoundFrame for [u8; BUFFER_SIZE] {
+    #[inline]
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+        self
+    }
+
+    #[inline]
+    fn transport_checksum(&mut self) -> TransportChecksum {
+        TransportChecksum::Unverified
+    }
 }
 
 /// What is to become of a received frame's buffer.
@@ -107,8 +157,11 @@ pub trait Receiver {
     /// a driver's loop need not say so of each; none of them is deferred. `length` is what the device claims, and is
     /// checked here.
     #[inline]
-    fn receive_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<Verdict> {
-        let _ = (buffer, length);
+    fn receive_usual<F>(&mut self, frame: &mut F, length: usize) -> Option<Verdict>
+    where
+        F: SoundFrame + ?Sized,
+    {
+        let _ = (frame, length);
         None
     }
 
@@ -219,6 +272,15 @@ pub trait Device {
     /// Sets what the device does about pauses, from now on and after each reset. One that does not know them
     /// ignores it.
     fn set_flow_control(&mut self, _: FlowControl) {}
+
+    /// Whether the device can say of a datagram that its checksum is right ([`TransportChecksum::Verified`]).
+    fn can_verify_checksums(&self) -> bool {
+        false
+    }
+
+    /// Says whether what the device says of checksums is listened to, from now on and after each reset. It is not, unless
+    /// told so. A device that cannot verify any ignores it.
+    fn set_checksum_verification(&mut self, _: bool) {}
 
     /// Whether the device keeps frames of VLANs outside what [`Device::set_vlan_filter`] says from us, as far as it has
     /// come with that.

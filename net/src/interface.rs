@@ -83,6 +83,10 @@ pub struct Interface {
     answered_at_reset: u64,
     /// Nothing where the card does not know pauses.
     flow_control: Option<FlowControl>,
+    /// Whether the card can verify checksums.
+    card_can_verify_checksums: bool,
+    /// Whether it is to.
+    is_card_to_verify_checksums: bool,
     /// Whether the card can keep frames of other VLANs away.
     card_can_filter_vlans: bool,
     /// Whether it is to.
@@ -138,6 +142,8 @@ impl Interface {
             residence_peak: 0,
             answered_at_reset: 0,
             flow_control: None,
+            card_can_verify_checksums: false,
+            is_card_to_verify_checksums: true,
             card_can_filter_vlans: false,
             is_card_to_filter_vlans: true,
         }
@@ -151,6 +157,26 @@ impl Interface {
     /// Sets what the card is to do about pauses. The first time says that it knows them.
     pub const fn set_flow_control(&mut self, flow_control: FlowControl) {
         self.flow_control = Some(flow_control);
+    }
+
+    /// Whether the card could verify checksums of datagrams.
+    pub const fn card_can_verify_checksums(&self) -> bool {
+        self.card_can_verify_checksums
+    }
+
+    /// Takes note of what the card can do.
+    pub const fn set_card_can_verify_checksums(&mut self, can: bool) {
+        self.card_can_verify_checksums = can;
+    }
+
+    /// Whether it is to, as far as it can. If not, all are added up here.
+    pub const fn is_card_to_verify_checksums(&self) -> bool {
+        self.is_card_to_verify_checksums
+    }
+
+    /// Says whether it is to.
+    pub const fn set_card_to_verify_checksums(&mut self, verify: bool) {
+        self.is_card_to_verify_checksums = verify;
     }
 
     /// Has the time of some of the filter's runs taken with this clock.

@@ -18,7 +18,7 @@ mod watched;
 use self::ipv4::{Host, Ipv4Context};
 use crate::arrival::Arrival;
 use crate::counters::Reason;
-use crate::device::{BUFFER_SIZE, Damage, MAXIMUM_FRAME, Received, Receiver, Verdict};
+use crate::device::{BUFFER_SIZE, Damage, MAXIMUM_FRAME, Received, Receiver, SoundFrame, Verdict};
 use crate::filter;
 use crate::interface::Interface;
 use crate::time::Instant;
@@ -91,22 +91,14 @@ impl From<Reason> for Exit {
 impl Receiver for Reception<'_> {
     // Into the loop of each driver: a call for each frame would cost a tenth of what a frame costs.
     #[inline(always)]
-    fn receive_usual(&mut self, buffer: &mut [u8; BUFFER_SIZE], length: usize) -> Option<Verdict> {
-        match self.protocol_of_usual(buffer, length, self.usual)? {
-            Protocol::ICMP => {
-                let length = self.answer_echo(buffer, length)?;
-                let counters = &mut self.interface.counters;
-                counters.count_received();
-                counters.count_answered();
-                Some(Verdict::Answer { length })
-            }
-            Protocol::UDP => self.receive_usual_udp(buffer, length),
-            _ => None,
-        }
+    fn receive_usual<F>(&mut self, frame: &mut F, length: usize) -> Option<Verdict>
+    where
+        F: SoundFrame + ?Sized,
+    {
+        self.receive_usual_for(frame, length, self.usual)
     }
 
     fn receive(&mut self, frame: Received<'_>) -> Verdict {
-        self.interface.counters.count_received();
         if self.interface.is_only_filtered {
             return self.receive_filtered(frame);
         }
@@ -115,15 +107,14 @@ impl Receiver for Reception<'_> {
 }
 
 impl Receiver for DeferredReception<'_> {
-    fn receive(&mut self, frame: Received<'_>) -> Verdict {
+    fn receive(&mut self, mut frame: Received<'_>) -> Verdict {
         let Self(reception) = self;
-        let Received { buffer, length, .. } = frame;
         reception.interface.counters.count_served_in_band();
-        reception.keep_arrived(buffer, length);
-        let header = FrontHeader::read(buffer);
-        let answered = reception.answer_any(buffer, &header, length, frame.can_answer);
-        let verdict = reception.conclude(answered, buffer, length);
-        reception.keep_verdict(buffer, verdict);
+        reception.keep_arrived(frame.buffer, frame.length);
+        let header = FrontHeader::read(frame.buffer);
+        let answered = reception.answer_any(&mut frame, &header);
+        let verdict = reception.conclude(answered, frame.buffer, frame.length);
+        reception.keep_verdict(frame.buffer, verdict);
         verdict
     }
 }
@@ -159,6 +150,35 @@ impl Reception<'_> {
         ipv4::protocol_of_usual(payload, device, &interface.screen)
     }
 
+    /// Receives a frame to `station` that is what nearly every frame to an appliance like this is. `None` when it is anything
+    /// else, or not sound, and then nothing has happened.
+    #[inline(always)]
+    fn receive_usual_for<F>(
+        &mut self,
+        frame: &mut F,
+        length: usize,
+        station: u64,
+    ) -> Option<Verdict>
+    where
+        F: SoundFrame + ?Sized,
+    {
+        let buffer = frame.bytes();
+        match self.protocol_of_usual(buffer, length, station)? {
+            Protocol::ICMP => {
+                let length = self.answer_echo(buffer, length)?;
+                let counters = &mut self.interface.counters;
+                counters.count_received();
+                counters.count_answered();
+                Some(Verdict::Answer { length })
+            }
+            Protocol::UDP => {
+                let checksum = frame.transport_checksum();
+                self.receive_usual_udp(frame.bytes(), length, checksum)
+            }
+            _ => None,
+        }
+    }
+
     /// Answers an echo request in a frame of which [`Self::protocol_of_usual`] said that it is one of ICMP. Returns
     /// the answer's length; anything else it leaves as it is, uncounted.
     #[inline(always)]
@@ -182,18 +202,19 @@ impl Reception<'_> {
         Some(length)
     }
 
-    /// Receives any frame that arrived, with what the program said of it, if it was asked.
+    /// Receives any frame that arrived, with what the program said of it, if it was asked. (Not that it were rare: so the compiler
+    /// keeps what it needs of registers out of the way of the usual frame.)
+    #[cold]
     #[inline(never)]
-    fn receive_any(&mut self, frame: Received<'_>, asked: Option<filter::Verdict>) -> Verdict {
-        let Received { buffer, length, .. } = frame;
-        let (can_answer, can_defer) = (frame.can_answer, frame.can_defer);
+    fn receive_any(&mut self, mut frame: Received<'_>, asked: Option<filter::Verdict>) -> Verdict {
+        self.interface.counters.count_received();
         let answered = match frame.damage {
             Some(damage) => Err(reason_for(damage).into()),
-            None => self.receive_sound(buffer, length, can_answer, can_defer, asked),
+            None => self.receive_sound(&mut frame, asked),
         };
-        let verdict = self.conclude(answered, buffer, length);
+        let verdict = self.conclude(answered, frame.buffer, frame.length);
         if self.interface.is_watched {
-            self.keep_verdict(buffer, verdict);
+            self.keep_verdict(frame.buffer, verdict);
         }
         verdict
     }
@@ -202,44 +223,35 @@ impl Reception<'_> {
     #[inline(always)]
     fn receive_sound(
         &mut self,
-        buffer: &mut [u8; BUFFER_SIZE],
-        length: usize,
-        can_answer: bool,
-        can_defer: bool,
+        frame: &mut Received<'_>,
         asked: Option<filter::Verdict>,
     ) -> Result<usize, Exit> {
         let is_watched = self.interface.is_watched && asked.is_none();
         let is_accepted = match asked {
-            Some(said) => self.obey(said, buffer, length, can_defer)?,
-            None => is_watched && self.look_closer(buffer, length, can_defer)?,
+            Some(said) => self.obey(said, frame.buffer, frame.length, frame.can_defer)?,
+            None => is_watched && self.look_closer(frame.buffer, frame.length, frame.can_defer)?,
         };
         // Any other frame was asked for this before it came here. What is served in real time is not served
         // differently when a program accepted it.
-        let served = if is_watched || !can_answer {
-            self.serve_usual(buffer, length, can_answer)
+        let served = if is_watched || !frame.can_answer {
+            self.serve_usual(frame)
         } else {
             None
         };
         match served {
             Some(served) => served,
-            None => self.answer(buffer, length, can_answer, can_defer, is_accepted),
+            None => self.answer(frame, is_accepted),
         }
     }
 
     /// Turns a frame into its answer and returns the answer's length, or says how else it leaves. What a
     /// program accepted is answered in real time without asking the VLAN rule.
-    fn answer(
-        &mut self,
-        buffer: &mut [u8; BUFFER_SIZE],
-        length: usize,
-        can_answer: bool,
-        can_defer: bool,
-        is_accepted: bool,
-    ) -> Result<usize, Exit> {
-        let header = self.check_front(buffer, length)?;
+    fn answer(&mut self, frame: &mut Received<'_>, is_accepted: bool) -> Result<usize, Exit> {
+        let can_defer = frame.can_defer;
+        let header = self.check_front(frame.buffer, frame.length)?;
         let header = if is_accepted {
             filtered::check_accepted(header)?;
-            FrontHeader::read(buffer)
+            FrontHeader::read(frame.buffer)
         } else if header.tag_protocol() != EtherType::VLAN {
             return Err(self
                 .interface
@@ -248,10 +260,10 @@ impl Reception<'_> {
             let Some(device) = self.interface.vlans.realtime(header.vid()) else {
                 return Err(self.interface.in_band(header.vid(), can_defer));
             };
-            device.count_received(length);
+            device.count_received(frame.length);
             FrontHeader::tagged(header)
         };
-        self.answer_any(buffer, &header, length, can_answer)
+        self.answer_any(frame, &header)
     }
 
     /// The front of a frame, which is long enough and for us.
@@ -275,13 +287,12 @@ impl Reception<'_> {
     /// Answers any frame for a device of ours, in either plane, step by step.
     fn answer_any(
         &mut self,
-        buffer: &mut [u8; BUFFER_SIZE],
+        frame: &mut Received<'_>,
         header: &FrontHeader,
-        frame_length: usize,
-        can_answer: bool,
     ) -> Result<usize, Exit> {
+        let (frame_length, can_answer) = (frame.length, frame.can_answer);
         let arrival = header.arrival(self.now);
-        let (front, room) = buffer.split_at_mut(header.length);
+        let (front, room) = frame.buffer.split_at_mut(header.length);
         let length = frame_length
             .checked_sub(header.length)
             .ok_or(Reason::Runt)?;
@@ -303,6 +314,7 @@ impl Reception<'_> {
                         arrival,
                         own: interface.mac,
                         device,
+                        checksum: frame.checksum,
                         can_answer,
                         screen: &interface.screen,
                         services: &mut interface.services,

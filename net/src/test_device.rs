@@ -11,8 +11,8 @@
     clippy::indexing_slicing
 )]
 
-use crate::device::{BUFFER_SIZE, Device, Link, Received, Receiver, Statistic};
-use crate::device::{TransmitError, Verdict};
+use crate::device::{BUFFER_SIZE, Device, Link, Received, Receiver, SoundFrame, Statistic};
+use crate::device::{TransmitError, TransportChecksum, Verdict};
 use crate::interface::{Interface, Traffic};
 use crate::time::{Instant, Ticks};
 use crate::vlan::VlanSet;
@@ -34,6 +34,8 @@ pub struct TestDevice {
     pub slots: usize,
     /// How many frames can be deferred at a time.
     pub deferral_room: usize,
+    /// What it says of the checksum in each frame.
+    pub checksum: TransportChecksum,
     mac: MacAddress,
     received: VecDeque<Vec<u8>>,
     deferred: VecDeque<(Box<[u8; BUFFER_SIZE]>, usize)>,
@@ -47,6 +49,7 @@ impl TestDevice {
             link_up: true,
             slots: usize::MAX,
             deferral_room: usize::MAX,
+            checksum: TransportChecksum::Unverified,
             mac,
             received: VecDeque::new(),
             deferred: VecDeque::new(),
@@ -73,7 +76,7 @@ impl TestDevice {
         receiver: &mut impl Receiver,
     ) -> bool {
         let usual = match self.can_send() {
-            true => receiver.receive_usual(buffer, length),
+            true => receiver.receive_usual(&mut Delivered(buffer, self.checksum), length),
             false => None,
         };
         let verdict = usual.unwrap_or_else(|| {
@@ -81,6 +84,7 @@ impl TestDevice {
                 buffer,
                 length,
                 damage: None,
+                checksum: self.checksum,
                 can_answer: self.can_send(),
                 can_defer,
             })
@@ -91,6 +95,19 @@ impl TestDevice {
             Verdict::Defer => assert!(can_defer, "a frame that cannot wait was deferred"),
         }
         verdict == Verdict::Defer
+    }
+}
+
+/// A frame, and what is said of its checksum.
+struct Delivered<'a>(&'a mut [u8; BUFFER_SIZE], TransportChecksum);
+
+impl SoundFrame for Delivered<'_> {
+    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
+        self.0
+    }
+
+    fn transport_checksum(&mut self) -> TransportChecksum {
+        self.1
     }
 }
 

@@ -143,6 +143,12 @@ impl Boot {
         self.with(&["--nic", model])
     }
 
+    /// A machine whose wire is a tap interface of this one: its [`Appliance::peer`] is on none.
+    pub fn on_tap(mut self, interface: &str) -> Self {
+        self.has_network = false;
+        self.with(&["--net", &format!("tap:{interface}")])
+    }
+
     /// Starts it and waits until it answers ARP and shows its prompt, where it has these.
     ///
     /// # Panics

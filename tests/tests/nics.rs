@@ -3,6 +3,8 @@
 //! What is tried here is what can differ from card to card; `nics/faults.rs` has what can go wrong with each, `nics/microvm.rs`
 //! the cards without a bus, `nics/several.rs` several at once. To run all other tests on another card, name it in `POLLUX_NIC`.
 
+#[path = "nics/checksums.rs"]
+mod checksums;
 #[path = "nics/faults.rs"]
 mod faults;
 #[path = "nics/left.rs"]
@@ -13,6 +15,8 @@ mod left_live;
 mod microvm;
 #[path = "nics/several.rs"]
 mod several;
+#[path = "nics/tap.rs"]
+mod tap;
 #[path = "nics/unplugged.rs"]
 mod unplugged;
 
@@ -171,6 +175,8 @@ fn main() -> ExitCode {
         suite.test_alone(&name, move || tells_what_filters(nic, on));
     }
     suite.test_alone("no_datagram_is_longer_than_the_host_takes", host_mtu);
+    checksums::add_to(&mut suite);
+    tap::add_to(&mut suite);
     several::add_to(&mut suite);
     unplugged::add_to(&mut suite);
     left::add_to(&mut suite);

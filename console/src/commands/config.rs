@@ -181,8 +181,15 @@ fn device_line(found: &DeviceView<'_>, row: usize) -> Option<String> {
             let state = if device.is_up() { "up" } else { "down" };
             text!("ip link set dev {name} {state}")
         }
-        3 if is_card && !found.port.interface.is_card_to_filter_vlans() => {
-            text!("ethtool -K {name} rx-vlan-filter off")
+        3 if is_card => {
+            let interface = found.port.interface;
+            let when_off = |is_on, text| if is_on { "" } else { text };
+            let checksums = when_off(interface.is_card_to_verify_checksums(), " rx off");
+            let vlans = when_off(interface.is_card_to_filter_vlans(), " rx-vlan-filter off");
+            match (checksums, vlans) {
+                ("", "") => String::new(),
+                _ => text!("ethtool -K {name}{checksums}{vlans}"),
+            }
         }
         3 if device.has_oob_port() => {
             let (pool, default) = (device.oob_pool(), OobPool::default());

@@ -14,6 +14,7 @@ use crate::words::Words;
 use alloc::string::String;
 use core::fmt::{self, Write};
 use pollux_net::device::FlowControl;
+use pollux_net::interface::Interface;
 use pollux_net::vlan::VlanSet;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
@@ -28,6 +29,10 @@ pub(crate) const SPECIFICATION: Specification = Specification {
             "-K CARD rx-vlan-filter off",
             "have frames of all VLANs come in and be counted; or on",
         ),
+        (
+            "-K CARD rx off",
+            "do not believe the card that a checksum is right; or on",
+        ),
         ("-a", "flow control"),
         ("-A CARD rx off tx off", "turn flow control off, or on"),
     ],
@@ -38,8 +43,11 @@ pub(crate) const SPECIFICATION: Specification = Specification {
 };
 
 const OPTIONS: &[&str] = &["-S", "-i", "-k", "-K", "-a", "-A"];
-/// The one thing that a card does on its own and can be told not to.
+/// What a card does on its own and can be told not to.
 const VLAN_FILTER: &str = "rx-vlan-filter";
+const CHECKSUMS: &str = "rx-checksumming";
+/// What [`CHECKSUMS`] is called where it is switched, as `ethtool` has it.
+const CHECKSUMS_SHORT: &str = "rx";
 
 /// Which card, and what about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,10 +62,16 @@ enum Topic {
     Statistics,
     Driver,
     Features,
-    /// Whether the card is to filter VLANs.
-    SetVlanFilter(bool),
+    SetFeatures(Features),
     Pause,
     SetPause(Pauses),
+}
+
+/// What a card is to do on its own from now on, or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Features {
+    vlan_filter: Option<bool>,
+    checksums: Option<bool>,
 }
 
 /// What of flow control is to change.
@@ -73,7 +87,7 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
         Some("-S" | "--statistics") => Topic::Statistics,
         Some("-i" | "--driver") => Topic::Driver,
         Some("-k" | "--show-features") => Topic::Features,
-        Some("-K" | "--features" | "--offload") => Topic::SetVlanFilter(true),
+        Some("-K" | "--features" | "--offload") => Topic::SetFeatures(Features::default()),
         Some("-a" | "--show-pause") => Topic::Pause,
         Some("-A" | "--pause") => Topic::SetPause(Pauses::default()),
         Some(option) if option.starts_with('-') => {
@@ -92,26 +106,30 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     let card = clipped(card);
     let topic = match topic {
         Topic::SetPause(_) => Topic::SetPause(parse_pauses(READER, words)?),
-        Topic::SetVlanFilter(_) => Topic::SetVlanFilter(parse_features(READER, words)?),
+        Topic::SetFeatures(_) => Topic::SetFeatures(parse_features(READER, words)?),
         topic => topic,
     };
     Ok(Command::Ethtool(Ethtool { card, topic }))
 }
 
-fn parse_features(reader: Reader, words: &mut Words<'_>) -> Result<bool, Mistake> {
-    let mut feature = reader.value(words, "-K", "rx-vlan-filter and 'on' or 'off'")?;
+fn parse_features(reader: Reader, words: &mut Words<'_>) -> Result<Features, Mistake> {
+    let mut features = Features::default();
+    let mut feature = reader.value(words, "-K", "rx or rx-vlan-filter and 'on' or 'off'")?;
     loop {
-        if NOT_DONE.contains(&feature) {
-            let reason = "the stack does it; rx-vlan-filter can be changed";
-            return Err(reader.not_supported(feature, reason));
+        match feature {
+            VLAN_FILTER => features.vlan_filter = Some(on_or_off(reader, words, VLAN_FILTER)?),
+            CHECKSUMS | CHECKSUMS_SHORT => {
+                features.checksums = Some(on_or_off(reader, words, CHECKSUMS_SHORT)?);
+            }
+            _ if NOT_DONE.contains(&feature) => {
+                let reason = "the stack does it; rx and rx-vlan-filter can be changed";
+                return Err(reader.not_supported(feature, reason));
+            }
+            _ => return Err(reader.none_of(feature, &[CHECKSUMS_SHORT, VLAN_FILTER])),
         }
-        if feature != VLAN_FILTER {
-            return Err(reader.none_of(feature, &[VLAN_FILTER]));
-        }
-        let filter = on_or_off(reader, words, VLAN_FILTER)?;
         match words.next() {
             Some(next) => feature = next,
-            None => return Ok(filter),
+            None => return Ok(features),
         }
     }
 }
@@ -149,19 +167,13 @@ fn parse_pauses(reader: Reader, words: &mut Words<'_>) -> Result<Pauses, Mistake
     Ok(pauses)
 }
 
-/// Finds the card, and changes its flow control or its filter where that is asked for.
+/// Finds the card, and changes its flow control or its features where that is asked for.
 pub(crate) fn carry_out(ethtool: &Ethtool, cards: &mut Cards<'_>) -> Result<(), Refusal> {
     let card = cards.card_called(&ethtool.card)?;
     let interface = cards.interface(card)?;
     let pauses = match ethtool.topic {
         Topic::SetPause(pauses) => pauses,
-        Topic::SetVlanFilter(true) if !interface.card_can_filter_vlans() => {
-            return Err(Refusal::NoVlanFilter(ethtool.card.clone()));
-        }
-        Topic::SetVlanFilter(filter) => {
-            interface.set_card_to_filter_vlans(filter);
-            return Ok(());
-        }
+        Topic::SetFeatures(features) => return set_features(features, &ethtool.card, interface),
         _ => return Ok(()),
     };
     let Some(mut flow_control) = interface.flow_control() else {
@@ -177,6 +189,23 @@ pub(crate) fn carry_out(ethtool: &Ethtool, cards: &mut Cards<'_>) -> Result<(), 
     Ok(())
 }
 
+/// Has a card do something on its own, or not. What it cannot do may be switched off.
+fn set_features(features: Features, card: &Word, interface: &mut Interface) -> Result<(), Refusal> {
+    if features.vlan_filter == Some(true) && !interface.card_can_filter_vlans() {
+        return Err(Refusal::NoVlanFilter(card.clone()));
+    }
+    if features.checksums == Some(true) && !interface.card_can_verify_checksums() {
+        return Err(Refusal::NoChecksums(card.clone()));
+    }
+    if let Some(filter) = features.vlan_filter {
+        interface.set_card_to_filter_vlans(filter);
+    }
+    if let Some(verify) = features.checksums {
+        interface.set_card_to_verify_checksums(verify);
+    }
+    Ok(())
+}
+
 /// Writes line `row` of the reply.
 pub(crate) fn line(
     ethtool: &Ethtool,
@@ -189,7 +218,7 @@ pub(crate) fn line(
     let Some(port) = ports.find(|port| port.name == ethtool.card.as_str()) else {
         return Ok(Progress::Done);
     };
-    if matches!(ethtool.topic, Topic::SetPause(_) | Topic::SetVlanFilter(_)) {
+    if matches!(ethtool.topic, Topic::SetPause(_) | Topic::SetFeatures(_)) {
         return Ok(Progress::Done);
     }
     if json {
@@ -242,9 +271,8 @@ pub(crate) fn line(
     Ok(Progress::Line)
 }
 
-/// What a card is never made to do on its own, because the stack does it.
-const NOT_DONE: [&str; 7] = [
-    "rx-checksumming",
+/// What no card is made to do on its own, because the stack does it.
+const NOT_DONE: [&str; 6] = [
     "tx-checksumming",
     "scatter-gather",
     "tcp-segmentation-offload",
@@ -253,22 +281,29 @@ const NOT_DONE: [&str; 7] = [
     "tx-vlan-offload",
 ];
 
-/// What a card does on its own: next to nothing, because the stack checks everything itself.
+/// What a card does on its own, as far as it can and is to: it says of datagrams that their checksum is right, and keeps frames of
+/// other VLANs away. The stack checks everything else itself.
 fn features(port: &PortView<'_>) -> impl Iterator<Item = (&'static str, bool)> {
-    let filters = port.interface.card_filters_vlans();
+    let interface = port.interface;
+    let verifies = interface.card_can_verify_checksums() && interface.is_card_to_verify_checksums();
     let not_done = NOT_DONE.iter().map(|&name| (name, false));
-    not_done.chain([(VLAN_FILTER, filters)])
+    [(CHECKSUMS, verifies)]
+        .into_iter()
+        .chain(not_done)
+        .chain([(VLAN_FILTER, interface.card_filters_vlans())])
 }
 
 /// What stands behind a feature, in the words of `ethtool`.
 fn remark(name: &str, is: bool, port: &PortView<'_>) -> &'static str {
     let interface = port.interface;
-    match name == VLAN_FILTER {
-        true if !interface.card_can_filter_vlans() => " [fixed]",
-        // While a program is loaded, which sees frames of all VLANs.
-        true if !is && interface.is_card_to_filter_vlans() => " [requested on]",
-        true => "",
-        false => " [fixed]",
+    match name {
+        VLAN_FILTER if interface.card_can_filter_vlans() => {
+            // While a program is loaded, which sees frames of all VLANs.
+            let is_requested = !is && interface.is_card_to_filter_vlans();
+            if is_requested { " [requested on]" } else { "" }
+        }
+        CHECKSUMS if interface.card_can_verify_checksums() => "",
+        _ => " [fixed]",
     }
 }
 

@@ -8,7 +8,9 @@ use pollux_console::reply::{MAXIMUM_LINE, Progress, Reply};
 use pollux_console::view::{
     BootView, ClockView, ConsoleView, FileView, MemoryView, PortView, StatusView,
 };
-use pollux_net::device::{BUFFER_SIZE, Link, Received, Receiver, Statistic, Verdict};
+use pollux_net::device::{
+    BUFFER_SIZE, Link, Received, Receiver, Statistic, TransportChecksum, Verdict,
+};
 use pollux_net::interface::{Interface, Ipv4Cidr};
 use pollux_net::neighbor::DEFAULT_CAPACITY;
 use pollux_net::time::{Instant, TickRate, Ticks};
@@ -108,6 +110,7 @@ impl Appliance {
             buffer: &mut buffer,
             length: octets.len(),
             damage: None,
+            checksum: TransportChecksum::Unverified,
             can_answer: true,
             can_defer: true,
         })

@@ -149,7 +149,7 @@ fn a_card_that_filters_vlans_is_told_of_and_told_not_to() {
     for (line, said) in [
         (
             "ethtool -K eth0",
-            "ethtool: '-K' must be followed by rx-vlan-filter and 'on' or 'off'",
+            "ethtool: '-K' must be followed by rx or rx-vlan-filter and 'on' or 'off'",
         ),
         (
             "ethtool -K eth0 rx-vlan-filter",
@@ -161,13 +161,75 @@ fn a_card_that_filters_vlans_is_told_of_and_told_not_to() {
         ),
         (
             "ethtool -K eth0 rx-vlan-fliter off",
-            "ethtool: 'rx-vlan-fliter' is not one of rx-vlan-filter; did you mean 'rx-vlan-filter'?",
+            "ethtool: 'rx-vlan-fliter' is not one of rx, rx-vlan-filter; did you mean 'rx-vlan-filter'?",
         ),
     ] {
         assert_eq!(appliance.typed(line), format!("{said}\n"));
     }
     let refused = appliance.typed("ethtool -K eth0 scatter-gather on");
     assert!(refused.contains("the stack does it"), "{refused}");
+}
+
+#[test]
+fn a_card_that_verifies_checksums_is_told_to_and_told_not_to() {
+    let mut appliance = Appliance::new();
+    let features = |appliance: &mut Appliance| {
+        let features = appliance.typed("ethtool -k eth0");
+        features.lines().nth(1).map(str::to_owned).expect("a line")
+    };
+    assert_eq!(features(&mut appliance), "rx-checksumming: off [fixed]");
+    let none = "eth0: this card verifies no checksums; the appliance does\n";
+    assert_eq!(appliance.typed("ethtool -K eth0 rx on"), none);
+    // What is refused changes nothing.
+    appliance.interface.set_card_can_filter_vlans(true);
+    assert_eq!(
+        appliance.typed("ethtool -K eth0 rx-vlan-filter off rx on"),
+        none
+    );
+    assert!(appliance.interface.is_card_to_filter_vlans());
+    appliance.interface.set_card_can_verify_checksums(true);
+    assert_eq!(features(&mut appliance), "rx-checksumming: on");
+    assert!(!appliance.typed("config show").contains("ethtool"));
+    for (line, verifies, filters, kept) in [
+        (
+            "ethtool -K eth0 rx off",
+            false,
+            true,
+            "ethtool -K eth0 rx off\n",
+        ),
+        (
+            "ethtool -K eth0 rx-vlan-filter off",
+            false,
+            false,
+            "ethtool -K eth0 rx off rx-vlan-filter off\n",
+        ),
+        (
+            "ethtool -K eth0 rx-checksumming on",
+            true,
+            false,
+            "ethtool -K eth0 rx-vlan-filter off\n",
+        ),
+        (
+            "ethtool -K eth0 rx off rx-vlan-filter on",
+            false,
+            true,
+            "ethtool -K eth0 rx off\n",
+        ),
+    ] {
+        appliance.configure(&[line]);
+        let interface = &appliance.interface;
+        assert_eq!(interface.is_card_to_verify_checksums(), verifies, "{line}");
+        assert_eq!(interface.is_card_to_filter_vlans(), filters, "{line}");
+        let shown = if verifies { "on" } else { "off" };
+        assert_eq!(
+            features(&mut appliance),
+            format!("rx-checksumming: {shown}")
+        );
+        let config = appliance.typed("config show");
+        assert!(config.contains(kept), "{config}");
+    }
+    let said = "ethtool: 'rx' must be followed by 'on' or 'off'\n";
+    assert_eq!(appliance.typed("ethtool -K eth0 rx"), said);
 }
 
 #[test]

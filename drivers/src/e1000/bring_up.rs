@@ -186,6 +186,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         set_link_up(card, registers);
         disable_what_is_not_used(card, registers);
         write_flow_control(registers, self.flow_control);
+        write_checksum_verification(card, registers);
         set_filters(card, registers, self.mac_address, &self.vlans);
         for (written, word) in self.written.iter_mut().zip(self.vlans.words_u32()) {
             *written = word;
@@ -426,9 +427,20 @@ fn set_link_up<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
     registers.write(CTRL, wiring | Control::SLU | speed);
 }
 
-/// Interrupts and their delays, throttles, checksums, waking up.
+/// Has the card add up checksums, where that is of use. Written while its receiver is off only, as the datasheets of the 82574
+/// (§10.2.5.15) and of the 82575 and its successors (82575 SDM §14.3.61) ask for: what is believed of what it says can
+/// change later, the register does not.
+fn write_checksum_verification<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
+    let verified = match card.has(Quirks::CHECKSUMS_UNKNOWN) {
+        true => 0,
+        false => VERIFY_CHECKSUMS,
+    };
+    registers.write(RXCSUM, verified);
+}
+
+/// Interrupts and their delays, throttles, waking up.
 fn disable_what_is_not_used<R: RegisterAccess>(card: &Card, registers: &mut Registers<R>) {
-    for register in [RXCSUM, WUC, WUFC] {
+    for register in [WUC, WUFC] {
         registers.write(register, 0);
     }
     if card.is_advanced() {

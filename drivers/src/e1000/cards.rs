@@ -80,6 +80,9 @@ bitflags! {
         /// Software and firmware share the PHY by two semaphores, one before the other (82576 datasheet §4.7.1, SWSM and
         /// SW_FW_SYNC).
         const SHARED_PHY = 1 << 8;
+        /// What it says of checksums is not used: QEMU's model marks every frame with "ignore checksum", and its descriptors have
+        /// no bit that tells UDP from TCP (82540EM SDM §3.2.3.1).
+        const CHECKSUMS_UNKNOWN = 1 << 9;
     }
 }
 
@@ -95,7 +98,7 @@ const fn pci(device: u16, name: &'static str, quirks: Quirks) -> Card {
         eeprom: Eeprom::Early,
         receive_addresses: 16,
         multicast_words: 128,
-        quirks,
+        quirks: Quirks::CHECKSUMS_UNKNOWN.union(quirks),
     }
 }
 

@@ -13,6 +13,13 @@ pub trait Format: Debug + 'static {
     /// checksums in the payload are not among them: whoever parses the payload finds out.
     const ERRORS: u32;
 
+    /// In what [`Format::status`] returns: all of these bits together, of which those in [`Format::VERIFIED`] alone are set in
+    /// that of a frame in which the card has verified the checksums of IPv4, if there is one, and UDP, and found both right.
+    /// A fragment has no such bits, nor has a datagram without a checksum.
+    const VERIFICATION: u32;
+    /// See [`Format::VERIFICATION`].
+    const VERIFIED: u32;
+
     /// The status of a receive descriptor that has these fields, with [`DONE`] and [`END_OF_PACKET`] where
     /// both forms have them, and the errors above it.
     fn status(fields: u64) -> u32;
@@ -29,6 +36,10 @@ pub trait Format: Debug + 'static {
 pub const DONE: u32 = 1 << 0;
 /// In [`Format::status`]: the frame ends here.
 pub const END_OF_PACKET: u32 = 1 << 1;
+/// In [`Format::status`]: the card has added up a checksum behind an IP header, and it is that of UDP.
+const VERIFIED: u32 = 1 << 5 | 1 << 4;
+/// In the status of [`Legacy`] descriptors: what the card says of checksums means nothing (82574 datasheet §7.1.4.2, IXSM).
+const IGNORE_CHECKSUM: u32 = 1 << 2;
 /// A receive descriptor's fields before the card has filled it. (In the advanced form they are the address
 /// of a buffer for headers, which is not used.)
 pub const EMPTY: u64 = 0;
@@ -45,6 +56,9 @@ pub struct Legacy;
 
 impl Format for Legacy {
     const ERRORS: u32 = 0x97 << 8;
+    // TCPE and IPE; "ignore checksum", L4CS and UDPCS (82574 datasheet §7.1.4.2, §7.1.4.3).
+    const VERIFICATION: u32 = 0b0110_0000 << 8 | IGNORE_CHECKSUM | Self::VERIFIED;
+    const VERIFIED: u32 = VERIFIED;
 
     #[inline]
     fn status(fields: u64) -> u32 {
@@ -76,6 +90,9 @@ impl Advanced {
 
 impl Format for Advanced {
     const ERRORS: u32 = 1 << 31;
+    // IPE and L4E; L4I and UDPCS (82576 datasheet §7.1.5.2).
+    const VERIFICATION: u32 = 0b11 << 29 | Self::VERIFIED;
+    const VERIFIED: u32 = VERIFIED;
 
     #[inline]
     fn status(fields: u64) -> u32 {

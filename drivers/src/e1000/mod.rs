@@ -211,6 +211,16 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
         }
     }
 
+    fn can_verify_checksums(&self) -> bool {
+        !self.card.has(Quirks::CHECKSUMS_UNKNOWN)
+    }
+
+    /// The card goes on saying it: its register is written while its receiver is off only.
+    fn set_checksum_verification(&mut self, on: bool) {
+        let believes = on && self.can_verify_checksums();
+        self.receive.believe_checksums(believes);
+    }
+
     fn filters_vlans(&self) -> bool {
         true
     }

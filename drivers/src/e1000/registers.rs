@@ -172,6 +172,8 @@ pub const ONE_AT_A_TIME: u32 = 1 << 13;
 pub const RING_STATUS: u16 = 0xe4;
 /// See [`RING_STATUS`].
 pub const RINGS_HOLD_FRAMES: u32 = 1 << 8;
+/// In [`RXCSUM`]: add up IPv4 headers, and TCP and UDP behind them (82574 datasheet §10.2.5.15 IPOFLD, TUOFLD).
+pub const VERIFY_CHECKSUMS: u32 = 1 << 8 | 1 << 9;
 /// In [`RFCTL`]: look at no acknowledgments of TCP, and at no extension headers of IPv6, over whose
 /// malformed ones the receiver of some cards hangs (82574 datasheet §10.2.5.3; as Intel's own driver).
 pub const NO_PARSING: u32 = 1 << 12 | 1 << 16 | 1 << 17;

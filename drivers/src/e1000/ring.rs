@@ -12,9 +12,9 @@ use core::marker::PhantomData;
 use core::mem;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
-use pollux_net::device::{BUFFER_SIZE, Damage};
+use pollux_net::device::{BUFFER_SIZE, Damage, SoundFrame, TransportChecksum};
 
-use super::format::{DONE, EMPTY, END_OF_PACKET, Format, SENT};
+use super::format::{Advanced, DONE, EMPTY, END_OF_PACKET, Format, Legacy, SENT};
 use crate::dma::{Buffer, DeviceShared, DmaRegion, OutOfDmaMemory, TABLE_ALIGNMENT, Table};
 use crate::exchange::{self, Arrivals, Vacancies};
 
@@ -28,6 +28,10 @@ const MASK: usize = SLOTS - 1;
 /// want of a write.
 pub const RECEIVE_BATCH: usize = 32;
 
+/// In no status: more than [`Format::VERIFICATION`] has.
+const NEVER: u32 = u32::MAX;
+
+const _: () = assert!(Legacy::VERIFICATION != NEVER && Advanced::VERIFICATION != NEVER);
 const _: () = assert!(SLOTS.is_power_of_two() && RECEIVE_BATCH < SLOTS / 2);
 // RDLEN and TDLEN count in 128 octets (82540EM SDM §13.4.27, §13.4.38), and the rings are aligned to
 // their size, since bursts that cross a page have gone wrong on cards of this family.
@@ -128,6 +132,9 @@ pub struct ReceiveRing<F> {
     announced: usize,
     /// Whether the frame before went on into the next slot.
     continued: bool,
+    /// What of a status says that checksums are right: [`Format::VERIFIED`], or what no status is while the card is not
+    /// believed.
+    verified: u32,
 }
 
 impl<F: Format> ReceiveRing<F> {
@@ -140,6 +147,7 @@ impl<F: Format> ReceiveRing<F> {
             format: PhantomData,
             announced: 0,
             continued: false,
+            verified: NEVER,
         })
     }
 
@@ -149,6 +157,11 @@ impl<F: Format> ReceiveRing<F> {
         self.slots.restart(EMPTY);
         self.announced = 0;
         self.continued = false;
+    }
+
+    /// Says whether what the card says of checksums is listened to.
+    pub const fn believe_checksums(&mut self, believes: bool) {
+        self.verified = if believes { F::VERIFIED } else { NEVER };
     }
 
     /// Where the ring lies.
@@ -213,17 +226,28 @@ pub struct Arrival<'ring, F> {
     fields: u64,
 }
 
-impl<F: Format> exchange::Arrival for Arrival<'_, F> {
-    #[inline]
-    fn buffer(&mut self) -> &mut Buffer {
-        self.ring.slots.buffer(self.index)
-    }
-
+impl<F: Format> SoundFrame for Arrival<'_, F> {
     #[inline]
     fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
         // SAFETY: an arrival exists only where the card has set "descriptor done", and it may not use
         // the slot again before the tail register says so, which is after the arrival's end.
-        unsafe { self.buffer().bytes() }
+        unsafe { self.ring.slots.buffer(self.index).bytes() }
+    }
+
+    #[inline]
+    fn transport_checksum(&mut self) -> TransportChecksum {
+        if F::status(self.fields) & F::VERIFICATION == self.ring.verified {
+            TransportChecksum::Verified
+        } else {
+            TransportChecksum::Unverified
+        }
+    }
+}
+
+impl<F: Format> exchange::Arrival for Arrival<'_, F> {
+    #[inline]
+    fn buffer(&mut self) -> &mut Buffer {
+        self.ring.slots.buffer(self.index)
     }
 
     #[inline]

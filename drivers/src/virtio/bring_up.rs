@@ -195,6 +195,8 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     }
 
     fn attach_queues(&mut self, is_legacy: bool) -> Result<(), VirtioError> {
+        let hears_of_checksums = self.features.contains(Features::GUEST_CSUM);
+        self.receive.hear_of_checksums(hears_of_checksums);
         let size = size_of(&mut self.transport, RECEIVE_QUEUE)?;
         self.receive.restart(size, is_legacy)?;
         self.enable(RECEIVE_QUEUE, |device| device.receive.queue());

@@ -198,6 +198,15 @@ impl<T: Transport, Q: Virtqueue> Device for VirtioNet<T, Q> {
         self.exchange.statistics().chain([refusals]).chain(recovery)
     }
 
+    fn can_verify_checksums(&self) -> bool {
+        self.features.contains(Features::GUEST_CSUM)
+    }
+
+    /// The device goes on saying it: it is told of features in a reset only.
+    fn set_checksum_verification(&mut self, on: bool) {
+        self.receive.believe_checksums(on);
+    }
+
     fn filters_vlans(&self) -> bool {
         self.features.contains(Features::CTRL_VQ) && self.control.filters_vlans()
     }

@@ -4,10 +4,11 @@
 //! none can be lost and none can be in two slots. A frame is one descriptor: its header lies in the
 //! buffer's headroom, right before its first octet.
 //!
-//! No offload is negotiated, so that of what the device writes only the length means anything, and
-//! what it reads as header is zeros (virtio 1.2 §5.1.6).
+//! Of what the device writes only the length means anything, and where that was negotiated what its header says of
+//! checksums; what it reads as header is zeros (virtio 1.2 §5.1.6).
 
-use pollux_net::device::{BUFFER_SIZE, Damage};
+use pollux_net::device::{BUFFER_SIZE, Damage, SoundFrame, TransportChecksum};
+use pollux_net::wire::partial_checksum::{self, Place};
 
 use crate::dma::{BUFFER_STRIDE, Buffer, DmaRegion, HEADROOM, OutOfDmaMemory};
 use crate::exchange::{self, Arrivals, Vacancies};
@@ -22,6 +23,10 @@ const HEADER: u32 = 12;
 const LEGACY_HEADER: u32 = 10;
 
 const _: () = assert!(HEADER as usize <= HEADROOM);
+
+/// In the flags, the header's first octet: the frame's checksum is still to be completed; the device has verified it (virtio 1.2 §5.1.6.4.2).
+const NEEDS_CHECKSUM: u8 = 1;
+const DATA_VALID: u8 = 2;
 
 /// How many receive slots are handed back to the device together, so that it is seldom told. While
 /// fewer are kept back, the device still has seven of eight.
@@ -75,6 +80,10 @@ pub struct ReceiveRing<Q> {
     slots: Slots<Q>,
     /// How many slots are handed back together.
     batch: usize,
+    /// Whether the device was told that it may say something of checksums.
+    hears_of_checksums: bool,
+    /// Whether what it says to have verified is listened to.
+    believes_checksums: bool,
 }
 
 impl<Q: Virtqueue> ReceiveRing<Q> {
@@ -86,6 +95,8 @@ impl<Q: Virtqueue> ReceiveRing<Q> {
         Ok(Self {
             slots: Slots::new(memory, size)?,
             batch: 1,
+            hears_of_checksums: false,
+            believes_checksums: false,
         })
     }
 
@@ -104,6 +115,16 @@ impl<Q: Virtqueue> ReceiveRing<Q> {
         }
         self.slots.queue.publish();
         Ok(())
+    }
+
+    /// Takes note of whether the device was told that it may say something of checksums.
+    pub const fn hear_of_checksums(&mut self, hears: bool) {
+        self.hears_of_checksums = hears;
+    }
+
+    /// Says whether what the device says to have verified is listened to.
+    pub const fn believe_checksums(&mut self, believes: bool) {
+        self.believes_checksums = believes;
     }
 
     /// The queue.
@@ -153,17 +174,89 @@ pub struct Arrival<'ring, Q> {
     returned: Returned,
 }
 
-impl<Q: Virtqueue> exchange::Arrival for Arrival<'_, Q> {
-    #[inline]
-    fn buffer(&mut self) -> &mut Buffer {
-        self.ring.slots.buffer(self.returned.slot)
-    }
-
+impl<Q: Virtqueue> SoundFrame for Arrival<'_, Q> {
     #[inline]
     fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
         // SAFETY: an arrival exists only where the device has given back a slot that it had, and it
         // is not given the slot again before the arrival's end.
-        unsafe { self.buffer().bytes() }
+        unsafe { self.ring.slots.buffer(self.returned.slot).bytes() }
+    }
+
+    #[inline]
+    fn transport_checksum(&mut self) -> TransportChecksum {
+        if !self.ring.hears_of_checksums {
+            return TransportChecksum::Unverified;
+        }
+        // SAFETY: as for the octets.
+        let header = unsafe { self.ring.header(self.returned.slot) };
+        let mut flags = header.first().copied().unwrap_or(0);
+        if flags & NEEDS_CHECKSUM != 0 {
+            // SAFETY: as for the octets.
+            flags = unsafe { self.ring.complete_checksum(self.returned) };
+        }
+        if flags & DATA_VALID != 0 && self.ring.believes_checksums {
+            TransportChecksum::Verified
+        } else {
+            TransportChecksum::Unverified
+        }
+    }
+}
+
+/// Apart from [`Arrival`], which the loop of frames would otherwise have to keep in memory.
+impl<Q: Virtqueue> ReceiveRing<Q> {
+    /// The header in front of the frame in a slot.
+    ///
+    /// # Safety
+    ///
+    /// The device has given the slot back, and is not given it again while the header is borrowed.
+    #[inline]
+    unsafe fn header(&mut self, slot: usize) -> &mut [u8] {
+        let start = HEADROOM - self.slots.header as usize;
+        // SAFETY: the caller vouches for the device.
+        let headroom = unsafe { self.slots.buffer(slot).headroom() };
+        headroom.get_mut(start..).unwrap_or_default()
+    }
+
+    /// Makes of a frame that never was on a wire what it would have been there, and takes note of that in its header, since
+    /// it may be asked about twice. Returns the flags: what is not where UDP has its checksum is nobody's word.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::header`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn complete_checksum(&mut self, returned: Returned) -> u8 {
+        let Returned { slot, length, .. } = returned;
+        // Less than a header makes far more than a buffer.
+        let length = length.wrapping_sub(self.slots.header) as usize;
+        // SAFETY: the caller vouches for the device.
+        let header = unsafe { self.header(slot) };
+        // Two fields behind those that say how to cut the frame (virtio 1.2 §5.1.6.1).
+        let place = match *header {
+            [_, _, _, _, _, _, a, b, c, d, ..] => Some(Place {
+                start: usize::from(u16::from_le_bytes([a, b])),
+                offset: usize::from(u16::from_le_bytes([c, d])),
+            }),
+            _ => None,
+        };
+        // SAFETY: as above.
+        let bytes = unsafe { self.slots.buffer(slot).bytes() };
+        let is_complete = place
+            .zip(bytes.get_mut(..length))
+            .is_some_and(|(place, frame)| partial_checksum::complete(frame, place));
+        let flags = if is_complete { DATA_VALID } else { 0 };
+        // SAFETY: as above.
+        if let Some(kept) = unsafe { self.header(slot) }.first_mut() {
+            *kept = flags;
+        }
+        flags
+    }
+}
+
+impl<Q: Virtqueue> exchange::Arrival for Arrival<'_, Q> {
+    #[inline]
+    fn buffer(&mut self) -> &mut Buffer {
+        self.ring.slots.buffer(self.returned.slot)
     }
 
     /// Nothing but a header makes 0, and less than one a number far beyond any buffer.

@@ -13,16 +13,17 @@ impl Reception<'_> {
     /// one, it is answered as such.
     #[cold]
     #[inline(never)]
-    pub(super) fn receive_filtered(&mut self, frame: Received<'_>) -> DeviceVerdict {
+    pub(super) fn receive_filtered(&mut self, mut frame: Received<'_>) -> DeviceVerdict {
         let length = frame.length;
         if frame.damage.is_some() || length > MAXIMUM_FRAME {
             return self.receive_any(frame, None);
         }
         let said = self.ask_program(frame.buffer, length);
         if matches!(said, Verdict::Accept | Verdict::Vlan)
-            && let Some(answered) = self.serve_usual(frame.buffer, length, frame.can_answer)
+            && frame.can_answer
+            && let Some(verdict) = self.receive_usual_for(&mut frame, length, self.own)
         {
-            return self.conclude(answered, frame.buffer, length);
+            return verdict;
         }
         self.receive_any(frame, Some(said))
     }

@@ -8,6 +8,7 @@ use super::Exit;
 use super::udp::Datagram;
 use crate::arrival::Arrival;
 use crate::counters::Reason;
+use crate::device::TransportChecksum;
 use crate::frame_header::FrameHeader;
 use crate::icmp_error::{self, IcmpErrors};
 use crate::interface::{SourceScreen, VlanDevice};
@@ -83,6 +84,8 @@ pub(super) struct Host<'interface> {
     pub own: MacAddress,
     /// The device of its VLAN.
     pub device: &'interface mut VlanDevice,
+    /// What the card says of the checksum of what it carries.
+    pub checksum: TransportChecksum,
     /// Whether an answer could be sent.
     pub can_answer: bool,
     pub screen: &'interface SourceScreen,
@@ -148,6 +151,8 @@ impl Ipv4Context<'_> {
             seen: host.arrival.seen,
             ..whole.arrival
         };
+        // No card has seen all of it.
+        host.checksum = TransportChecksum::Unverified;
         let (length, mtu) = (whole.datagram().len(), usize::from(host.device.mtu()));
         let largest = if large.has_room() {
             MAXIMUM_DATAGRAM

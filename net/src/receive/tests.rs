@@ -8,6 +8,7 @@ extern crate std;
 
 mod arp;
 mod capture;
+mod checksums;
 mod datagrams;
 mod errors;
 mod ethernet;
@@ -22,7 +23,7 @@ mod udp;
 
 use super::{Exit, Reception, reason_for};
 use crate::counters::Reason;
-use crate::device::{BUFFER_SIZE, Damage, Received, Receiver, Verdict};
+use crate::device::{BUFFER_SIZE, Damage, Received, Receiver, TransportChecksum, Verdict};
 use crate::interface::{Interface, Ipv4Cidr};
 use crate::time::Instant;
 use crate::trace::{TraceRecord, Tracing};
@@ -130,6 +131,7 @@ impl Delivery {
             buffer,
             length: self.length,
             damage: self.damage,
+            checksum: TransportChecksum::Unverified,
             can_answer: self.can_answer,
             can_defer: self.can_defer,
         }
@@ -199,17 +201,15 @@ fn hand_up(reception: &mut Reception<'_>, frame: Received<'_>) -> Verdict {
 }
 
 /// What [`hand_up`] comes to, but each frame is asked for everything, one thing after the other.
-fn hand_up_step_by_step(reception: &mut Reception<'_>, frame: Received<'_>) -> Verdict {
-    let Received { buffer, length, .. } = frame;
+fn hand_up_step_by_step(reception: &mut Reception<'_>, mut frame: Received<'_>) -> Verdict {
+    let (length, can_defer) = (frame.length, frame.can_defer);
     reception.interface.counters.count_received();
     let answered = match frame.damage {
         Some(damage) => Err(reason_for(damage).into()),
-        None => is_accepted(reception, buffer, length, frame.can_defer).and_then(|is_accepted| {
-            let (can_answer, can_defer) = (frame.can_answer, frame.can_defer);
-            reception.answer(buffer, length, can_answer, can_defer, is_accepted)
-        }),
+        None => is_accepted(reception, frame.buffer, length, can_defer)
+            .and_then(|is_accepted| reception.answer(&mut frame, is_accepted)),
     };
-    reception.conclude(answered, buffer, length)
+    reception.conclude(answered, frame.buffer, length)
 }
 
 /// Whether the program, if there is one, accepts a frame.
@@ -245,6 +245,7 @@ fn deliver(card: &mut Interface, delivery: &Delivery) -> Result<Vec<u8>, Reason>
             buffer: &mut buffer,
             length: delivery.length,
             damage: None,
+            checksum: TransportChecksum::Unverified,
             can_answer: delivery.can_answer,
             can_defer: false,
         });

@@ -8,7 +8,7 @@ use super::ipv4::Host;
 use super::{Exit, Reception};
 use crate::arrival::Arrival;
 use crate::counters::Reason;
-use crate::device::{BUFFER_SIZE, Verdict};
+use crate::device::{BUFFER_SIZE, Received, TransportChecksum, Verdict};
 use crate::udp::{Envelope, Unanswered};
 use crate::wire::ipv4::{self, Ipv4Header, Protocol};
 use crate::wire::vlan::TaggedHeader;
@@ -37,8 +37,9 @@ impl Reception<'_> {
         &mut self,
         buffer: &mut [u8; BUFFER_SIZE],
         length: usize,
+        checksum: TransportChecksum,
     ) -> Option<Verdict> {
-        let answered = self.serve(buffer, length, true)?;
+        let answered = self.serve(buffer, length, checksum, true)?;
         self.interface.counters.count_received();
         Some(self.conclude(answered, buffer, length))
     }
@@ -47,24 +48,22 @@ impl Reception<'_> {
     /// has happened.
     #[cold]
     #[inline(never)]
-    pub(super) fn serve_usual(
-        &mut self,
-        buffer: &mut [u8; BUFFER_SIZE],
-        frame_length: usize,
-        can_answer: bool,
-    ) -> Option<Result<usize, Exit>> {
-        match self.protocol_of_usual(buffer, frame_length, self.own)? {
-            Protocol::UDP => self.serve(buffer, frame_length, can_answer),
-            Protocol::ICMP if can_answer => self.answer_echo(buffer, frame_length).map(Ok),
+    pub(super) fn serve_usual(&mut self, frame: &mut Received<'_>) -> Option<Result<usize, Exit>> {
+        let (length, can_answer) = (frame.length, frame.can_answer);
+        match self.protocol_of_usual(frame.buffer, length, self.own)? {
+            Protocol::UDP => self.serve(frame.buffer, length, frame.checksum, can_answer),
+            Protocol::ICMP if can_answer => self.answer_echo(frame.buffer, length).map(Ok),
             _ => None,
         }
     }
 
-    #[inline]
+    // Into both of its callers: called, it takes some 40 instructions more for each datagram.
+    #[inline(always)]
     fn serve(
         &mut self,
         buffer: &mut [u8; BUFFER_SIZE],
         frame_length: usize,
+        checksum: TransportChecksum,
         can_answer: bool,
     ) -> Option<Result<usize, Exit>> {
         let (front, room) = TaggedHeader::mut_from_prefix(&mut buffer[..]).ok()?;
@@ -83,6 +82,7 @@ impl Reception<'_> {
             is_group: false,
             time_to_live: header.time_to_live(),
             arrival: &arrival,
+            checksum,
             can_answer,
         };
         let mtu = usize::from(device.mtu());
@@ -133,6 +133,7 @@ impl Host<'_> {
             is_group,
             time_to_live: header.time_to_live(),
             arrival: &self.arrival,
+            checksum: self.checksum,
             can_answer: self.can_answer,
         };
         let largest = largest.saturating_sub(header_length);

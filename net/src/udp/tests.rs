@@ -62,6 +62,7 @@ pub(crate) struct Delivery {
     pub spare: usize,
     pub time_to_live: u8,
     pub arrival: Arrival,
+    pub checksum: TransportChecksum,
     pub can_answer: bool,
 }
 
@@ -74,6 +75,7 @@ impl Delivery {
             spare: 100,
             time_to_live: 64,
             arrival: ARRIVAL,
+            checksum: TransportChecksum::Unverified,
             can_answer: true,
         }
     }
@@ -149,6 +151,7 @@ impl Host {
             is_group: delivery.destination.is_multicast() || delivery.destination == BROADCAST,
             time_to_live: delivery.time_to_live,
             arrival: &delivery.arrival,
+            checksum: delivery.checksum,
             can_answer: delivery.can_answer,
         };
         let received = self.total(|counters| counters.received);
@@ -311,6 +314,7 @@ fn a_length_the_caller_does_not_have_is_truncated() {
         is_group: false,
         time_to_live: 64,
         arrival: &ARRIVAL,
+        checksum: TransportChecksum::Unverified,
         can_answer: true,
     };
     let mut octets = ECHO_REQUEST;

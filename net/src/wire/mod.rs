@@ -12,6 +12,7 @@ pub mod icmpv4_error;
 pub mod ipv4;
 pub mod ipv4_fragment;
 pub mod ipv4_options;
+pub mod partial_checksum;
 pub mod stamp;
 pub mod udp;
 pub mod vlan;

@@ -2,6 +2,7 @@
 
 use super::checksum::{self, Checksum};
 use super::ipv4::Protocol;
+use core::mem::offset_of;
 use core::net::Ipv4Addr;
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -19,6 +20,9 @@ pub struct UdpHeader {
 /// Octets of the header.
 pub const HEADER_LENGTH: usize = 8;
 const _: () = assert!(size_of::<UdpHeader>() == HEADER_LENGTH);
+
+/// Where in the header the checksum stands.
+pub const CHECKSUM_OFFSET: usize = offset_of!(UdpHeader, checksum);
 
 impl UdpHeader {
     /// The port that an answer goes to; 0 if none is wanted.
@@ -43,6 +47,13 @@ impl UdpHeader {
     #[inline]
     pub fn has_checksum(&self) -> bool {
         self.checksum != Checksum::ZERO
+    }
+
+    /// Whether the checksum's place holds the sum of the pseudo header alone, as it does while somebody else is to add the
+    /// rest.
+    pub fn is_checksum_partial(&self, source: Ipv4Addr, destination: Ipv4Addr) -> bool {
+        let sum = pseudo_header(self.length(), source, destination);
+        self.checksum == Checksum::of_sum(sum).complement()
     }
 
     /// Sends the datagram back to where it came from. The checksum stays right, because a sum does not

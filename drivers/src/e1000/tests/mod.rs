@@ -3,6 +3,7 @@
 mod answers;
 mod bring_up;
 mod cards;
+mod checksums;
 mod damage;
 mod deferred;
 mod doorbells;

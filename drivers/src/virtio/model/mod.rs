@@ -85,6 +85,8 @@ pub(super) struct Model {
     /// Its memory is being overwritten behind the driver's back: the driver cannot be held to the rules
     /// that rest on what it says.
     pub(super) lawless: bool,
+    /// The first octets of the header in front of each frame: flags first.
+    pub(super) frame_header: [u8; 10],
 }
 
 /// Where a legacy device finds the parts of a queue (virtio 1.2 §2.7.2).
@@ -283,6 +285,7 @@ impl Model {
             queues: Default::default(),
             is_legacy: false,
             is_mmio: false,
+            frame_header: [0xee; 10],
             address: ADDRESS,
             link_up: true,
             speed: u32::MAX,
@@ -495,6 +498,8 @@ impl Model {
         // it has given. A header of nonsense must do no harm.
         unsafe {
             buffer.write_bytes(0xee, header);
+            let said = NonNull::from(&self.frame_header).cast();
+            buffer.copy_from_nonoverlapping(said, 10);
             let frame = NonNull::from(octets).cast();
             buffer
                 .add(header)

@@ -23,7 +23,7 @@ fn it_comes_up_with_the_features_that_have_a_purpose() {
     assert_eq!(bench.model().status, 0x0f);
     assert_eq!(
         bench.model().accepted,
-        1 << 63 | 1 << 32 | 0xf << 16 | 1 << 5
+        1 << 63 | 1 << 32 | 0xf << 16 | 1 << 5 | 1 << 1
     );
     assert_eq!(bench.device.mac_address().0, ADDRESS);
     assert_eq!(bench.device.model(), "virtio-net");

@@ -25,7 +25,7 @@ fn a_device_of_version_1_serves_and_filters<Q: Virtqueue>() {
     let mut bench = bring_up::<Q>(over_mmio).unwrap();
     assert_eq!(
         bench.model().accepted,
-        Q::FEATURES.bits() | 1 << 63 | 1 << 32 | 0xf << 16 | 1 << 5
+        Q::FEATURES.bits() | 1 << 63 | 1 << 32 | 0xf << 16 | 1 << 5 | 1 << 1
     );
     for _ in 0..1000 {
         bench.assert_serves();

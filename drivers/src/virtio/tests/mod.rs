@@ -1,6 +1,7 @@
 //! The driver against the model of its device.
 
 mod bring_up;
+mod checksums;
 mod control;
 mod frames;
 mod mmio;

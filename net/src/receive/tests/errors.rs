@@ -8,6 +8,7 @@ use crate::icmp_error::Suppressed;
 use crate::rate::Limit;
 use crate::test_device::Station;
 use crate::time::Ticks;
+use crate::wire::partial_checksum::{Place, complete};
 
 const SECOND: Ticks = Ticks(1_000_000_000);
 /// Nothing serves it.
@@ -62,6 +63,19 @@ fn a_datagram_to_a_closed_port_is_told_so_octet_by_octet_rfc_1122_section_4_1_3_
     assert_eq!(counters.reason(Reason::UdpClosedPort), 1);
     assert_eq!(counters.answered(), 0, "an error is no answer");
     assert_eq!(station.card.icmp_errors().sent(), 1);
+}
+
+#[test]
+fn what_never_was_on_a_wire_is_quoted_as_it_would_have_been_there() {
+    let mut frame = TO_CLOSED_PORT;
+    // The sum of 10.10.10.10, 10.10.10.11, 17 and 12, where the checksum is left to somebody else.
+    put(&mut frame, at::ICMP + 6, &[0x28, 0x46]);
+    let place = Place {
+        start: at::ICMP,
+        offset: 6,
+    };
+    assert!(complete(&mut frame, place));
+    assert_eq!(station(REALTIME).receive(&frame), [PORT_UNREACHABLE]);
 }
 
 #[test]

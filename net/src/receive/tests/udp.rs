@@ -4,6 +4,7 @@
 use super::properties::{Circumstances, damages};
 use super::*;
 use crate::counters::Counters;
+use crate::device::TransportChecksum;
 use crate::services::echo::{self, Echo};
 use crate::services::sink::{self, Sink};
 use crate::services::stamp::{self, Stamp};
@@ -20,7 +21,7 @@ const ASKER_IP: [u8; 4] = [10, 10, 10, 10];
 const ASKER_PORT: u16 = 40_000;
 
 /// The appliance with the services that answer, and one that does not.
-fn serving() -> Interface {
+pub(super) fn serving() -> Interface {
     let mut card = appliance();
     let rate = TickRate::from_hertz(1_000_000_000);
     let services = card.services_mut();
@@ -38,7 +39,7 @@ fn serving() -> Interface {
 }
 
 /// A datagram to `port`, as another's library makes it: VLAN 42, priority 5.
-fn request(port: u16, data: &[u8]) -> Vec<u8> {
+pub(super) fn request(port: u16, data: &[u8]) -> Vec<u8> {
     let builder = PacketBuilder::ethernet2(ASKER_MAC, OWN_MAC.0)
         .vlan(etherparse::VlanHeader::Single(SingleVlanHeader {
             pcp: 5.try_into().expect("a priority"),
@@ -61,6 +62,7 @@ fn outcome(card: &mut Interface, frame: &[u8], can_answer: bool) -> Option<Vec<u
         buffer: &mut buffer,
         length: frame.len(),
         damage: None,
+        checksum: TransportChecksum::Unverified,
         can_answer,
         can_defer: true,
     });
@@ -76,7 +78,7 @@ fn outcome(card: &mut Interface, frame: &[u8], can_answer: bool) -> Option<Vec<u
 }
 
 /// The data of an answer, after everything around them was found right by another's library.
-fn data_of(answer: &[u8], port: u16) -> Vec<u8> {
+pub(super) fn data_of(answer: &[u8], port: u16) -> Vec<u8> {
     let (ethernet, rest) = Ethernet2Header::from_slice(answer).expect("Ethernet");
     assert_eq!(
         (ethernet.source, ethernet.destination),
