@@ -34,7 +34,6 @@ mod housekeeping;
 mod last_words;
 mod machine;
 mod memory;
-#[cfg(not(test))]
 mod memory_functions;
 mod nics;
 mod poll;
