@@ -5,7 +5,7 @@
 
 use crate::command::Command;
 use crate::commands::{
-    bpftool, dump, ethtool, evl, file, icmp, ip, latency, ping, solicit, sysctl, trace,
+    arping, bpftool, dump, ethtool, evl, file, icmp, ip, latency, ping, sysctl, trace,
 };
 use crate::error::{Refusal, Word};
 use crate::suggest::nearest;
@@ -62,7 +62,7 @@ impl<'a> Cards<'a> {
             Command::File(access) => file::carry_out(access, self),
             Command::Responder(responder) => icmp::carry_out(responder, self),
             Command::Ping(ping) => ping::carry_out(ping, self),
-            Command::Solicit(solicitation) => solicit::carry_out(solicitation, self),
+            Command::Arping(arping) => arping::carry_out(arping, self),
             Command::Sysctl(sysctl) => sysctl::carry_out(sysctl, self),
             Command::Dump(dump) => dump::carry_out(dump, self),
             Command::Latency(latency) => latency::carry_out(*latency, self),

@@ -4,6 +4,7 @@
 //! command looks like is in its own file under [`crate::commands`]; here is only what all have in
 //! common: comments, what stands before a command out of habit, and nothing left over at the end.
 
+use crate::commands::arping::Arping;
 use crate::commands::base64::Heading;
 use crate::commands::bpftool::Bpftool;
 use crate::commands::config::Config;
@@ -17,7 +18,6 @@ use crate::commands::icmp::Responder;
 use crate::commands::ip::Ip;
 use crate::commands::latency::Latency;
 use crate::commands::ping::Ping;
-use crate::commands::solicit::Solicitation;
 use crate::commands::status::Part;
 use crate::commands::stty::Stty;
 use crate::commands::sysctl::Sysctl;
@@ -63,8 +63,8 @@ pub enum Command {
     Ethtool(Ethtool),
     /// Ask a host for echoes.
     Ping(Ping),
-    /// Ask for a neighbor.
-    Solicit(Solicitation),
+    /// Ask who has an address.
+    Arping(Arping),
     /// Show or set limits of what is sent.
     Sysctl(Sysctl),
     /// The configuration as commands.

@@ -11,6 +11,7 @@ use core::net::Ipv4Addr;
 use heapless::String;
 use pollux_net::interface::{ConfigurationError, Ipv4Cidr};
 use pollux_net::neighbor::PermanentError;
+use pollux_net::own_arping::ArpingError;
 use pollux_net::own_ping::PingError;
 use pollux_net::route::RouteError;
 
@@ -236,6 +237,15 @@ pub enum Refusal {
         /// Why.
         error: PingError,
     },
+    /// Nobody can be asked for an address.
+    Arping {
+        /// The address.
+        address: Ipv4Addr,
+        /// Why not.
+        error: ArpingError,
+    },
+    /// A device is down through which something is to be sent.
+    Down(Word),
     /// The card knows no pauses.
     NoFlowControl(Word),
     /// The card does not filter VLANs.
@@ -269,6 +279,7 @@ impl Refusal {
             | Self::NameTaken(word)
             | Self::NoSuchFile(word)
             | Self::NoOobPort(word)
+            | Self::Down(word)
             | Self::NoFlowControl(word)
             | Self::NoVlanFilter(word)
             | Self::NoChecksums(word)
@@ -330,6 +341,17 @@ impl fmt::Display for Refusal {
             } => write!(f, "{address} is behind a gateway; '-g' allows that"),
             Self::Unreachable { address, .. } => write!(f, "no route to {address}"),
             Self::Ping { address, error } => write!(f, "{address}: {error}"),
+            Self::Arping {
+                error: ArpingError::NoRoute(error),
+                ..
+            } => write!(f, "{error}"),
+            Self::Arping { address, error } => write!(f, "{address}: {error}"),
+            Self::Down(word) => {
+                write!(
+                    f,
+                    "{word}: the interface is down; 'ip link set {word} up' sets it up"
+                )
+            }
             Self::NoOobPort(word) => write!(
                 f,
                 "{word}: no out-of-band port is enabled; 'evl net -e -i {word}' enables it"

@@ -80,7 +80,7 @@ impl Grep {
     /// Why the reply to a command, as JSON or not, has no lines to choose from.
     pub(crate) fn refusal(command: &Command, json: bool) -> Option<Mistake> {
         let reason = match command {
-            Command::Top | Command::Responder(_) | Command::Ping(_) => {
+            Command::Top | Command::Responder(_) | Command::Ping(_) | Command::Arping(_) => {
                 "what goes on until Ctrl-C is shown whole"
             }
             Command::Upload(_) => "this has no reply",

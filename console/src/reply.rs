@@ -15,11 +15,11 @@ use crate::commands::icmp::{self, Responder};
 use crate::commands::ip::{self, Ip};
 use crate::commands::latency::{self, Latency};
 use crate::commands::ping;
-use crate::commands::solicit::{self, Solicitation};
 use crate::commands::stty::{self, Stty};
 use crate::commands::sysctl::Sysctl;
 use crate::commands::{
-    about, bpftool, dump, evl, poweroff, reboot, report, show, status, sysctl, top, trace, turns,
+    about, arping, bpftool, dump, evl, poweroff, reboot, report, show, status, sysctl, top, trace,
+    turns,
 };
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
@@ -51,6 +51,15 @@ pub enum Progress {
     Waiting,
     /// Nothing was written: the reply is over.
     Done,
+}
+
+/// What a command asks of another station until it is over or ended. What is answered meanwhile is printed as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Echo replies of this address.
+    Echo(Ipv4Addr),
+    /// The stations that have this address.
+    Arp(Ipv4Addr),
 }
 
 /// A reply under way.
@@ -85,7 +94,7 @@ enum Content {
     LatencyForgotten,
     Ethtool(Ethtool),
     Ping(ping::Page),
-    Solicit(Solicitation),
+    Arping(arping::Page),
     Config(config::Page),
     StartErrors(Cursor),
     Sysctl(Sysctl, Cursor),
@@ -126,7 +135,7 @@ impl Reply {
             Command::Top => Content::Top(top::Page::default()),
             Command::Ethtool(ethtool) => Content::Ethtool(ethtool),
             Command::Ping(ping) => Content::Ping(ping::Page::new(ping)),
-            Command::Solicit(solicitation) => Content::Solicit(solicitation),
+            Command::Arping(arping) => Content::Arping(arping::Page::new(arping)),
             Command::Config(Config::Errors) => Content::StartErrors(Cursor::default()),
             Command::Config(config) => Content::Config(config::Page::new(config)),
             Command::Sysctl(sysctl) => Content::Sysctl(sysctl, Cursor::default()),
@@ -214,11 +223,21 @@ impl Reply {
         matches!(self.content, Content::Responder(_))
     }
 
-    /// Whom it pings, if it does.
-    pub const fn pings(&self) -> Option<Ipv4Addr> {
+    /// What it asks of somebody else, if it does.
+    pub const fn asks(&self) -> Option<Asked> {
         match &self.content {
-            Content::Ping(page) => Some(page.destination()),
+            Content::Ping(page) => Some(Asked::Echo(page.destination())),
+            Content::Arping(page) => Some(Asked::Arp(page.address())),
             _ => None,
+        }
+    }
+
+    /// Whether it is over and came to nothing, although the command was carried out: nobody answered.
+    pub fn has_failed(&self) -> bool {
+        match &self.content {
+            Content::Ping(page) => page.has_failed(),
+            Content::Arping(page) => page.has_failed(),
+            _ => false,
         }
     }
 
@@ -228,6 +247,7 @@ impl Reply {
             Content::Responder(_) => true,
             Content::Top(_) => !self.json,
             Content::Ping(page) => page.is_endless(),
+            Content::Arping(page) => page.is_endless(),
             _ => false,
         }
     }
@@ -240,12 +260,11 @@ impl Reply {
     /// Ends it, at Ctrl-C. Returns whether there is something left to say.
     pub const fn interrupt(&mut self) -> bool {
         match &mut self.content {
-            Content::Ping(page) => {
-                page.interrupt();
-                true
-            }
-            _ => false,
+            Content::Ping(page) => page.interrupt(),
+            Content::Arping(page) => page.interrupt(),
+            _ => return false,
         }
+        true
     }
 
     /// The configuration that was to be kept, when all of it was printed.
@@ -318,7 +337,7 @@ impl Reply {
             Content::LatencyForgotten => latency::forgotten(row, json, out),
             Content::Ethtool(ethtool) => ethtool::line(ethtool, row, json, view, out),
             Content::Ping(page) => page.next_line(json, view, out),
-            Content::Solicit(solicitation) => solicit::line(solicitation, row, json, out),
+            Content::Arping(page) => page.next_line(json, view, out),
             Content::Config(page) => page.next_line(json, view, out),
             Content::StartErrors(cursor) => config::errors(cursor, json, view, out),
             Content::Sysctl(sysctl, cursor) => sysctl::line(sysctl, cursor, json, view, out),

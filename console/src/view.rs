@@ -126,8 +126,8 @@ pub struct ConsoleView<'a> {
     pub dropped_lines: u64,
     /// How many columns the terminal has, if it was told.
     pub columns: Option<u16>,
-    /// Whether something of the last line was refused.
-    pub was_refused: bool,
+    /// Whether something of the last line was refused, or nobody answered it.
+    pub has_failed: bool,
     /// What of the start was refused.
     pub refused: &'a Refused,
 }

@@ -125,7 +125,7 @@ impl Appliance {
             console: ConsoleView {
                 dropped_lines: 0,
                 columns: None,
-                was_refused: false,
+                has_failed: false,
                 refused: &NOTHING_REFUSED,
             },
             machine: &[],

@@ -97,7 +97,9 @@ impl Port {
             self.device.ring_doorbells();
         }
         if let Some(event) = self.interface.take_event() {
-            log::warn!("{}: {event}", self.name());
+            let device = event.device().and_then(|vid| self.interface.device(vid));
+            let name = device.map_or(self.name(), |device| device.name());
+            log::warn!("{name}: {event}");
         }
     }
 

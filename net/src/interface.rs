@@ -20,6 +20,7 @@ use crate::histogram::Histogram;
 use crate::icmp_error::IcmpErrors;
 use crate::large::{DEFAULT_PLACES, LargeDatagrams};
 use crate::neighbor::{self, DEFAULT_QUESTIONS, NeighborTable};
+use crate::own_arping::OwnArping;
 use crate::own_ping::OwnPing;
 use crate::reassembly::{DEFAULT_CONTEXTS, Reassembly};
 use crate::route::RouteTable;
@@ -74,6 +75,7 @@ pub struct Interface {
     pub(crate) large: LargeDatagrams,
     pub(crate) icmp_errors: IcmpErrors,
     pub(crate) ping: Option<OwnPing>,
+    pub(crate) arping: Option<OwnArping>,
     pub(crate) events: Events,
     /// What is to be looked at next for something to send.
     pub(crate) turn: Turn,
@@ -136,6 +138,7 @@ impl Interface {
             large: LargeDatagrams::new(DEFAULT_PLACES),
             icmp_errors: IcmpErrors::new(rate),
             ping: None,
+            arping: None,
             events: Events::new(),
             turn: Turn::default(),
             residence: Histogram::new(),

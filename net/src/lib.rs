@@ -47,6 +47,7 @@ pub mod interface;
 pub mod large;
 pub mod loop_rules;
 pub mod neighbor;
+pub mod own_arping;
 pub mod own_ping;
 pub mod ping;
 pub mod rate;

@@ -1,6 +1,6 @@
 //! What the appliance says without having been asked: claims to its addresses, questions for neighbors and
 //! what waited for their answers, errors about datagrams that never became whole, what services have to say,
-//! its own ping.
+//! its own ping and arping.
 //!
 //! The poll loop calls [`Interface::send_due`] again and again; each call does one bounded piece. Datagrams
 //! that go out in fragments have a call of their own, [`Interface::send_large`], because they are answers
@@ -94,6 +94,17 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The VLAN of the device that it is about; nothing when it is about the card.
+    pub const fn device(&self) -> Option<u16> {
+        match self {
+            Self::NeighborFound { vid, .. }
+            | Self::NeighborSilent { vid, .. } => Some(*vid),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -108,13 +119,13 @@ impl fmt::Display for Event {
                 Vlan(*vid)
             ),
             Self::NeighborFound {
-                vid,
                 address,
                 mac,
                 permanent,
+                ..
             } => {
                 let kind = if *permanent { ", permanent" } else { "" };
-                write!(f, "{address} is at {mac} in {}{kind}", Vlan(*vid))
+                write!(f, "{address} is at {mac}{kind}")
             }
             Self::NeighborSilent { address, .. } => write!(f, "{address} did not respond"),
             Self::NeighborContradicted {
@@ -179,6 +190,7 @@ pub(crate) enum Turn {
     Expiry,
     Services,
     Ping,
+    Arping,
 }
 
 impl Interface {
@@ -246,7 +258,8 @@ impl Interface {
             Turn::Neighbors => Turn::Expiry,
             Turn::Expiry => Turn::Services,
             Turn::Services => Turn::Ping,
-            Turn::Ping => Turn::Claims,
+            Turn::Ping => Turn::Arping,
+            Turn::Arping => Turn::Claims,
         };
         match turn {
             Turn::Claims => self.send_claim(device, now),
@@ -254,6 +267,7 @@ impl Interface {
             Turn::Expiry => self.send_time_exceeded(device, now),
             Turn::Services => self.poll_services(device, now),
             Turn::Ping => self.send_ping(device, now),
+            Turn::Arping => self.send_arping(device, now),
         }
     }
 
@@ -393,6 +407,20 @@ impl Interface {
         sender.queued
     }
 
+    /// Sends the request of the own arping that is due, to all stations: whoever has the address is to say so.
+    fn send_arping(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
+        let due = self.arping.as_mut().and_then(|arping| arping.poll(now));
+        let Some((vid, source, address)) = due else {
+            return false;
+        };
+        // What cannot be sent is not answered.
+        if !self.vlans.sends_from(vid, source) {
+            return false;
+        }
+        let packet = ArpPacket::request(self.mac, source, address);
+        self.send_arp(device, vid, MacAddress::BROADCAST, &packet)
+    }
+
     fn send_claim(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
         let vlans = &self.vlans;
         let Some(due) = self.claims.poll(now, self.mac, |vid| vlans.is_up(vid)) else {
@@ -505,10 +533,13 @@ impl Interface {
         queued.is_ok()
     }
 
-    /// Tells what an ARP packet in VLAN `vid` means for our addresses.
+    /// Tells what an ARP packet in VLAN `vid` means for our addresses, and for whom we ask for.
     #[cold]
     pub(crate) fn hear_claim(&mut self, vid: u16, packet: &ArpPacket, now: Instant) {
         let by = packet.sender_mac;
+        if let Some(arping) = &mut self.arping {
+            arping.hear(vid, packet, now);
+        }
         let Some((address, event)) = self.claims.on_arp(vid, packet, now) else {
             return;
         };

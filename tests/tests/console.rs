@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pollux_issuer::frame::{Echo, Link, Tag};
+use pollux_issuer::frame::{Echo, Link, Received, Tag};
 use pollux_tests::PATIENCE;
 use pollux_tests::appliance::{Appliance, Boot};
 use pollux_tests::console::PROMPT;
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
     suite.test("a_vlan_is_made_and_removed_by_hand", a_vlan_by_hand);
     suite.test("oob_net_icmp_prints_until_ctrl_c", oob_net_icmp);
     suite.test("ping_asks_and_sums_up", ping_asks_and_sums_up);
+    suite.test("arping_asks_and_waits_for_the_answer", arping_waits);
     suite.test("top_goes_on_until_ctrl_c", |appliance| {
         let mark = appliance.console.mark();
         appliance.console.type_bytes(b"top\r");
@@ -225,6 +226,7 @@ From 10.10.10.11 icmp_seq=1 Destination Host Unreachable
 1 packets transmitted, 0 received, +1 errors, 100% packet loss
 "
     );
+    assert_eq!(appliance.console.command("echo $?"), "1\n");
     configure(
         appliance,
         &["ip neigh add 10.10.10.10 lladdr 02:00:0a:0a:0a:0a dev eth0.42"],
@@ -260,6 +262,41 @@ From 10.10.10.11 icmp_seq=1 Destination Host Unreachable
         .console
         .wait_for(mark, "% packet loss\n", PRINT_LIMIT);
     configure(appliance, &["ip neigh del 10.10.10.10 dev eth0.42"]);
+    while appliance.peer.receive(Duration::from_millis(200)).is_some() {}
+}
+
+/// Whoever asks for us is answered, and the prompt comes back with the answer, not before.
+fn arping_waits(appliance: &mut Appliance) {
+    let said = appliance.console.command("arping -c 2 10.10.10.99");
+    assert_eq!(
+        said,
+        "ARPING 10.10.10.99 from 10.10.10.11 eth0.42\n\
+         Sent 2 probes (2 broadcast(s))\nReceived 0 response(s)\n"
+    );
+    assert_eq!(appliance.console.command("echo $?"), "1\n");
+    while appliance.peer.receive(Duration::from_millis(200)).is_some() {}
+    let mark = appliance.console.mark();
+    appliance
+        .console
+        .type_bytes(b"arping -f -I eth0.42 10.10.10.10\r");
+    let mut frames = std::iter::from_fn(|| appliance.peer.receive(ANSWER_LIMIT));
+    let answer = frames.find_map(|frame| Peer::station().answer(&Received::parse(&frame)?));
+    appliance.peer.send(&answer.expect("it is asked for"));
+    let end = format!("Received 1 response(s)\n{PROMPT}");
+    let printed = appliance.console.wait_for(mark, &end, PRINT_LIMIT);
+    let expected = "ARPING 10.10.10.10 from 10.10.10.11 eth0.42\n\
+         Unicast reply from 10.10.10.10 [02:00:0a:0a:0a:0a]  ";
+    assert!(printed.contains(expected), "{printed}");
+    assert_eq!(appliance.console.command("echo $?"), "0\n");
+    let mark = appliance.console.mark();
+    appliance.console.type_bytes(b"arping 10.10.10.99\r");
+    appliance
+        .console
+        .wait_for(mark, "10.10.10.11 eth0.42\n", PRINT_LIMIT);
+    appliance.console.type_bytes(b"\x03");
+    let end = format!("Received 0 response(s)\n{PROMPT}");
+    let printed = appliance.console.wait_for(mark, &end, PRINT_LIMIT);
+    assert!(printed.contains("^C\nSent "), "{printed}");
     while appliance.peer.receive(Duration::from_millis(200)).is_some() {}
 }
 

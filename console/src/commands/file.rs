@@ -225,7 +225,7 @@ pub(crate) fn line(
             false => write!(out, "{}", clipped::<WIDTH>(said))?,
         },
         Kind::SayStatus if row == 0 => {
-            let status = u8::from(view.console.was_refused);
+            let status = u8::from(view.console.has_failed);
             match json {
                 true => write!(out, "{{\"status\":{status}}}")?,
                 false => write!(out, "{status}")?,

@@ -6,6 +6,7 @@
 
 pub(crate) mod about;
 mod arguments;
+pub mod arping;
 pub mod base64;
 pub mod bpftool;
 pub mod config;
@@ -23,7 +24,6 @@ pub(crate) mod poweroff;
 pub(crate) mod reboot;
 pub(crate) mod report;
 pub(crate) mod show;
-pub mod solicit;
 pub mod status;
 pub mod stty;
 pub mod sysctl;
@@ -51,7 +51,7 @@ pub(crate) static COMMANDS: [&Specification; 27] = [
     &trace::SPECIFICATION,
     &icmp::SPECIFICATION,
     &ping::SPECIFICATION,
-    &solicit::SPECIFICATION,
+    &arping::SPECIFICATION,
     &ethtool::SPECIFICATION,
     &config::SPECIFICATION,
     &sysctl::SPECIFICATION,

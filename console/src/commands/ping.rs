@@ -263,6 +263,13 @@ impl Page {
         self.ping.settings.count == 0 && !self.is_interrupted
     }
 
+    /// Whether it is over, and no reply came.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.summary
+            .as_ref()
+            .is_some_and(|summary| answered(summary) == 0)
+    }
+
     /// Has the summary printed next.
     pub(crate) const fn interrupt(&mut self) {
         self.is_interrupted = true;
@@ -315,6 +322,11 @@ impl Page {
     }
 }
 
+/// Requests to which a reply came, in whatever state.
+const fn answered(summary: &PingSummary) -> u64 {
+    summary.in_time + summary.late + summary.corrupted
+}
+
 fn text_line(
     row: usize,
     destination: Ipv4Addr,
@@ -324,7 +336,7 @@ fn text_line(
     match (row, summary.round_trip) {
         (1, _) => write!(out, "--- {destination} ping statistics ---")?,
         (2, _) => {
-            let answered = summary.in_time + summary.late + summary.corrupted;
+            let answered = answered(summary);
             let lost = summary.lost + summary.outstanding;
             let sent = summary.sent;
             write!(out, "{sent} packets transmitted, {answered} received")?;

@@ -231,7 +231,7 @@ fn help_lists_the_commands() {
   trace               print answered echo requests, or tell whether that is done
   oob-net-icmp        print a line for each answered echo request, until Ctrl-C
   ping                ask a host for echoes, until Ctrl-C or -c of them
-  arping              ask by ARP who has an address
+  arping              ask by ARP who has an address, until Ctrl-C or -c times
   ethtool             a card's link, statistics and features
   config              the configuration as commands: show it, keep it, compare it
   sysctl              how many ICMP errors are sent: show it, or set it on all cards

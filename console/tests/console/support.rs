@@ -91,7 +91,7 @@ impl Appliance {
                 console: ConsoleView {
                     dropped_lines: 0,
                     columns: None,
-                    was_refused: false,
+                    has_failed: false,
                     refused: &NOTHING_REFUSED,
                 },
                 machine: &[],
@@ -161,7 +161,7 @@ impl Appliance {
         for _ in 0..200_000 {
             let progress = self.print_line(&mut reply, &mut text);
             let is_endless =
-                (reply.is_trace() || reply.pings().is_some()) && progress == Progress::Waiting;
+                (reply.is_trace() || reply.asks().is_some()) && progress == Progress::Waiting;
             if progress == Progress::Done || is_endless {
                 self.saved = reply.take_kept().unwrap_or(std::mem::take(&mut self.saved));
                 return text;

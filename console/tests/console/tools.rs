@@ -2,12 +2,15 @@
 
 use crate::support::{Appliance, ECHO_REQUEST};
 use pollux_console::command::{Command, Grammar, Request};
+use pollux_console::commands::arping::ArpingLine;
 use pollux_console::commands::ping::PingLine;
 use pollux_console::refused::{MOST_REFUSED, Refused};
 use pollux_console::reply::{Progress, Reply};
 use pollux_net::device::{FlowControl, Statistic};
+use pollux_net::own_arping::ArpingReply;
 use pollux_net::ping::{PingReply, Verdict};
 use pollux_net::time::Ticks;
+use pollux_net::wire::ethernet::MacAddress;
 
 #[test]
 fn drops_are_shown_by_reason() {
@@ -441,19 +444,37 @@ fn the_appliance_tells_its_version_and_how_long_it_runs() {
 fn a_neighbor_is_asked_for() {
     let mut appliance = Appliance::new();
     for (line, said) in [
-        ("arping 10.10.10.10", "who has 10.10.10.10?"),
-        ("arping -I eth0.42 10.10.10.10", "who has 10.10.10.10?"),
+        (
+            "arping 10.10.10.10",
+            "ARPING 10.10.10.10 from 10.10.10.11 eth0.42",
+        ),
+        (
+            "arping -f -c3 -w2 -Ieth0.42 10.10.10.10",
+            "ARPING 10.10.10.10 from 10.10.10.11 eth0.42",
+        ),
         ("arping 192.0.2.1", "no route to 192.0.2.1"),
+        ("arping 10.10.10.255", "10.10.10.255 is not one host"),
+        ("arping 10.10.10.11", "10.10.10.11: it is our own address"),
         (
             "arping",
-            "missing word after 'arping'; usage: arping [-c 1] [-I IFNAME] ADDRESS",
+            "missing word after 'arping'; usage: arping [-f] [-c COUNT] [-w SECONDS] [-I IFNAME] ADDRESS",
         ),
-        ("arping -c 1 10.10.10.10", "who has 10.10.10.10?"),
         (
-            "arping -c 3 10.10.10.10",
-            "arping: '3' is not 1: it ends with the first reply",
+            "arping -c 0 10.10.10.10",
+            "arping: '0' is not a number of requests, 1 or more",
         ),
-        ("arping -D 10.10.10.10", "arping: '-D' is not one of -c, -I"),
+        (
+            "arping -w 0.5 10.10.10.10",
+            "arping: '0.5' is not a number of seconds, 1 or more",
+        ),
+        (
+            "arping -D 10.10.10.10",
+            "arping: '-D' is not one of -c, -f, -w, -I",
+        ),
+        (
+            "arping -fc1 10.10.10.10",
+            "arping: '-fc1' is not one of -c, -f, -w, -I",
+        ),
         (
             "arping host",
             "arping: 'host' is not an IPv4 address, such as 10.10.10.10",
@@ -465,6 +486,64 @@ fn a_neighbor_is_asked_for() {
     ] {
         assert_eq!(appliance.typed(line), format!("{said}\n"), "{line}");
     }
+    appliance.configure(&["ip route add default via 10.10.10.1"]);
+    assert_eq!(
+        appliance.typed("arping 192.0.2.1"),
+        "192.0.2.1: it is behind the gateway 10.10.10.1, and ARP is heard in our own networks only\n"
+    );
+    appliance.configure(&["ip link set eth0.42 down"]);
+    assert_eq!(
+        appliance.typed("arping 10.10.10.10"),
+        "eth0.42: the interface is down; 'ip link set eth0.42 up' sets it up\n"
+    );
+}
+
+/// The reply of a command that asks somebody and was ended, and whether it failed.
+fn ended(appliance: &Appliance, line: &str) -> (String, bool) {
+    let request = Grammar::default().parse(line).expect("is right");
+    let mut reply = Reply::to(request.expect("is a command"));
+    let mut text = String::new();
+    while appliance.print_line(&mut reply, &mut text) == Progress::Line {}
+    assert!(!reply.has_failed(), "it is not over");
+    assert!(reply.interrupt());
+    while appliance.print_line(&mut reply, &mut text) == Progress::Line {}
+    (text, reply.has_failed())
+}
+
+#[test]
+fn who_has_an_address_is_summed_up_and_to_have_found_nobody_is_a_failure() {
+    let mut appliance = Appliance::new();
+    appliance.typed("arping 10.10.10.10");
+    assert_eq!(
+        ended(&appliance, "arping 10.10.10.10"),
+        (
+            "ARPING 10.10.10.10 from 10.10.10.11 eth0.42\n\
+             Sent 0 probes (0 broadcast(s))\nReceived 0 response(s)\n"
+                .to_owned(),
+            true
+        )
+    );
+    assert_eq!(
+        ended(&appliance, "arping 10.10.10.10 -j"),
+        (
+            "{\"address\":\"10.10.10.10\",\"ifname\":\"eth0.42\",\"sent\":0,\"received\":0\n}\n"
+                .to_owned(),
+            true
+        )
+    );
+    let line = ArpingLine {
+        address: "10.10.10.10".parse().expect("an address"),
+        reply: ArpingReply {
+            mac: MacAddress([2, 0, 0, 0, 0, 1]),
+            round_trip_ns: 1_234_567,
+        },
+    };
+    assert_eq!(
+        line.to_string(),
+        "Unicast reply from 10.10.10.10 [02:00:00:00:00:01]  1.234ms"
+    );
+    appliance.typed("ping 10.10.10.10");
+    assert!(ended(&appliance, "ping 10.10.10.10").1);
 }
 
 #[test]
@@ -551,6 +630,9 @@ fn what_only_ctrl_c_can_end_is_told_from_what_ends_by_itself() {
         ("top -j", false),
         ("ping 10.10.10.10", true),
         ("ping -c 3 10.10.10.10", false),
+        ("arping 10.10.10.10", true),
+        ("arping -c 1 10.10.10.10", false),
+        ("arping -w 1 10.10.10.10", false),
         ("status", false),
         ("config diff", false),
     ] {
@@ -704,7 +786,7 @@ fn a_narrow_terminal_has_top_one_figure_a_line() {
 }
 
 #[test]
-fn what_of_the_start_was_refused_is_kept() {
+fn what_of_the_start_has_failed_is_kept() {
     let mut appliance = Appliance::new();
     assert_eq!(
         appliance.typed("config errors"),
@@ -750,7 +832,7 @@ fn no_more_is_kept_of_the_start_than_there_is_room_for() {
 fn what_the_last_line_came_to_is_told_as_by_a_shell() {
     let mut appliance = Appliance::new();
     assert_eq!(appliance.typed("echo $?"), "0\n");
-    appliance.view.console.was_refused = true;
+    appliance.view.console.has_failed = true;
     assert_eq!(appliance.typed("echo $?"), "1\n");
     assert_eq!(appliance.typed("echo -j $?"), "{\"status\":1}\n");
     assert_eq!(appliance.typed("echo $? is told"), "$? is told\n");

@@ -16,6 +16,7 @@ use core::fmt::Write;
 use heapless::{Deque, String};
 use pollux_console::cards::Cards;
 use pollux_console::command::{Command, Commands, Grammar, Request};
+use pollux_console::commands::arping::ArpingLine;
 use pollux_console::commands::base64::Upload;
 use pollux_console::commands::config::Config;
 use pollux_console::commands::fault::Fault;
@@ -23,7 +24,7 @@ use pollux_console::commands::ping::PingLine;
 use pollux_console::commands::stty::Stty;
 use pollux_console::error::ParseError;
 use pollux_console::line::{CAPACITY, LineEditor, MAXIMUM_ECHO};
-use pollux_console::reply::{PROMPT, Progress, Reply};
+use pollux_console::reply::{Asked, PROMPT, Progress, Reply};
 use pollux_console::trace::TraceLines;
 use pollux_net::services::sink::{self, Message, Sink};
 use pollux_net::time::Instant;
@@ -51,8 +52,8 @@ pub struct Session {
     reply: Option<Reply>,
     /// The commands behind the one of the last line that was typed which is under way.
     rest: String<CAPACITY>,
-    /// Whether one of that line was refused.
-    was_refused: bool,
+    /// Whether one of that line was refused, or asked somebody who did not answer.
+    has_failed: bool,
     /// The file that is being typed, and whether a program does it.
     upload: Option<(Upload, bool)>,
     /// The configuration that was kept last, or the one after the start, as commands.
@@ -92,7 +93,7 @@ impl Session {
             scripts: scripts(kernel),
             reply: Some(Reply::banner()),
             rest: String::new(),
-            was_refused: false,
+            has_failed: false,
             upload: None,
             saved: Vec::new(),
             discarded: Vec::new(),
@@ -148,7 +149,7 @@ impl Session {
         if self.reply.is_some() {
             if self.is_interrupted() {
                 self.interrupt(kernel);
-            } else if self.print_ping_reply(kernel) {
+            } else if self.print_answer(kernel) {
             } else if self.print_reply(kernel, now) == Progress::Waiting && !self.replies_in_json()
             {
                 self.print_trace(kernel);
@@ -179,7 +180,7 @@ impl Session {
     fn take_baseline(&mut self, kernel: &Kernel, now: Instant) {
         const LINES: usize = 16;
         for _ in 0..LINES {
-            let shown = Shown::of(&self.saved, &self.editor, self.was_refused);
+            let shown = Shown::of(&self.saved, &self.editor, self.has_failed);
             let Some(baseline) = &mut self.baseline else {
                 return;
             };
@@ -235,28 +236,29 @@ impl Session {
         true
     }
 
-    /// Prints the line of a reply to the ping under way, if one came.
-    fn print_ping_reply(&self, kernel: &mut Kernel) -> bool {
-        let Some(reply) = &self.reply else {
+    /// Prints the line of an answer to the ping or arping under way, if one came.
+    fn print_answer(&self, kernel: &mut Kernel) -> bool {
+        let Some((reply, asked)) = self
+            .reply
+            .as_ref()
+            .and_then(|reply| Some((reply, reply.asks()?)))
+        else {
             return false;
         };
-        let Some(destination) = reply.pings() else {
-            return false;
+        let mut line = String::<LINE>::new();
+        let mut interfaces = kernel.ports.iter_mut().map(|port| &mut port.interface);
+        let came = match asked {
+            Asked::Echo(destination) => interfaces
+                .find_map(|interface| interface.take_ping_reply())
+                .map(|reply| write!(line, "{}", PingLine { destination, reply })),
+            Asked::Arp(address) => interfaces
+                .find_map(|interface| interface.take_arping_reply())
+                .map(|reply| write!(line, "{}", ArpingLine { address, reply })),
         };
-        let mut ports = kernel.ports.iter_mut();
-        let came = ports.find_map(|port| port.interface.take_ping_reply());
-        match came {
-            Some(came) if !reply.is_json() => {
-                let line = PingLine {
-                    destination,
-                    reply: came,
-                };
-                serial::line(format_args!("{line}"));
-            }
-            Some(_) => {}
-            None => return false,
+        if came.is_some() && !reply.is_json() {
+            serial::with(|serial| serial.put_line(&line));
         }
-        true
+        came.is_some()
     }
 
     /// Prints a trace line, or a text that came in for the sink, if there is one.
@@ -301,7 +303,7 @@ impl Session {
 
     fn print_reply(&mut self, kernel: &mut Kernel, now: Instant) -> Progress {
         let mut line = String::<LINE>::new();
-        let shown = Shown::of(&self.saved, &self.editor, self.was_refused);
+        let shown = Shown::of(&self.saved, &self.editor, self.has_failed);
         let Some(reply) = &mut self.reply else {
             return Progress::Done;
         };
@@ -311,9 +313,11 @@ impl Session {
             Progress::Line => serial::with(|serial| serial.put_line(&line)),
             Progress::Waiting => {}
             Progress::Done => {
-                if reply.pings().is_some() {
+                self.has_failed |= reply.has_failed();
+                if reply.asks().is_some() {
                     for port in &mut kernel.ports {
                         port.interface.stop_ping();
+                        port.interface.stop_arping();
                     }
                 }
                 self.discarded = match reply.take_kept() {
@@ -405,12 +409,12 @@ impl Session {
                         grammar.parse(line),
                         Ok(Some(Request { command: Command::File(access), .. })) if access.tells_status()
                     );
-                self.was_refused &= tells_status;
+                self.has_failed &= tells_status;
                 // It fits: it is no longer than a line. It is read in a turn of its own.
                 let _ = self.rest.push_str(line);
             }
             Err(error) => {
-                self.was_refused = true;
+                self.has_failed = true;
                 self.reply = Some(Reply::refusal(error.into()));
             }
         }
@@ -428,7 +432,7 @@ impl Session {
             file.keep(&mut kernel.uploaded)?;
             Ok(reply)
         });
-        self.was_refused |= kept.is_err();
+        self.has_failed |= kept.is_err();
         self.reply = Some(kept.unwrap_or_else(|refusal| Reply::not_done(refusal, json)));
     }
 
@@ -438,7 +442,7 @@ impl Session {
         let found = with_view(
             kernel,
             now,
-            Shown::of(&self.saved, &self.editor, self.was_refused),
+            Shown::of(&self.saved, &self.editor, self.has_failed),
             |view| grammar.complete(line, view),
         );
         let mut echo = Echo::default();
@@ -465,7 +469,7 @@ impl Session {
             Ok(Some(request)) => request,
             Ok(None) => return,
             Err(error) => {
-                self.was_refused = true;
+                self.has_failed = true;
                 match place {
                     Some((place, _)) => place.report(&mut kernel.refused, error.column, &error),
                     None => self.reply = Some(Reply::refusal(error)),
@@ -477,7 +481,7 @@ impl Session {
         let files = file_views(&kernel.files, &kernel.uploaded);
         let done = Cards::new(interfaces, &files, now).carry_out(&request.command);
         if let Err(refusal) = done {
-            self.was_refused = true;
+            self.has_failed = true;
             match place {
                 Some((place, line)) => {
                     place.report(&mut kernel.refused, column(&refusal, line), &refusal);

@@ -18,15 +18,15 @@ use pollux_net::time::Instant;
 pub struct Shown<'a> {
     saved: &'a [String],
     columns: Option<u16>,
-    was_refused: bool,
+    has_failed: bool,
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn of(saved: &'a [String], editor: &LineEditor, was_refused: bool) -> Self {
+    pub(super) fn of(saved: &'a [String], editor: &LineEditor, has_failed: bool) -> Self {
         Self {
             saved,
             columns: editor.columns(),
-            was_refused,
+            has_failed,
         }
     }
 }
@@ -88,7 +88,7 @@ pub fn with_view<T>(
         console: ConsoleView {
             dropped_lines: serial::with(|serial| serial.dropped_lines()),
             columns: shown.columns,
-            was_refused: shown.was_refused,
+            has_failed: shown.has_failed,
             refused: &kernel.refused,
         },
         machine: &kernel.machine,

@@ -46,6 +46,8 @@ pub(crate) struct Claims {
     turn: usize,
     /// Whether any address was ever to be probed for before it is used.
     probes: bool,
+    /// The same, or somebody asks by ARP: then every packet is heard.
+    listens: bool,
 }
 
 impl Claims {
@@ -57,6 +59,7 @@ impl Claims {
             link_is_up: false,
             turn: 0,
             probes: false,
+            listens: false,
         }
     }
 
@@ -75,11 +78,18 @@ impl Claims {
         let place = self.given.partition_point(|other| other.vid <= vid);
         self.given.insert(place, given);
         self.probes |= self.start == Start::ProbeFirst;
+        self.listens |= self.probes;
     }
 
-    /// Whether there may be addresses that are not in use yet.
-    pub const fn is_probing(&self) -> bool {
-        self.probes
+    /// Whether every ARP packet is to be heard, and not only those of who uses an address of ours: there may be addresses
+    /// that are not in use yet, or somebody is asked for.
+    pub const fn is_listening(&self) -> bool {
+        self.listens
+    }
+
+    /// Notes whether somebody is asked for.
+    pub const fn set_asking(&mut self, asking: bool) {
+        self.listens = asking || self.probes;
     }
 
     /// Where the addresses of a VLAN are.

@@ -32,7 +32,7 @@ impl Interface {
         let is_probe = operation == Operation::Request && sender_ip.is_unspecified();
         let is_host = ipv4::is_host_address(sender_ip) && !device.is_group(sender_ip);
         let is_conflict = device.owns(sender_ip);
-        if is_conflict || self.claims.is_probing() {
+        if is_conflict || self.claims.is_listening() {
             self.hear_claim(vid, packet, arrival.seen);
         }
         if is_conflict {

@@ -4,6 +4,7 @@ extern crate std;
 
 mod claims;
 mod neighbors;
+mod own_arping;
 mod own_ping;
 mod services;
 
