@@ -89,6 +89,15 @@ pub enum Mistake {
         /// What it should have been.
         expected: &'static str,
     },
+    /// A value stands behind its option with a blank between them, where the option alone means something else.
+    ValueApart {
+        /// The command's name.
+        command: &'static str,
+        /// The option.
+        option: &'static str,
+        /// The value.
+        word: Word,
+    },
     /// A word means something elsewhere that the appliance does not do.
     NotSupported {
         /// The command's name.
@@ -167,6 +176,14 @@ impl fmt::Display for Mistake {
                 after,
                 expected,
             } => write!(f, "{command}: '{after}' must be followed by {expected}"),
+            Self::ValueApart {
+                command,
+                option,
+                word,
+            } => write!(
+                f,
+                "{command}: no blank can stand between {option} and '{word}', because {option} alone means something else: write {option}{word}"
+            ),
             Self::NotSupported {
                 command,
                 word,

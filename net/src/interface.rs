@@ -79,6 +79,8 @@ pub struct Interface {
     pub(crate) events: Events,
     /// What is to be looked at next for something to send.
     pub(crate) turn: Turn,
+    /// The device that is looked at next for a port that is of no use.
+    next_device: usize,
     residence: Histogram,
     residence_peak: u32,
     /// Frames that were answered when the residence times were forgotten last.
@@ -141,6 +143,7 @@ impl Interface {
             arping: None,
             events: Events::new(),
             turn: Turn::default(),
+            next_device: 0,
             residence: Histogram::new(),
             residence_peak: 0,
             answered_at_reset: 0,
@@ -150,6 +153,25 @@ impl Interface {
             card_can_filter_vlans: false,
             is_card_to_filter_vlans: true,
         }
+    }
+
+    /// Looks at one device. Returns its VLAN when its out-of-band port is of no use, and that is to be told.
+    pub(crate) fn next_port_in_vain(&mut self) -> Option<u16> {
+        // A program decides, whatever the list says.
+        let is_decided = self.filter.is_active();
+        let vid = self
+            .vlans
+            .devices()
+            .get(self.next_device)
+            .map(VlanDevice::vid);
+        self.next_device = match vid {
+            Some(_) => self.next_device.saturating_add(1),
+            None => 0,
+        };
+        let vid = vid?;
+        let listed = is_decided || self.vlans.filter().contains(vid);
+        let device = self.vlans.device_mut(vid)?;
+        device.is_port_in_vain(listed).then_some(vid)
     }
 
     /// What the card is to do about pauses; nothing where it does not know them.

@@ -85,6 +85,11 @@ pub enum Event {
         /// The station that claims to be it.
         by: MacAddress,
     },
+    /// A device has an out-of-band port, but its VLAN is not in the filter list, and a frame came.
+    PortInVain {
+        /// The VLAN.
+        vid: u16,
+    },
     /// The eBPF program faulted too often, and was taken out.
     FilterWornOut {
         /// How often.
@@ -99,7 +104,8 @@ impl Event {
     pub const fn device(&self) -> Option<u16> {
         match self {
             Self::NeighborFound { vid, .. }
-            | Self::NeighborSilent { vid, .. } => Some(*vid),
+            | Self::NeighborSilent { vid, .. }
+            | Self::PortInVain { vid } => Some(*vid),
             _ => None,
         }
     }
@@ -137,6 +143,10 @@ impl fmt::Display for Event {
                 f,
                 "{by} claims to be {address} in {}, which is permanently {mac}",
                 Vlan(*vid)
+            ),
+            Self::PortInVain { vid } => write!(
+                f,
+                "its frames are in-band, for VLAN {vid} is not in the filter list; 'evl net -N+{vid}' puts it there"
             ),
             Self::FilterWornOut { faults, last } => write!(
                 f,
@@ -191,6 +201,7 @@ pub(crate) enum Turn {
     Services,
     Ping,
     Arping,
+    Ports,
 }
 
 impl Interface {
@@ -259,7 +270,8 @@ impl Interface {
             Turn::Expiry => Turn::Services,
             Turn::Services => Turn::Ping,
             Turn::Ping => Turn::Arping,
-            Turn::Arping => Turn::Claims,
+            Turn::Arping => Turn::Ports,
+            Turn::Ports => Turn::Claims,
         };
         match turn {
             Turn::Claims => self.send_claim(device, now),
@@ -268,6 +280,12 @@ impl Interface {
             Turn::Services => self.poll_services(device, now),
             Turn::Ping => self.send_ping(device, now),
             Turn::Arping => self.send_arping(device, now),
+            Turn::Ports => {
+                if let Some(vid) = self.next_port_in_vain() {
+                    self.events.push(Event::PortInVain { vid });
+                }
+                false
+            }
         }
     }
 

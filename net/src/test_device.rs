@@ -267,7 +267,7 @@ impl Station {
 
     /// Gives everything that can be due `rounds` turns. Returns what was sent.
     pub fn send_all_due(&mut self, rounds: usize) -> Vec<Vec<u8>> {
-        (0..6 * rounds).flat_map(|_| self.send_due()).collect()
+        (0..7 * rounds).flat_map(|_| self.send_due()).collect()
     }
 
     /// Checks what is true after every step. Returns what the step sent.

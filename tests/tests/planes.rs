@@ -59,6 +59,17 @@ fn configure(appliance: &mut Appliance) {
     for line in lines {
         appliance.console.obeys(&line);
     }
+    // What is told about that port, once: else it would stand in a reply.
+    let (vid, address) = NOT_IN_FILTER;
+    let mark = appliance.console.mark();
+    let tag = Some(Tag::new(vid));
+    appliance
+        .peer
+        .exchange(&frame::arp_request(PEER_MAC, PEER, address, tag));
+    let said = format!(
+        "eth0.{vid}: its frames are in-band, for VLAN {vid} is not in the filter list; 'evl net -N+{vid}' puts it there\n"
+    );
+    appliance.console.wait_for(mark, &said, ANSWER_LIMIT);
 }
 
 /// Has the devices there, whichever test comes first.

@@ -44,6 +44,15 @@ impl Reader {
         }
     }
 
+    /// That `word` is the value of `option`, behind which it must stand in the same word because the option can do without.
+    pub(crate) fn apart(self, word: &str, option: &'static str) -> Mistake {
+        Mistake::ValueApart {
+            command: self.command,
+            option,
+            word: clipped(word),
+        }
+    }
+
     /// That `word` is not done here.
     pub(crate) fn not_supported(self, word: &str, reason: &'static str) -> Mistake {
         Mistake::NotSupported {

@@ -32,6 +32,7 @@ fn options_are_read_in_every_form() {
         "evl net -eieth0.42 -p4096",
         "evl net -p 4096 -i eth0.42 -e",
         "evl net --enable --interface eth0.42 --pool-size=4096",
+        "evl net --enable-port --interface=eth0.42 --pool-size 4096",
     ] {
         let mut appliance = with_device();
         appliance.configure(&[line]);
@@ -154,7 +155,11 @@ fn the_filter_list_is_set_as_a_whole_or_stays() {
         ),
         (
             "evl net -N 42",
-            "evl net: '42' is not an option: the list stands right behind -N, as in -N42",
+            "evl net: no blank can stand between -N and '42', because -N alone means something else: write -N42",
+        ),
+        (
+            "evl net -N +43-45",
+            "evl net: no blank can stand between -N and '+43-45', because -N alone means something else: write -N+43-45",
         ),
         (
             "echo 42,x > /sys/class/evl/net/vlans",
@@ -283,7 +288,7 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
         ),
         (
             "evl net -F netrx.o -i eth0",
-            "evl net: 'netrx.o' is not an option: the file stands right behind -F, as in -Fnetrx.o",
+            "evl net: no blank can stand between -F and 'netrx.o', because -F alone means something else: write -Fnetrx.o",
         ),
         (
             "evl net -e eth0.42",

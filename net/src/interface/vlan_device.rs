@@ -85,6 +85,9 @@ pub struct VlanDevice {
     traffic: TrafficCounters,
     /// How many ICMP errors may go out, once any was to.
     errors: Option<TokenBucket>,
+    /// How many frames had arrived when its out-of-band port was last disabled or of use; nothing once it was told that
+    /// it is of none.
+    arrived_in_use: Option<u64>,
 }
 
 impl VlanDevice {
@@ -102,6 +105,7 @@ impl VlanDevice {
             ifindex: 0,
             traffic: TrafficCounters::default(),
             errors: None,
+            arrived_in_use: Some(0),
         }
     }
 
@@ -224,6 +228,21 @@ impl VlanDevice {
         let traffic = &mut self.traffic;
         traffic.transmitted_packets = traffic.transmitted_packets.wrapping_add(1);
         traffic.transmitted_octets = traffic.transmitted_octets.wrapping_add(length as u64);
+    }
+
+    /// Whether it is to be told now that its out-of-band port is of no use: a first frame came, and is in-band because the
+    /// VLAN is not `listed`.
+    pub(super) fn is_port_in_vain(&mut self, listed: bool) -> bool {
+        let arrived = self.traffic.received_packets;
+        if listed || !self.has_oob_port || !self.is_up {
+            self.arrived_in_use = Some(arrived);
+            return false;
+        }
+        let is_first = self.arrived_in_use.is_some_and(|before| before != arrived);
+        if is_first {
+            self.arrived_in_use = None;
+        }
+        is_first
     }
 
     /// The bucket from which its ICMP errors take their tokens; `make` makes it.

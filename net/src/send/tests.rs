@@ -6,6 +6,7 @@ mod claims;
 mod neighbors;
 mod own_arping;
 mod own_ping;
+mod ports;
 mod services;
 
 use super::*;

@@ -103,6 +103,13 @@ const LONG: &[(&str, char)] = &[
     ("filter", 'F'),
     ("set-vlans", 'N'),
     ("show-vlans", 'n'),
+    // As EVL's program spells them.
+    ("enable-port", 'e'),
+    ("disable-port", 'd'),
+    ("query-port", 'Q'),
+    ("allow-gateway", 'g'),
+    ("set-vlan-ids", 'N'),
+    ("print-vlan-ids", 'n'),
 ];
 const OPTIONS: &[&str] = &[
     "-e", "-d", "-i", "-p", "-b", "-s", "-S", "-g", "-Q", "-F", "-N", "-n",
@@ -179,12 +186,12 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
             evl.option(letter, word, value, words)?;
         } else if let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) {
             evl.cluster(letters, word, words)?;
-        } else if evl.vlans == Some(Change::Clear) && READER.vlans(word).is_ok() {
-            let expected = "an option: the list stands right behind -N, as in -N42";
-            return Err(READER.wrong(word, expected));
+        } else if evl.vlans == Some(Change::Clear)
+            && READER.vlans(word.strip_prefix('+').unwrap_or(word)).is_ok()
+        {
+            return Err(READER.apart(word, "-N"));
         } else if evl.filter == Some(FilterChange::Remove) {
-            let expected = "an option: the file stands right behind -F, as in -Fnetrx.o";
-            return Err(READER.wrong(word, expected));
+            return Err(READER.apart(word, "-F"));
         } else if evl.interface.is_none() && !word.starts_with('-') {
             let expected = "an option: the interface stands behind -i, as in -i eth0.42";
             return Err(READER.wrong(word, expected));

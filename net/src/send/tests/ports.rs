@@ -1,0 +1,82 @@
+//! Ports that are of no use, because the filter list does not have their VLAN: told when a first frame comes.
+
+use super::*;
+
+/// A frame of the peer in VLAN 45, which has a device with an address and is not in the filter list.
+fn question_in_band() -> Vec<u8> {
+    let all = (MacAddress::BROADCAST, PEER_MAC);
+    let nobody = MacAddress([0; 6]);
+    arp(
+        45,
+        all,
+        1,
+        Ipv4Addr::new(10, 10, 45, 10),
+        (nobody, IN_BAND_IP),
+    )
+}
+
+/// What is told when so many frames come, each with a while behind it.
+fn told(station: &mut Station, frames: usize) -> Vec<Event> {
+    for _ in 0..frames {
+        station.exchange(&question_in_band());
+        run(station, 10 * MILLISECOND);
+    }
+    events(station)
+}
+
+fn enable(station: &mut Station, enabled: bool) {
+    let done = station.card.set_oob_port(45, enabled);
+    done.expect("has a device");
+    run(station, 10 * MILLISECOND);
+}
+
+fn list(station: &mut Station, vids: &[u16]) {
+    let mut set = VlanSet::new();
+    vids.iter().for_each(|&vid| set.insert(vid));
+    station.card.set_vlan_filter(set);
+    run(station, 10 * MILLISECOND);
+}
+
+#[test]
+fn a_port_whose_vlan_is_not_listed_is_told_of_once_when_a_frame_comes() {
+    let mut station = station();
+    let in_vain = Event::PortInVain { vid: 45 };
+    assert_eq!(told(&mut station, 2), [], "it has no port");
+    // As the documents do it: the port first, and then the list.
+    enable(&mut station, true);
+    assert_eq!(events(&mut station), []);
+    list(&mut station, &[42, 45]);
+    assert_eq!(told(&mut station, 2), []);
+    list(&mut station, &[42]);
+    assert_eq!(told(&mut station, 0), [], "no frame came since");
+    assert_eq!(told(&mut station, 3), [in_vain]);
+    enable(&mut station, false);
+    assert_eq!(told(&mut station, 2), []);
+    enable(&mut station, true);
+    assert_eq!(told(&mut station, 2), [in_vain]);
+    assert_eq!(in_vain.device(), Some(45));
+    let text = std::format!("{in_vain}");
+    assert!(text.ends_with("'evl net -N+45' puts it there"), "{text}");
+}
+
+#[test]
+fn each_of_many_devices_is_looked_at() {
+    let mut station = station();
+    for vid in 100..200 {
+        let name = std::format!("v{vid}");
+        station.card.add_vlan_device(&name, vid).expect("is free");
+        station.card.set_oob_port(vid, true).expect("is there");
+    }
+    run(&mut station, SECOND);
+    for vid in 100..200 {
+        station.exchange(&retagged(&question_in_band(), Some(vid)));
+    }
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        run(&mut station, 10 * MILLISECOND);
+        told.extend(events(&mut station));
+    }
+    let expected: Vec<Event> = (100..200).map(|vid| Event::PortInVain { vid }).collect();
+    told.sort_by_key(|event| event.device());
+    assert_eq!(told, expected);
+}
