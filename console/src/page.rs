@@ -113,7 +113,7 @@ fn card(
         return Ok(());
     }
     write!(out, "  residence")?;
-    match Residence::of(interface.residence()) {
+    match Residence::of(interface) {
         None => write!(out, "  {}", NoResidence(interface)),
         Some(residence) => residence
             .figures

@@ -127,7 +127,7 @@ fn takes_one_port(appliance: &mut Appliance, name: &str) {
     appliance.peer.assert_pings(5);
     let shown = appliance.status().value("port eth0", "filter").to_owned();
     assert!(shown.starts_with(&format!("{name} ")), "{shown}");
-    assert!(shown.contains(" 1 accept 5 skip "), "{shown}");
+    assert!(shown.contains(" accept 1 skip 5 "), "{shown}");
     // The first of its runs was timed.
     assert!(shown.contains(" ns max "), "{shown}");
     appliance.console.obeys("evl net -F -i eth0");
@@ -242,7 +242,7 @@ fn two_tags(appliance: &mut Appliance) {
     appliance.peer.assert_pings(2);
     let shown = filter_of(appliance);
     assert!(shown.starts_with("qinq "), "{shown}");
-    assert!(shown.contains(" 0 drop 2 accept 0 skip "), "{shown}");
+    assert!(shown.contains(" drop 0 accept 2 skip 0 "), "{shown}");
     appliance.console.obeys("evl net -F -i eth0");
 }
 

@@ -96,7 +96,7 @@ fn bar_of(nanoseconds: u64) -> usize {
 impl Page {
     fn take(&mut self, port: &PortView<'_>, rate: TickRate) {
         let histogram = port.interface.residence();
-        self.residence = Residence::of(histogram);
+        self.residence = Residence::of(port.interface);
         self.bars = [0; BARS];
         for (ticks, count) in histogram.occupied() {
             let bar = bar_of(rate.nanoseconds(Ticks(ticks))).min(BARS - 1);
@@ -157,6 +157,9 @@ impl Page {
         };
         if row == 0 {
             write!(out, "{name}: {} answers", residence.count)?;
+            if residence.in_band > 0 {
+                write!(out, " in real time, {} in-band", residence.in_band)?;
+            }
         } else if let Some(&(name, ticks)) = residence.figures.get(row - 1) {
             write!(out, "  {name:<6}{:>12} ns", rate.nanoseconds(Ticks(ticks)))?;
             if row == residence.figures.len() {
@@ -204,6 +207,12 @@ impl Page {
             if count > 0 {
                 write!(out, ",\"max_at_ns\":{}", self.peak_ns)?;
             }
+            let answered = port.interface.answered_since_reset();
+            let in_band = self
+                .residence
+                .as_ref()
+                .map_or(answered, |times| times.in_band);
+            write!(out, ",\"in_band\":{in_band}")?;
             out.write_str(",\"histogram\":[")?;
             return Ok(Row::Written);
         }

@@ -64,8 +64,7 @@ fn programs_are_shown_with_their_verdicts_and_what_they_cost() {
 ]
 "
     );
-    let summary =
-        "8923dad831f6fb51 of 2 instructions: 0 drop 0 accept 1 skip 0 vlan 0 faults, cost 2 max 2";
+    let summary = "8923dad831f6fb51 of 2 instructions: drop 0 accept 0 skip 1 vlan 0 faults 0, cost average 2 max 2";
     let object = "\"filter\":{\"name\":\"\",\"tag\":\"8923dad831f6fb51\",\"drop\":0,\"accept\":0,\"skip\":1,\"vlan\":0,\"faults\":0,\"cost_average\":2,\"cost_max\":2}";
     for (line, summary) in [
         ("evl net -Q -i eth0.42", summary),
@@ -100,7 +99,7 @@ fn the_time_that_programs_take_is_shown_where_there_is_a_clock() {
     let time = "\n\"time_average_ns\":300,\"time_max_ns\":500,\"timed\":2}\n]";
     assert!(shown.contains(time), "{shown}");
     let (text, json) = (
-        "cost 2 max 2, 300 ns max 500",
+        "cost average 2 max 2, time average 300 ns max 500 ns",
         "\"cost_max\":2,\"time_average_ns\":300,\"time_max_ns\":500}",
     );
     for (line, times) in [

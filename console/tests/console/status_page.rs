@@ -166,6 +166,7 @@ fn a_program_gets_numbers() {
 ,\"sum_of_reasons\":0
 },\"residence eth0\":{
 \"count\":1
+,\"in_band\":0
 ,\"min_ns\":1000
 ,\"p50_ns\":1000
 ,\"p99_ns\":1000
@@ -205,6 +206,49 @@ loop
         ),
         "{page}"
     );
+}
+
+#[test]
+fn what_was_answered_in_band_is_told_beside_what_was_answered_in_real_time() {
+    let mut appliance = Appliance::new();
+    // Answered without a residence time, as those are whose turn comes when the wire is quiet.
+    for _ in 0..3 {
+        appliance.receive(&ECHO_REQUEST);
+    }
+    let count = |appliance: &Appliance| {
+        let page = page(appliance);
+        ["count", "in_band"].map(|name| value(&page, "residence eth0", name).map(str::to_owned))
+    };
+    let said = "0 (none answered in real time; 3 in-band)";
+    assert_eq!(count(&appliance), [Some(said.to_owned()), None]);
+    assert!(
+        appliance
+            .typed("status -j")
+            .contains("\"count\":0\n,\"in_band\":3\n")
+    );
+    appliance.answer(1_000);
+    appliance.answer(1_000);
+    let said = "3 answered besides, of which no time is taken";
+    let both = [Some("2".to_owned()), Some(said.to_owned())];
+    assert_eq!(count(&appliance), both);
+    assert!(
+        appliance
+            .typed("status -j")
+            .contains("\"count\":2\n,\"in_band\":3\n")
+    );
+    let latency = appliance.typed("latency");
+    assert!(
+        latency.starts_with("eth0: 2 answers in real time, 3 in-band\n"),
+        "{latency}"
+    );
+    assert!(
+        appliance
+            .typed("latency -j")
+            .contains(",\"in_band\":3,\"histogram\"")
+    );
+    appliance.typed("latency reset");
+    appliance.answer(1_000);
+    assert_eq!(count(&appliance), [Some("1".to_owned()), None]);
 }
 
 #[test]

@@ -184,7 +184,7 @@ impl Page {
             Section::Statistics(_) => statistics(row, port, out),
             Section::Residence(_) => {
                 if row == 0 {
-                    self.residence = Residence::of(port.interface.residence());
+                    self.residence = Residence::of(port.interface);
                 }
                 residence(row, port, self.residence.as_ref(), rate, out)
             }
@@ -544,7 +544,7 @@ fn residence(
     out: &mut Form<'_>,
 ) -> Result<Row, fmt::Error> {
     /// Rows before the first figure.
-    const BEFORE: usize = 2;
+    const BEFORE: usize = 3;
     match (row, residence) {
         (0, _) => heading_of(out, "residence", port.name),
         (1, None) if out.json => member(out, "count", 0),
@@ -553,6 +553,17 @@ fn residence(
             row_of(out, "count", format_args!("0 ({reason})"))
         }
         (1, Some(residence)) => number_of(out, "count", residence.count),
+        (2, None) if out.json => member(out, "in_band", port.interface.answered_since_reset()),
+        (2, Some(residence)) if out.json => member(out, "in_band", residence.in_band),
+        (2, Some(Residence { in_band: 0, .. })) => Ok(Row::Empty),
+        (2, Some(residence)) => row_of(
+            out,
+            "in_band",
+            format_args!(
+                "{} answered besides, of which no time is taken",
+                residence.in_band
+            ),
+        ),
         (row, Some(residence)) => match residence.figures.get(row - BEFORE) {
             Some(&(name, ticks)) => span_of(out, name, Ticks(ticks), rate),
             None => Ok(Row::Beyond),

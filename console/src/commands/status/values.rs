@@ -7,7 +7,6 @@ use crate::view::{PortView, StatusView};
 use core::fmt;
 use pollux_net::device::Link;
 use pollux_net::filter::Filter as EbpfFilter;
-use pollux_net::histogram::Histogram;
 use pollux_net::interface::{Interface, Traffic, VlanDevice};
 use pollux_net::time::{TickRate, Ticks};
 use pollux_net::vlan::VlanSet;
@@ -22,7 +21,7 @@ impl fmt::Display for Program<'_> {
         let [drop, accept, skip, vlan] = statistics.verdicts;
         write!(
             f,
-            "{} {:016x} of {} instructions: {drop} drop {accept} accept {skip} skip {vlan} vlan {} faults, cost {} max {}",
+            "{} {:016x} of {} instructions: drop {drop} accept {accept} skip {skip} vlan {vlan} faults {}, cost average {} max {}",
             clipped::<NAME>(program.name()),
             program.tag(),
             program.instructions(),
@@ -31,7 +30,10 @@ impl fmt::Display for Program<'_> {
             statistics.highest_cost
         )?;
         match statistics.average_nanoseconds() {
-            Some(average) => write!(f, ", {average} ns max {}", statistics.longest_nanoseconds),
+            Some(average) => {
+                let longest = statistics.longest_nanoseconds;
+                write!(f, ", time average {average} ns max {longest} ns")
+            }
             None => Ok(()),
         }
     }
@@ -134,16 +136,22 @@ impl fmt::Display for TakenOutJson<'_, '_> {
 #[derive(Clone, Debug)]
 pub(crate) struct Residence {
     pub count: u64,
+    /// Frames that were answered in-band meanwhile, of which no time is taken.
+    pub in_band: u64,
     /// Name and value, in rising order.
     pub figures: [(&'static str, u64); 5],
 }
 
 impl Residence {
     /// The figures, if there are any.
-    pub(crate) fn of(histogram: &Histogram) -> Option<Self> {
+    pub(crate) fn of(interface: &Interface) -> Option<Self> {
+        let histogram = interface.residence();
         let [p50, p99, p999] = histogram.percentiles([50_000, 99_000, 99_900])?;
         Some(Self {
             count: histogram.count(),
+            in_band: interface
+                .answered_since_reset()
+                .saturating_sub(histogram.count()),
             figures: [
                 ("min", histogram.minimum()?),
                 ("p50", p50),
