@@ -54,7 +54,7 @@ impl fmt::Display for BadWord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "boot command line: '{}' ignored, expected {WORD}SIZE@BASE:IRQ as in {WORD}512@0xfeb00000:5, with a size of {SMALLEST} or more and a base that is a multiple of 4",
+            "boot command line: '{}' ignored: expected {WORD}SIZE@BASE:IRQ as in {WORD}512@0xfeb00000:5, with a size of {SMALLEST} or more and a base that is a multiple of 4",
             self.0
         )
     }

@@ -498,7 +498,7 @@ fn boot_command_line() {
     appliance.console.wait_for_prompt(PRINT_LIMIT * 3);
     appliance.console.fresh_prompt();
     let errors = appliance.console.command("config errors");
-    let unknown = "'pollux.tace' ignored, did you mean 'pollux.trace'?\n";
+    let unknown = "'pollux.tace' ignored: no such parameter; did you mean 'pollux.trace'?\n";
     assert!(errors.contains(unknown), "{errors}");
     let log = appliance.console.log();
     assert!(log.contains(unknown), "{log}");

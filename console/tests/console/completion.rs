@@ -82,6 +82,33 @@ fn several_words_are_offered_and_their_common_beginning_is_typed() {
 }
 
 #[test]
+fn the_help_of_ip_has_a_line_for_whatever_can_follow() {
+    let help = Appliance::new().typed("ip -h");
+    let words: Vec<Vec<&str>> = help
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .map(|line| line.split(['|', '[', ']', ' ']).collect())
+        .collect();
+    let mut seen = 0;
+    for object in ["link", "addr", "route", "neigh"] {
+        for verb in offered(&format!("ip {object} ")).choices {
+            let is_told = |line: &Vec<&str>| line[0] == object && line[..4].contains(&&*verb);
+            assert!(
+                words.iter().any(is_told),
+                "ip {object} {verb} is not in\n{help}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 17, "{seen} verbs");
+    for option in offered("ip -").choices {
+        let is_told = words.iter().any(|line| line[0] == option);
+        // What any command takes is told by 'help'.
+        assert!(is_told || option == "-j", "{option} is not in\n{help}");
+    }
+}
+
+#[test]
 fn a_list_shows_the_words_in_columns_and_says_how_many_there_are() {
     let choices = Reply::choices(offered("ip link "));
     assert_eq!(

@@ -274,7 +274,7 @@ fn an_address_that_is_there_may_be_replaced_by_itself() {
     assert!(appliance.typed("ip addr").contains("inet 10.10.10.12/24 "));
     assert_eq!(
         appliance.typed("ip addr replace 10.10.10.12/16 dev eth0.42"),
-        "eth0.42: the device has address 10.10.10.12 already\n"
+        "eth0.42: the device has address 10.10.10.12/24, not 10.10.10.12/16; to change it, delete 10.10.10.12/24 first\n"
     );
 }
 
@@ -406,7 +406,11 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
             ),
             (
                 "ip addr add 10.10.10.11/24 dev eth0.42",
-                "eth0.42: the device has address 10.10.10.11 already",
+                "eth0.42: the device has address 10.10.10.11/24 already",
+            ),
+            (
+                "ip addr add 10.10.10.11 dev eth0.42",
+                "eth0.42: the device has address 10.10.10.11/24, not 10.10.10.11/32; to change it, delete 10.10.10.11/24 first",
             ),
             (
                 "ip addr add 10.10.10.255/24 dev eth0.42",
@@ -422,7 +426,11 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
             ),
             (
                 "ip addr del 10.10.10.11/16 dev eth0.42",
-                "eth0.42: the device does not have address 10.10.10.11",
+                "eth0.42: the device has address 10.10.10.11/24, not 10.10.10.11/16; to change it, delete 10.10.10.11/24 first",
+            ),
+            (
+                "ip addr del 10.10.10.99/24 dev eth0.42",
+                "eth0.42: the device does not have address 10.10.10.99",
             ),
             (
                 "ip addr ad",

@@ -224,7 +224,7 @@ fn the_examples_of_every_command_are_answered() {
                 false => Appliance::new(),
             };
             let said = appliance.typed(example);
-            let is_taken = "eth0.42: the device has address 10.10.10.11 already\n";
+            let is_taken = "eth0.42: the device has address 10.10.10.11/24 already\n";
             assert!(
                 !said.contains(": ") || said != is_taken || example.contains("addr add"),
                 "{said}"

@@ -89,13 +89,13 @@ impl<'line> UnknownWord<'line> {
     pub fn reason(&self) -> impl fmt::Display + use<'line> {
         let Self { word, wrong, .. } = *self;
         fmt::from_fn(move |f| match wrong {
-            Wrong::Value(expected) => write!(f, "'{word}' ignored, expected {expected}"),
+            Wrong::Value(expected) => write!(f, "'{word}' ignored: expected {expected}"),
             Wrong::Name => {
-                write!(f, "'{word}' ignored, ")?;
+                write!(f, "'{word}' ignored: no such parameter; ")?;
                 match nearest_name(word) {
                     Some(near) => write!(f, "did you mean 'pollux.{near}'?"),
                     None => {
-                        write!(f, "it is not pollux. with one of ")?;
+                        write!(f, "'pollux.' goes before ")?;
                         let mut names = NAMES.iter();
                         names.next().map_or(Ok(()), |name| f.write_str(name))?;
                         names.try_for_each(|name| write!(f, ", {name}"))
@@ -248,7 +248,8 @@ impl<'line> Options<'line> {
             ("config", commands) => self.config = Some(commands.trim_matches('"')),
             ("config-file", "") => return Err("pollux.config-file=NAME"),
             ("config-file", name) => self.config_file = Some(name),
-            _ => return Err("pollux.test or pollux.memory-test, without a value"),
+            ("test", _) => return Err("pollux.test without a value"),
+            _ => return Err("pollux.memory-test without a value"),
         }
         Ok(())
     }
@@ -322,9 +323,9 @@ mod tests {
         assert_eq!(
             reports,
             [
-                "boot command line: 'pollux.panic=maybe' ignored, expected pollux.panic=halt, restart or exit",
-                "boot command line: 'pollux.exit=zz' ignored, expected pollux.exit=PORT with PORT as in 0xf4",
-                "boot command line: 'pollux.xyzzy' ignored, it is not pollux. with one of clock, config, config-file, console, exit, memory-test, neighbors, panic, pci, serial, test, trace, virtio-queues, vlan-filter, watchdog",
+                "boot command line: 'pollux.panic=maybe' ignored: expected pollux.panic=halt, restart or exit",
+                "boot command line: 'pollux.exit=zz' ignored: expected pollux.exit=PORT with PORT as in 0xf4",
+                "boot command line: 'pollux.xyzzy' ignored: no such parameter; 'pollux.' goes before clock, config, config-file, console, exit, memory-test, neighbors, panic, pci, serial, test, trace, virtio-queues, vlan-filter, watchdog",
             ]
         );
     }
@@ -359,16 +360,18 @@ mod tests {
             ("pollux.watchdgo=10", "watchdog"),
             ("pollux.mem", "memory-test"),
         ] {
-            let expected =
-                format!("boot command line: '{line}' ignored, did you mean 'pollux.{near}'?");
+            let expected = format!(
+                "boot command line: '{line}' ignored: no such parameter; did you mean 'pollux.{near}'?"
+            );
             assert_eq!(parse(line).1, [expected], "{line}");
         }
-        let (options, reports) = parse("pollux.test=1");
-        assert!(!options.test_mode);
+        let (options, reports) = parse("pollux.test=1 pollux.memory-test=1");
+        assert!(!options.test_mode && !options.memory_test);
         assert_eq!(
             reports,
             [
-                "boot command line: 'pollux.test=1' ignored, expected pollux.test or pollux.memory-test, without a value"
+                "boot command line: 'pollux.test=1' ignored: expected pollux.test without a value",
+                "boot command line: 'pollux.memory-test=1' ignored: expected pollux.memory-test without a value",
             ]
         );
     }

@@ -42,7 +42,14 @@ pub enum ConfigurationError {
     /// There is no device with this VLAN identifier.
     NoSuchDevice(u16),
     /// The device has this address already.
-    AddressInUse(Ipv4Addr),
+    AddressInUse(Ipv4Cidr),
+    /// The device has this address with another prefix.
+    OtherPrefix {
+        /// As it has it.
+        has: Ipv4Cidr,
+        /// As it was given.
+        given: Ipv4Cidr,
+    },
     /// The device does not have this address.
     NoSuchAddress(Ipv4Addr),
     /// The device has as many addresses as it can.
@@ -74,7 +81,11 @@ impl fmt::Display for ConfigurationError {
             }
             Self::NameInUse => write!(f, "another device has this name"),
             Self::NoSuchDevice(vid) => write!(f, "there is no device for VLAN {vid}"),
-            Self::AddressInUse(address) => write!(f, "the device has address {address} already"),
+            Self::AddressInUse(cidr) => write!(f, "the device has address {cidr} already"),
+            Self::OtherPrefix { has, given } => write!(
+                f,
+                "the device has address {has}, not {given}; to change it, delete {has} first"
+            ),
             Self::NoSuchAddress(address) => write!(f, "the device does not have address {address}"),
             Self::TooManyAddresses => {
                 write!(f, "a device has at most {ADDRESSES_PER_DEVICE} addresses")
@@ -285,8 +296,14 @@ impl Interface {
             return Err(ConfigurationError::NotAHostAddress(address));
         }
         for other in self.claims.of_vlan(vid) {
+            if other == cidr {
+                return Err(ConfigurationError::AddressInUse(cidr));
+            }
             if other.address() == address {
-                return Err(ConfigurationError::AddressInUse(address));
+                return Err(ConfigurationError::OtherPrefix {
+                    has: other,
+                    given: cidr,
+                });
             }
             for (address, network) in [(address, other), (other.address(), cidr)] {
                 if network.is_directed_broadcast(address) {
@@ -744,7 +761,12 @@ mod tests {
         );
         assert_eq!(
             card.add_address(42, cidr("10.0.0.8/24")),
-            Err(ConfigurationError::AddressInUse(Ipv4Addr::new(10, 0, 0, 8)))
+            Err(ConfigurationError::AddressInUse(cidr("10.0.0.8/24")))
+        );
+        let (has, given) = (cidr("10.0.0.8/24"), cidr("10.0.0.8/32"));
+        assert_eq!(
+            card.add_address(42, given),
+            Err(ConfigurationError::OtherPrefix { has, given })
         );
     }
 }

@@ -112,7 +112,7 @@ fn missing() {
     let printed = appliance.transcript();
     for said in [
         "mmio 0xd0000000: no virtio device: the first register reads",
-        "'virtio_mmio.device=512@0:5' ignored, expected virtio_mmio.device=SIZE@BASE:IRQ",
+        "'virtio_mmio.device=512@0:5' ignored: expected virtio_mmio.device=SIZE@BASE:IRQ",
     ] {
         assert!(printed.contains(said), "{printed}");
     }

@@ -142,15 +142,18 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
         } => {
             let place = cards.find(device)?;
             let interface = cards.interface(place.card)?;
-            let is_meant = |address: &Address| {
-                let same = address.cidr.address() == cidr.address();
-                let same_length = address.cidr.prefix_length() == cidr.prefix_length();
-                address.vid == place.vid && same && (same_length || !whole)
-            };
-            if !interface.addresses().any(|address| is_meant(&address)) {
-                let subject = clipped::<20>(device);
-                let error = ConfigurationError::NoSuchAddress(cidr.address());
-                return Err(Refusal::Configuration { subject, error });
+            let known = interface.addresses().find(|address| {
+                address.vid == place.vid && address.cidr.address() == cidr.address()
+            });
+            if let Some(Address { cidr: has, .. }) = known
+                && *whole
+                && has != *cidr
+            {
+                let given = *cidr;
+                return Err(about(device)(ConfigurationError::OtherPrefix {
+                    has,
+                    given,
+                }));
             }
             interface
                 .remove_address(place.vid, cidr.address())

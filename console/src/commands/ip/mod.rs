@@ -21,33 +21,48 @@ use core::fmt::{self, Write};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "ip",
-    synopsis: "ip [-br|-d|-s] link|addr|route|neigh [add|del|set|show|flush|get] ...",
+    synopsis: "ip [-br] [-d] [-s] [-o] [-4] link|addr|route|neigh [add|replace|del|flush|get|set|show] ...",
     summary: "show or change devices, addresses, routes and neighbors",
     words: &[
-        ("link add", "link eth0 name eth0.42 type vlan id 42"),
-        ("link set", "[dev] eth0.42 up|down|mtu N"),
-        ("link del|show", "[dev] eth0.42"),
-        ("addr add|del", "10.10.10.11/24 dev eth0.42"),
-        ("addr show|flush", "[dev] eth0.42"),
+        ("link [show]", "[[dev] NAME] [up] [type vlan]"),
         (
-            "route add",
+            "link add",
+            "link eth0 [name eth0.42] [mtu 1400] type vlan id 42",
+        ),
+        ("link set", "[dev] eth0.42 [up|down] [mtu 1400] [name lab]"),
+        ("link del", "[dev] eth0.42"),
+        ("addr [show]", "[[dev] NAME] [up] [type vlan]"),
+        ("addr add|replace", "10.10.10.11/24 dev eth0.42"),
+        ("addr del", "10.10.10.11/24 dev eth0.42"),
+        ("addr flush", "[dev] eth0.42"),
+        ("route [show]", "[default|10.0.0.0/8] [dev NAME]"),
+        ("route get", "10.1.2.3"),
+        (
+            "route add|replace",
             "default|10.0.0.0/8 via 10.10.10.1 [dev eth0.42]",
         ),
         (
-            "route del|show|get",
+            "route del",
             "default|10.0.0.0/8 [via 10.10.10.1] [dev eth0.42]",
         ),
         (
-            "neigh add",
+            "neigh [show]",
+            "[10.10.10.10] [dev NAME] [nud reachable|stale|incomplete|permanent|all]",
+        ),
+        (
+            "neigh add|replace",
             "10.10.10.10 lladdr 02:00:00:00:00:01 dev eth0.42",
         ),
-        ("neigh del|show|flush", "10.10.10.10 dev eth0.42"),
+        ("neigh del", "10.10.10.10 dev eth0.42"),
+        ("neigh flush", "[all] [dev NAME]"),
         ("-br", "one line for each"),
         (
             "-d",
             "with details: the VLAN and the out-of-band port of a device",
         ),
         ("-s", "with what passed through"),
+        ("-o", "each thing on one line, for scripts"),
+        ("-4", "only devices with an IPv4 address"),
     ],
     examples: &[
         "ip link add link eth0 name eth0.42 type vlan id 42",
@@ -94,7 +109,9 @@ pub(crate) enum Action {
 fn complete(before: &[&str]) -> Completion {
     let mut words = before.iter().filter(|word| !word.starts_with('-'));
     let Some(object) = words.next() else {
-        return Completion::words(&["link", "addr", "route", "neigh", "-br", "-d", "-s", "-j"]);
+        return Completion::words(&[
+            "link", "addr", "route", "neigh", "-br", "-d", "-s", "-o", "-4", "-j",
+        ]);
     };
     let is_first = words.next().is_none();
     let object = OBJECTS.iter().find(|whole| whole.starts_with(object));
