@@ -27,7 +27,8 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh setup               install what is missing, and nothing else
 ./run.sh build [OPTIONS]     build the appliance (--package NAME, --bin NAME or --example NAME for your own)
 ./run.sh boot [OPTIONS]      boot it in QEMU, its console on standard input and output
-./run.sh console [WHERE] [--command TEXT]  attach to a running one: a socket of boot, or a serial device; Ctrl-] detaches
+./run.sh console [WHERE] [--command TEXT]  attach to a running one: a socket of boot, or a serial device; Ctrl-] detaches;
+                             with a file as its input, carry out its lines, those that base64 takes too
 ./run.sh ping ADDRESS ...    ping it by raw frames; `./run.sh ping --help` lists the options
 ./run.sh image [FILE]        write an image for a USB stick, a disk or an optical drive, BIOS and UEFI (target/pollux.img)
 ./run.sh picture             draw the first run and the screen for the README, in docs/pictures
@@ -239,6 +240,7 @@ build_kernel() {
         flags+=(-C "link-arg=$argument")
     done
     need_rust
+    if [[ ! -d $target/$triple ]]; then say "the first build takes about four minutes on two cores" >&2; fi
     in_root cargo rustc --package "$package" "$kind" "$name" --release --target "$triple" -- "${flags[@]}"
 }
 
@@ -342,14 +344,39 @@ write_by_bootloader() {
     say "$base-bios.img and $base-uefi.img; write one of them to a stick, as ./run.sh image says of its own"
 }
 
-# Builds the host program PACKAGE, at $target/release/PACKAGE.
+# Builds the host program PACKAGE, at $target/release/PACKAGE, unless it is there and newer than its sources.
 build_tool() {
+    local program=$target/release/$1
+    ! is_fresh "$program" || return 0
     need_rust
-    [[ -x $target/release/$1 ]] || say "building $1, the first time" >&2
-    # Not `--quiet`, which would not say that another build is waited for.
-    in_root cargo build --release --package "$1" 2>&1 | sed -u -E \
-        -e 's/^ +Blocking waiting for file lock on (.*)/pollux: waiting for another build, which has locked the \1/' \
-        -e '/^ +(Compiling|Downloading|Downloaded|Finished|Locking|Updating) /d' >&2
+    mkdir -p "$target/release"
+    # What is changed while it is built is newer than this.
+    touch "$program.begun"
+    if [[ ! -x $program ]]; then say "building $1, the first time" >&2; fi
+    if [[ ! -x $program && -t 2 ]]; then
+        # Cargo shows how far it is.
+        in_root cargo build --release --package "$1"
+    else
+        # Not `--quiet`, which would not say that another build is waited for.
+        in_root cargo build --release --package "$1" 2>&1 | sed -u -E \
+            -e 's/^ +Blocking waiting for file lock on (.*)/pollux: waiting for another build, which has locked the \1/' \
+            -e '/^ +(Compiling|Downloading|Downloaded|Finished|Locking|Updating) /d' >&2
+    fi
+    mv "$program.begun" "$program.checked"
+}
+
+# Whether Cargo was asked for PROGRAM since the last change of what it names as its sources: then there is no need to ask again,
+# which takes a second, and waits for other builds.
+is_fresh() {
+    local program=$1 names source sources
+    [[ -x $program && -f $program.d && -f $program.checked ]] || return 1
+    names=$(<"$program.d")
+    # A name with a blank is written with a backslash.
+    [[ $names != *\\* ]] || return 1
+    read -ra sources <<<"${names#*: }"
+    for source in "${sources[@]}" "$root"/Cargo.{toml,lock} "$root"/*/Cargo.toml; do
+        [[ -e $source && ! $source -nt $program.checked ]] || return 1
+    done
 }
 
 # ---- ./run.sh picture ---------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 //! ```text
 //! pollux-attach LINE                   this terminal becomes the appliance's, until Ctrl-]
 //! pollux-attach LINE --command TEXT    carry out one command, print its reply
-//! pollux-attach LINE <FILE             carry out the lines of a file, print their replies
+//! pollux-attach LINE <FILE             carry out the lines of a file, print their replies; files for `base64` among them
 //! ```
 //!
-//! The exit status is 1 when the appliance refused something, 2 when it could not be asked.
+//! The exit status is 1 when the appliance refused something or nobody answered its `ping` or `arping`, 2 when it could not be asked.
 //!
 //! LINE is a Unix socket that QEMU listens on, or a serial device such as /dev/ttyUSB0.
 
@@ -19,7 +19,7 @@ mod terminal;
 use crate::ask::Outcome;
 use crate::line::{Line, LineError};
 use lexopt::prelude::*;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,7 +33,9 @@ enum Error {
     #[error("{0}")]
     Ask(#[from] ask::AskError),
     #[error("the terminal: {0}")]
-    Terminal(std::io::Error),
+    Terminal(io::Error),
+    #[error("the input: {0}")]
+    Input(io::Error),
 }
 
 fn main() -> ExitCode {
@@ -61,21 +63,18 @@ fn run() -> Result<Outcome, Error> {
     let path = path.ok_or(lexopt::Error::from("which socket or serial device?"))?;
     let line = Line::open(&path)?;
     let mut outcome = Outcome::Done;
-    let mut ask = |command: &str| {
-        if ask::ask(&line, command)? == Outcome::Refused {
-            outcome = Outcome::Refused;
-        }
-        Ok::<(), ask::AskError>(())
-    };
-    if !commands.is_empty() {
-        for command in commands {
-            ask(&command)?;
-        }
-    } else if std::io::stdin().is_terminal() {
+    let mut lines: Box<dyn Iterator<Item = io::Result<String>>> = if !commands.is_empty() {
+        Box::new(commands.into_iter().map(Ok))
+    } else if io::stdin().is_terminal() {
         terminal::lend(&line, &path).map_err(Error::Terminal)?;
+        return Ok(Outcome::Done);
     } else {
-        for command in std::io::stdin().lines() {
-            ask(&command.map_err(Error::Terminal)?)?;
+        Box::new(io::stdin().lines())
+    };
+    while let Some(command) = lines.next() {
+        let command = command.map_err(Error::Input)?;
+        if ask::ask(&line, &command, &mut lines)? == Outcome::Refused {
+            outcome = Outcome::Refused;
         }
     }
     Ok(outcome)

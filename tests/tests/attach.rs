@@ -15,11 +15,13 @@ const LIMIT: &str = "300";
 fn main() -> ExitCode {
     let mut suite = Suite::new(Boot::new());
     suite.test_alone("a_script_has_commands_carried_out", a_script);
+    suite.test_alone("a_script_brings_files", a_script_with_files);
     suite.test_alone("a_terminal_attaches_and_detaches", a_terminal);
     suite.test_alone("a_line_can_be_edited_at_any_width", at_any_width);
     suite.test_alone("a_serial_device_is_a_console_too", a_serial_device);
     suite.test_alone("where_nobody_listens_one_line_says_so", nobody);
     suite.test_alone("a_build_that_waits_for_another_says_so", waits_for_a_build);
+    suite.test_alone("what_is_built_is_not_built_again", is_not_built_again);
     suite.test_alone("wireshark_s_format_is_read_by_others", read_by_scapy);
     suite.run()
 }
@@ -144,6 +146,69 @@ fn a_script() {
     // To switch it off is no failure.
     let said = printed(&console(&[&socket, "--command", "poweroff"], ""));
     assert_eq!(said, "switching off\n");
+}
+
+/// As a shell takes them, with what is refused in the status.
+fn a_script_with_files() {
+    let (_socket, socket) = place("attach-files");
+    let _appliance = with_socket(&socket);
+    let line = "aGVsbG8gd29ybGQKaGVsbG8gd29ybGQKaGVsbG8gd29ybGQKaGVsbG8gd29ybGQKaGVsbG8gd29y";
+    let file = format!("base64 -d > a.txt <<END\n{line}\n\nbGQK\nEND\n");
+    assert_eq!(
+        printed(&console(
+            &[&socket],
+            &format!("trace on\n{file}cat a.txt\n")
+        )),
+        format!(
+            "trace is on, 0 lines dropped\na.txt: 60 octets\n{}",
+            "hello world\n".repeat(5)
+        )
+    );
+    let refused = "base64 -d > a/b <<END\naGVsbG8K\nreboot\nEND\n";
+    let spoilt = "base64 -d > b.txt <<'E'\naGVsbG8K\n***\nE\n";
+    for (lines, said) in [
+        (
+            refused,
+            "base64: 'a/b' is not a name of at most 64 octets, without folders\n",
+        ),
+        (
+            spoilt,
+            "b.txt: line 2: no base64: Invalid symbol 42, offset 0; nothing is kept\n",
+        ),
+    ] {
+        let output = console(&[&socket], &format!("{lines}evl net -n\n"));
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            format!("{said}42\n")
+        );
+    }
+    let heading = "base64 -d > c.txt <<END";
+    for (arguments, lines, complaint) in [
+        (
+            &["--command", heading] as &[&str],
+            String::new(),
+            "base64 takes the lines that follow it",
+        ),
+        (
+            &[],
+            format!("{heading}\naGVsbG8K\n"),
+            "the file ends with the line 'END', which is missing",
+        ),
+        (
+            &[],
+            format!("{heading}\na\tb\nEND\n"),
+            "with a control character",
+        ),
+    ] {
+        let output = console(&[&[socket.as_str()], arguments].concat(), &lines);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(complaint), "{said}");
+        // The next one is not taken for a part of it.
+        let list = printed(&console(&[&socket, "--command", "ls"], ""));
+        assert!(list.contains("a.txt") && !list.contains("c.txt"), "{list}");
+    }
 }
 
 fn a_terminal() {
@@ -322,29 +387,71 @@ fn nobody() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
-/// As Cargo says it, and nothing of what else it says.
-fn waits_for_a_build() {
-    let (folder, path) = place("attach-cargo");
-    std::fs::create_dir_all(&folder.0).expect("a folder");
-    let cargo = folder.0.join("cargo");
-    let said = "[ $1 = build ] || PATH=${PATH#*:} exec cargo \"$@\"
-echo '    Blocking waiting for file lock on build directory
-   Compiling pollux-attach v0.1.0 (/src)
-error: no room' >&2; exit 101";
-    std::fs::write(&cargo, format!("#!/bin/sh\n{said}\n")).expect("a program");
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&cargo, executable).expect("is ours");
+/// A folder of a test's own, in which Cargo is this script and nothing is built.
+fn with_cargo(name: &str, script: &str) -> (Scratch, Command) {
+    let (folder, path) = place(name);
+    std::fs::create_dir_all(folder.0.join("target/release")).expect("a folder");
+    let cargo = "[ $1 = build ] || PATH=${PATH#*:} exec cargo \"$@\"";
+    program(&folder.0.join("cargo"), &format!("{cargo}\n{script}"));
     let mut command = Command::new(run_sh());
     let programs = std::env::var("PATH").expect("there are programs");
     command.env("PATH", format!("{path}:{programs}"));
+    command.env("CARGO_TARGET_DIR", folder.0.join("target"));
+    (folder, command)
+}
+
+fn program(path: &Path, script: &str) {
+    std::fs::write(path, format!("#!/bin/sh\n{script}\n")).expect("a program");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path, executable).expect("is ours");
+}
+
+/// As Cargo says it, and nothing of what else it says.
+fn waits_for_a_build() {
+    let (_folder, mut command) = with_cargo(
+        "attach-cargo",
+        "echo '    Blocking waiting for file lock on build directory
+   Compiling pollux-attach v0.1.0 (/src)
+error: no room' >&2; exit 101",
+    );
     let output = run(command.args(["console", "/nowhere"]), "");
-    std::fs::remove_dir_all(&folder.0).expect("is ours");
     assert_eq!(output.status.code(), Some(101), "{output:?}");
     let printed = String::from_utf8_lossy(&output.stderr);
     let expected =
         "pollux: waiting for another build, which has locked the build directory\nerror: no room\n";
     assert!(printed.ends_with(expected), "{printed}");
     assert!(!printed.contains("Compiling"), "{printed}");
+}
+
+/// Cargo is asked the first time, and when a source is newer than its last answer; and then it is asked for this program
+/// alone.
+fn is_not_built_again() {
+    let (folder, mut command) = with_cargo("attach-fresh", "echo \"asked: $*\"");
+    let path = folder.0.display();
+    let release = folder.0.join("target/release");
+    let source = folder.0.join("main.rs");
+    std::fs::write(&source, "").expect("can be written");
+    program(&release.join("pollux-attach"), "echo attached");
+    let made_of = format!("{path}/target/release/pollux-attach: {path}/main.rs\n");
+    std::fs::write(release.join("pollux-attach.d"), made_of).expect("can be written");
+    command.args(["console", "/nowhere"]);
+    let asked = "asked: build --release --package pollux-attach\n";
+    let mut check = |expected: &str| {
+        let output = run(&mut command, "");
+        assert_eq!(printed(&output), "attached\n", "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said, expected);
+    };
+    check(asked);
+    check("");
+    check("");
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+    let file = std::fs::File::options().write(true).open(&source);
+    file.and_then(|file| file.set_modified(later))
+        .expect("is ours");
+    check(asked);
+    std::fs::remove_file(&source).expect("is ours");
+    check(asked);
 }
 
 fn read_by_scapy() {
