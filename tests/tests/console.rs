@@ -558,7 +558,10 @@ fn a_wrong_word_is_named(appliance: &mut Appliance) {
             "trace om",
             "trace: 'om' is not one of on, off; did you mean 'on'?\n",
         ),
-        ("status eth0", "unexpected word 'eth0'; usage: status\n"),
+        (
+            "status eth0",
+            "status: 'eth0' is not one of system, memory, port, device, counters, statistics, residence, loop, console\n",
+        ),
     ] {
         assert_eq!(appliance.console.command(typed), reply);
     }

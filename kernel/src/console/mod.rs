@@ -188,7 +188,8 @@ impl Session {
             let progress = with_view(kernel, now, shown, |view| {
                 baseline.next_line(view, &mut line)
             });
-            if progress != Ok(Progress::Line) {
+            // A look that found nothing is not the end.
+            if !matches!(progress, Ok(Progress::Line | Progress::Waiting)) {
                 self.saved = baseline.take_kept().unwrap_or_default();
                 self.baseline = None;
             }
