@@ -186,7 +186,11 @@ impl Appliance {
         let json = request.json;
         let is_read_only = matches!(
             request.command,
-            Command::Help(_) | Command::Status(_) | Command::Drops | Command::Version | Command::Date
+            Command::Help(_)
+                | Command::Status(_)
+                | Command::Drops
+                | Command::Version
+                | Command::Date
         );
         let done =
             Cards::new(self.interfaces.iter_mut(), &FILES, self.now).carry_out(&request.command);
