@@ -9,7 +9,7 @@ use core::mem;
 
 use pollux_net::device::{
     BUFFER_SIZE, Batch, Damage, MINIMUM_FRAME, Received, Receiver, SoundFrame, Statistic,
-    TransmitError, Verdict,
+    TransmitError, TransportChecksum, Verdict,
 };
 
 use crate::backlog::Backlog;
@@ -200,7 +200,11 @@ impl Exchange {
         receiver: &mut impl Receiver,
     ) -> Verdict {
         let (length, damage) = arrival.inspect();
-        let checksum = arrival.transport_checksum();
+        // Of a damaged frame nothing is asked but what is wrong with it.
+        let checksum = match damage {
+            None => arrival.transport_checksum(),
+            Some(_) => TransportChecksum::Unverified,
+        };
         let verdict = receiver.receive(Received {
             buffer: arrival.bytes(),
             length,

@@ -1,8 +1,8 @@
 //! The five memory functions that compiled code calls by name, and that no library supplies to a
 //! freestanding program of this target.
 //!
-//! `rep movsq` moves eight octets in a step where nothing moves more, as in an emulator and downwards, and is no
-//! slower than `rep movsb` elsewhere; the rest follows by octets. The frame path copies nothing.
+//! `rep movsq` moves eight octets in a step where nothing moves more, as in an emulator and downwards; the rest follows by
+//! octets. The frame path copies nothing.
 
 use core::arch::asm;
 

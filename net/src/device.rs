@@ -65,8 +65,8 @@ pub trait SoundFrame {
     /// The whole buffer: the frame, and behind it room in which an answer may grow.
     fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE];
 
-    /// What the device says of the checksum behind the IPv4 header. Asked only about what has one, so that nothing else pays
-    /// for finding it out; and before anybody looks at the checksum, which may be completed by this.
+    /// What the device says of the checksum behind the IPv4 header. Of a usual frame asked only when it has one, so that no other
+    /// pays for finding it out; and before anybody looks at the checksum, which may be completed by this.
     fn transport_checksum(&mut self) -> TransportChecksum;
 }
 
@@ -151,7 +151,8 @@ impl Batch {
 /// Decides about frames: the stack's side of [`Device::process`].
 pub trait Receiver {
     /// Decides at once about what nearly every frame is, as [`Receiver::receive`] would. `None` for all else, which is then
-    /// as it was and uncounted, and to be handed to that.
+    /// as it was, but for a checksum that [`SoundFrame::transport_checksum`] completed, and uncounted, and to be handed to
+    /// that.
     ///
     /// Asked only about frames with which nothing is wrong and whose answer can be transmitted, so that
     /// a driver's loop need not say so of each; none of them is deferred. `length` is what the device claims, and is

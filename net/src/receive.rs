@@ -151,7 +151,7 @@ impl Reception<'_> {
     }
 
     /// Receives a frame to `station` that is what nearly every frame to an appliance like this is. `None` when it is anything
-    /// else, or not sound, and then nothing has happened.
+    /// else, or not sound, and then nothing has happened, but that its checksum may have been completed.
     #[inline(always)]
     fn receive_usual_for<F>(
         &mut self,

@@ -31,15 +31,9 @@ impl Checksum {
         Self((!fold(sum_behind(in_front, octets))).to_ne_bytes())
     }
 
-    /// [`Self::of`] words of which this is the sum, in the machine's own order.
-    pub const fn of_sum(sum: u64) -> Self {
-        Self((!fold(sum)).to_ne_bytes())
-    }
-
-    /// What the words add up to whose checksum it is.
-    #[must_use]
-    pub const fn complement(self) -> Self {
-        Self((!u16::from_ne_bytes(self.0)).to_ne_bytes())
+    /// The field while it holds a sum of words, in the machine's own order, that somebody else is to go on from.
+    pub const fn partial(sum: u64) -> Self {
+        Self(fold(sum).to_ne_bytes())
     }
 
     /// [`Self::of`] for a few octets whose number is known beforehand, a multiple of eight and four.

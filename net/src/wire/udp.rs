@@ -53,7 +53,7 @@ impl UdpHeader {
     /// rest.
     pub fn is_checksum_partial(&self, source: Ipv4Addr, destination: Ipv4Addr) -> bool {
         let sum = pseudo_header(self.length(), source, destination);
-        self.checksum == Checksum::of_sum(sum).complement()
+        self.checksum == Checksum::partial(sum)
     }
 
     /// Sends the datagram back to where it came from. The checksum stays right, because a sum does not
