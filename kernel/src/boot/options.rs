@@ -345,7 +345,7 @@ mod tests {
             let (options, reports) = parse(&line);
             assert_eq!(options.neighbors, None, "{line}");
             let expected = format!(
-                "boot command line: '{line}' ignored, expected pollux.neighbors=NUMBER, from 1024 to 65536"
+                "boot command line: '{line}' ignored: expected pollux.neighbors=NUMBER, from 1024 to 65536"
             );
             assert_eq!(reports, [expected]);
         }
