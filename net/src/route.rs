@@ -90,8 +90,6 @@ pub enum RouteError {
     TooMany,
     /// There is no route over a gateway for this network.
     NoSuchRoute(Ipv4Cidr),
-    /// A route uses a gateway that would no longer be another host on link.
-    GatewayInUse(Ipv4Addr),
 }
 
 impl fmt::Display for RouteError {
@@ -116,12 +114,6 @@ impl fmt::Display for RouteError {
             }
             Self::TooMany => write!(f, "there are {GATEWAY_ROUTES} routes over gateways already"),
             Self::NoSuchRoute(network) => write!(f, "there is no route for {network}"),
-            Self::GatewayInUse(gateway) => {
-                write!(
-                    f,
-                    "a route uses gateway {gateway}, which would be out of reach"
-                )
-            }
         }
     }
 }
@@ -163,32 +155,25 @@ impl RouteTable {
 
     /// Says which addresses the device of VLAN `vid` has; its networks are on link from then on, and
     /// those that it had before no longer. Of several addresses in one network the first is the source.
-    /// Allocates.
-    ///
-    /// # Errors
-    ///
-    /// [`RouteError::GatewayInUse`] when a route uses a gateway that only a removed network reaches, or
-    /// that would be ourselves; [`RouteError::Duplicate`] when a gateway serves all of a new network.
-    pub fn set_connected(&mut self, vid: u16, addresses: &[Ipv4Cidr]) -> Result<(), RouteError> {
-        let mut changed = self.clone();
-        changed
-            .routes
-            .retain(|route| route.vid != vid || matches!(route.via, Via::Gateway(_)));
-        changed.insert_connected(vid, addresses)?;
-        changed.note_lengths();
-        for route in &changed.routes {
-            if let Via::Gateway(gateway) = route.via {
-                changed
-                    .check_gateway(gateway, Some(route.vid))
-                    .map_err(|_| RouteError::GatewayInUse(gateway))?;
-            }
-        }
-        *self = changed;
-        Ok(())
-    }
-
-    /// Inserts the networks of these addresses.
-    fn insert_connected(&mut self, vid: u16, addresses: &[Ipv4Cidr]) -> Result<(), RouteError> {
+    /// Routes that stand in the way are removed, as Linux does when an address goes: those over a gateway that is not
+    /// another host on link any more, and those for all of a network that is on link now. Allocates.
+    pub(crate) fn connect(&mut self, vid: u16, addresses: &[Ipv4Cidr]) {
+        let stays = |route: &Route, gateway: Ipv4Addr| {
+            // As `check_gateway` sees it: the longest prefix decides, whatever the others would say.
+            let around = addresses.iter().filter(|cidr| cidr.contains(gateway));
+            let longest = around.max_by_key(|cidr| cidr.prefix_length());
+            let is_host = longest.is_some_and(|cidr| !cidr.is_directed_broadcast(gateway));
+            let is_ours = addresses.iter().any(|cidr| cidr.address() == gateway);
+            let is_duplicate = addresses
+                .iter()
+                .any(|&cidr| network_of(cidr) == route.network);
+            is_host && !is_ours && !is_duplicate
+        };
+        // In place: a copy of thousands of routes would take long.
+        self.routes.retain(|route| match route.via {
+            Via::Gateway(gateway) => route.vid != vid || stays(route, gateway),
+            Via::OnLink { .. } => route.vid != vid,
+        });
         for cidr in addresses {
             let connected = Route {
                 network: network_of(*cidr),
@@ -197,42 +182,11 @@ impl RouteTable {
                     source: cidr.address(),
                 },
             };
-            match self.place_of(&connected) {
-                Err(place) => self.routes.insert(place, connected),
-                Ok(place) => {
-                    // A second address in the network, or a gateway's route for all of it.
-                    let taken = self.routes.get(place).map(|route| route.via);
-                    if let Some(Via::Gateway(_)) = taken {
-                        return Err(RouteError::Duplicate(connected.network, vid));
-                    }
-                }
+            // Where one is, the network has an address already.
+            if let Err(place) = self.place_of(&connected) {
+                self.routes.insert(place, connected);
             }
         }
-        Ok(())
-    }
-
-    /// As [`Self::set_connected`], and routes that stand in the way are removed, as Linux does when an
-    /// address goes.
-    pub(crate) fn connect(&mut self, vid: u16, addresses: &[Ipv4Cidr]) {
-        let blocks = |route: &Route, gateway: Ipv4Addr| {
-            let vanishes = !addresses.iter().any(|cidr| {
-                cidr.contains(gateway)
-                    && cidr.address() != gateway
-                    && !cidr.is_directed_broadcast(gateway)
-            });
-            let is_ours = addresses.iter().any(|cidr| cidr.address() == gateway);
-            let duplicates = addresses
-                .iter()
-                .any(|&cidr| network_of(cidr) == route.network);
-            vanishes || is_ours || duplicates
-        };
-        // In place: a copy of thousands of routes would take long.
-        self.routes.retain(|route| match route.via {
-            Via::Gateway(gateway) => route.vid != vid || !blocks(route, gateway),
-            Via::OnLink { .. } => route.vid != vid,
-        });
-        // Nothing is left that could refuse it.
-        let _ = self.insert_connected(vid, addresses);
         self.note_lengths();
     }
 
@@ -462,9 +416,7 @@ mod tests {
         let mut table = RouteTable::new();
         let connected = [(42, "10.10.10.11/24"), (44, "10.10.44.11/16")];
         for (vid, address) in connected {
-            table
-                .set_connected(vid, &[cidr(address)])
-                .expect("no gateway is lost");
+            table.connect(vid, &[cidr(address)]);
         }
         table
             .add_gateway(cidr("0.0.0.0/0"), ip("10.10.10.1"), None)
@@ -569,9 +521,7 @@ mod tests {
     fn the_same_network_in_many_vlans_is_served_by_the_lowest_unless_one_is_asked_for() {
         let mut table = RouteTable::new();
         for vid in (1..=4094).rev() {
-            table
-                .set_connected(vid, &[cidr("10.0.0.1/8")])
-                .expect("no gateway is lost");
+            table.connect(vid, &[cidr("10.0.0.1/8")]);
         }
         let peer = "10.1.2.3";
         assert_eq!(table.next_hop(ip(peer)), hop(1, peer, "10.0.0.1"));
@@ -584,19 +534,17 @@ mod tests {
     fn of_two_addresses_in_one_network_the_first_is_the_source() {
         let mut table = RouteTable::new();
         let both = [cidr("10.0.0.1/24"), cidr("10.0.0.2/24")];
-        table.set_connected(42, &both).expect("no gateway is lost");
+        table.connect(42, &both);
         assert_eq!(
             table.next_hop(ip("10.0.0.9")),
             hop(42, "10.0.0.9", "10.0.0.1")
         );
-        table
-            .set_connected(42, &both[1..])
-            .expect("no gateway is lost");
+        table.connect(42, &both[1..]);
         assert_eq!(
             table.next_hop(ip("10.0.0.9")),
             hop(42, "10.0.0.9", "10.0.0.2")
         );
-        table.set_connected(42, &[]).expect("no gateway is lost");
+        table.connect(42, &[]);
         assert_eq!(table.iter().count(), 0);
     }
 
@@ -645,19 +593,6 @@ mod tests {
         for (message, expected) in refusals {
             assert_eq!(message, expected);
         }
-        let mut connect = |addresses: &[&str]| {
-            let addresses: std::vec::Vec<_> = addresses.iter().map(|text| cidr(text)).collect();
-            let set = table.set_connected(42, &addresses);
-            set.expect_err("is refused").to_string()
-        };
-        let in_use = "a route uses gateway 10.10.10.1, which would be out of reach";
-        assert_eq!(connect(&[]), in_use);
-        assert_eq!(connect(&["10.10.10.129/25"]), in_use);
-        assert_eq!(connect(&["10.10.10.1/24"]), in_use);
-        assert_eq!(
-            connect(&["10.10.10.11/24", "10.0.0.1/0"]),
-            "a route for 0.0.0.0/0 in VLAN 42 exists already"
-        );
         let absent = table.remove_gateway(cidr("10.10.10.0/24"), None);
         assert_eq!(
             absent.expect_err("is refused").to_string(),
@@ -685,9 +620,52 @@ mod tests {
             RouteError::TooMany.to_string(),
             "there are 64 routes over gateways already"
         );
-        table
-            .set_connected(45, &[cidr("10.45.0.1/16")])
-            .expect("connected ones are not counted");
+        // Connected ones are not counted.
+        table.connect(45, &[cidr("10.45.0.1/16")]);
+        assert_eq!(
+            table.next_hop(ip("10.45.0.2")),
+            hop(45, "10.45.0.2", "10.45.0.1")
+        );
+    }
+
+    #[test]
+    fn a_route_goes_when_its_gateway_is_no_other_host_in_the_longest_of_the_networks() {
+        // VLAN 42's addresses when the route is added, its network and gateway, and the addresses afterwards.
+        let table = |before: &[&str], network, gateway, after: &[&str]| {
+            let cidrs = |all: &[&str]| all.iter().map(|one| cidr(one)).collect::<Vec<_>>();
+            let mut table = RouteTable::new();
+            table.connect(42, &cidrs(before));
+            table
+                .add_gateway(cidr(network), ip(gateway), None)
+                .expect("is on link");
+            table.connect(42, &cidrs(after));
+            table
+                .iter()
+                .any(|route| matches!(route.via, Via::Gateway(_)))
+        };
+        let wide = ["10.0.0.1/8"];
+        let both = ["10.0.0.1/8", "10.1.2.11/24"];
+        let (default, gateway) = ("0.0.0.0/0", "10.1.2.254");
+        assert!(table(&wide, default, gateway, &wide));
+        assert!(table(&wide, default, gateway, &both));
+        assert!(table(&both, default, gateway, &wide));
+        // The broadcast address of the longer network, old kind and new.
+        assert!(!table(&wide, default, "10.1.2.255", &both));
+        assert!(!table(&wide, default, "10.1.2.0", &both));
+        // Ours; out of reach; its network on link itself.
+        assert!(!table(&wide, default, "10.1.2.11", &both));
+        assert!(!table(&both[1..], default, gateway, &["10.1.2.11/25"]));
+        assert!(!table(&wide, default, gateway, &[]));
+        assert!(!table(&wide, "10.1.2.0/24", gateway, &both));
+        // What was the end of the longer network is that of the shorter one, too.
+        let odd = ["10.0.0.1/8", "10.255.255.250/31"];
+        assert!(table(&odd, default, "10.255.255.251", &wide));
+        assert!(!table(
+            &["10.255.255.254/31"],
+            default,
+            "10.255.255.255",
+            &wide
+        ));
     }
 
     #[derive(Clone, Debug)]
@@ -740,7 +718,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn look_ups_equal_a_naive_search_and_every_gateway_stays_on_link(
+        fn look_ups_equal_a_naive_search_and_every_gateway_stays_another_host_on_link(
             steps in prop::collection::vec(step(), 1..60),
             destinations in prop::collection::vec(address(), 20),
         ) {
@@ -754,7 +732,13 @@ mod tests {
                             .map(|(bits, length)| (Ipv4Addr::from_bits(bits), length))
                             .map(|(address, length)| Ipv4Cidr::new(address, length).expect("fits"))
                             .collect();
-                        table.set_connected(vid, &cidrs)
+                        table.connect(vid, &cidrs);
+                        let is_ours = |route: &Route| {
+                            let is = |cidr: &Ipv4Cidr| route.via == Via::Gateway(cidr.address());
+                            route.vid == vid && cidrs.iter().any(is)
+                        };
+                        prop_assert!(!table.iter().any(is_ours));
+                        Ok(())
                     }
                     Step::Add(network, length, gateway, vid) => {
                         table.add_gateway(cut(network, length), Ipv4Addr::from_bits(gateway), vid)
@@ -774,7 +758,10 @@ mod tests {
                 for route in &after {
                     prop_assert_eq!(network_of(route.network), route.network);
                     if let Via::Gateway(gateway) = route.via {
-                        prop_assert!(naive(&table, Some(route.vid), gateway, true).is_some());
+                        let connected = naive(&table, Some(route.vid), gateway, true);
+                        let connected = connected.expect("is on link");
+                        prop_assert_ne!(connected.via, Via::OnLink { source: gateway });
+                        prop_assert!(!connected.network.is_directed_broadcast(gateway));
                     }
                 }
             }
