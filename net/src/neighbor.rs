@@ -579,6 +579,8 @@ impl NeighborTable {
             confirmed: now,
             standing: Standing::Permanent,
         };
+        // Whom a sweep forgets was there before it; who comes now is to stay.
+        while self.sweep() {}
         let known = self.cache.find_mut(Key::of(vid, address));
         let was_permanent = known
             .as_ref()

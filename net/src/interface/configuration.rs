@@ -114,6 +114,8 @@ impl Interface {
             return Err(ConfigurationError::VidInUse(vid));
         }
         let mut device = VlanDevice::new(vid, self.free_name(name)?);
+        // Of one that had this VLAN before nobody is to be left, and nobody of this one is to be forgotten with them.
+        while self.carry_on() {}
         device.set_mtu(self.maximum_mtu);
         self.last_ifindex = self.last_ifindex.wrapping_add(1);
         device.set_ifindex(self.last_ifindex);
@@ -461,6 +463,7 @@ mod tests {
     fn card() -> Interface {
         Interface::new(
             "eth0",
+    use crate::neighbor::Neighbor;
             MacAddress([2, 0, 0, 0, 0, 1]),
             2,
             TickRate::from_hertz(1_000_000_000),
@@ -598,6 +601,43 @@ mod tests {
             card.remove_address(42, missing),
             Err(ConfigurationError::NoSuchAddress(missing))
         );
+    #[test]
+    fn neighbors_of_a_device_that_is_added_anew_stay() {
+        let mut card = configured();
+        let mac = MacAddress([2, 0, 0, 0, 0, 9]);
+        let now = Instant::from_ticks(0);
+        let neighbor = |host| Ipv4Addr::new(10, 10, 10, host);
+        for host in [10, 12] {
+            card.add_neighbor(42, neighbor(host), mac, now).unwrap();
+        }
+        card.remove_vlan_device(42).unwrap();
+        card.add_vlan_device("eth0.42", 42).unwrap();
+        card.add_neighbor(42, neighbor(10), mac, now).unwrap();
+        while card.carry_on() {}
+        assert!(card.neighbors().find(42, neighbor(10)).is_some());
+        assert!(card.neighbors().find(42, neighbor(12)).is_none());
+        // Nor is one that answers forgotten, whom the operator had asked for.
+        card.remove_vlan_device(42).unwrap();
+        card.add_vlan_device("eth0.42", 42).unwrap();
+        card.solicit(42, neighbor(10), true, now);
+        card.neighbors.learn(Neighbor {
+            vid: 42,
+            address: neighbor(10),
+            mac,
+            confirmed: now,
+        });
+        while card.carry_on() {}
+        assert!(card.neighbors().find(42, neighbor(10)).is_some());
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_takes_no_number() {
+        let mut card = card();
+        let refused = card.set_ifindex(42, 9);
+        assert_eq!(refused, Err(ConfigurationError::NoSuchDevice(42)));
+        assert_eq!(card.last_ifindex(), 2);
+    }
+
         // A second address in the network keeps the route.
         card.add_address(42, cidr("10.10.10.12/24")).expect("room");
         assert_eq!(card.remove_address(42, own), Ok(()));
