@@ -54,6 +54,16 @@ fn a_vlan_device_is_made_down_and_set_up() {
 }
 
 #[test]
+fn a_device_whose_mtu_the_card_cannot_take_is_not_added() {
+    let mut appliance = Appliance::new();
+    appliance.interface.limit_mtu(1400);
+    let line = "ip link add link eth0 name eth0.7 mtu 1450 type vlan id 7";
+    let said = "eth0.7: an MTU of 1450 octets is not in 68..1400";
+    refused(&mut appliance, &[(line, said)]);
+    appliance.configure(&["ip link add link eth0 name eth0.7 mtu 1400 type vlan id 7"]);
+}
+
+#[test]
 fn a_vlan_device_can_be_made_in_other_words() {
     for line in [
         "ip link add eth0.42 link eth0 type vlan id 42",

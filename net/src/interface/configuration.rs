@@ -145,8 +145,9 @@ impl Interface {
     ///
     /// [`ConfigurationError::NoSuchDevice`].
     pub fn set_ifindex(&mut self, vid: u16, ifindex: u32) -> Result<(), ConfigurationError> {
+        self.change(vid, |device| device.set_ifindex(ifindex))?;
         self.last_ifindex = self.last_ifindex.max(ifindex);
-        self.change(vid, |device| device.set_ifindex(ifindex))
+        Ok(())
     }
 
     /// Gives the device of VLAN `vid` another name.
@@ -253,11 +254,22 @@ impl Interface {
     ///
     /// [`ConfigurationError`] when there is no such device, or it cannot be that.
     pub fn set_mtu(&mut self, vid: u16, mtu: u16) -> Result<(), ConfigurationError> {
-        let maximum = self.maximum_mtu;
-        if !(MINIMUM_MTU..=maximum).contains(&mtu) {
-            return Err(ConfigurationError::MtuOutOfRange { mtu, maximum });
-        }
+        self.check_mtu(mtu)?;
         self.change(vid, |device| device.set_mtu(mtu))
+    }
+
+    /// Whether a device of this card can have `mtu` set.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::MtuOutOfRange`].
+    pub fn check_mtu(&self, mtu: u16) -> Result<(), ConfigurationError> {
+        let maximum = self.maximum_mtu;
+        if (MINIMUM_MTU..=maximum).contains(&mtu) {
+            Ok(())
+        } else {
+            Err(ConfigurationError::MtuOutOfRange { mtu, maximum })
+        }
     }
 
     /// Has no device send datagrams of more than `mtu` octets in one piece, whatever is configured, since the
@@ -451,6 +463,7 @@ impl Interface {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::neighbor::Neighbor;
     use crate::time::TickRate;
     use std::string::ToString;
 
@@ -463,7 +476,6 @@ mod tests {
     fn card() -> Interface {
         Interface::new(
             "eth0",
-    use crate::neighbor::Neighbor;
             MacAddress([2, 0, 0, 0, 0, 1]),
             2,
             TickRate::from_hertz(1_000_000_000),
@@ -590,18 +602,6 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_address_takes_the_routes_that_need_it_along() {
-        let mut card = configured();
-        let own = Ipv4Addr::new(10, 10, 10, 11);
-        let gateway = Ipv4Addr::new(10, 10, 10, 1);
-        card.add_route(cidr("0.0.0.0/0"), gateway, None)
-            .expect("is on link");
-        let missing = Ipv4Addr::new(10, 10, 10, 12);
-        assert_eq!(
-            card.remove_address(42, missing),
-            Err(ConfigurationError::NoSuchAddress(missing))
-        );
-    #[test]
     fn neighbors_of_a_device_that_is_added_anew_stay() {
         let mut card = configured();
         let mac = MacAddress([2, 0, 0, 0, 0, 9]);
@@ -638,6 +638,18 @@ mod tests {
         assert_eq!(card.last_ifindex(), 2);
     }
 
+    #[test]
+    fn a_removed_address_takes_the_routes_that_need_it_along() {
+        let mut card = configured();
+        let own = Ipv4Addr::new(10, 10, 10, 11);
+        let gateway = Ipv4Addr::new(10, 10, 10, 1);
+        card.add_route(cidr("0.0.0.0/0"), gateway, None)
+            .expect("is on link");
+        let missing = Ipv4Addr::new(10, 10, 10, 12);
+        assert_eq!(
+            card.remove_address(42, missing),
+            Err(ConfigurationError::NoSuchAddress(missing))
+        );
         // A second address in the network keeps the route.
         card.add_address(42, cidr("10.10.10.12/24")).expect("room");
         assert_eq!(card.remove_address(42, own), Ok(()));

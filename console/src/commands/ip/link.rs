@@ -247,6 +247,9 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
             }
             let last = cards.iter_mut().map(|card| card.last_ifindex()).max();
             let interface = cards.interface(index)?;
+            if let Some(mtu) = mtu {
+                interface.check_mtu(*mtu).map_err(about(&name))?;
+            }
             interface
                 .add_vlan_device(&name, *vid)
                 .map_err(about(&name))?;
