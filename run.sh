@@ -355,12 +355,12 @@ build_tool() {
     if [[ ! -x $program ]]; then say "building $1, the first time" >&2; fi
     if [[ ! -x $program && -t 2 ]]; then
         # Cargo shows how far it is.
-        in_root cargo build --release --package "$1"
+        in_root cargo build --release --package "$1" || return
     else
         # Not `--quiet`, which would not say that another build is waited for.
         in_root cargo build --release --package "$1" 2>&1 | sed -u -E \
             -e 's/^ +Blocking waiting for file lock on (.*)/pollux: waiting for another build, which has locked the \1/' \
-            -e '/^ +(Compiling|Downloading|Downloaded|Finished|Locking|Updating) /d' >&2
+            -e '/^ +(Compiling|Downloading|Downloaded|Finished|Locking|Updating) /d' >&2 || return
     fi
     mv "$program.begun" "$program.checked"
 }
@@ -376,6 +376,10 @@ is_fresh() {
     read -ra sources <<<"${names#*: }"
     for source in "${sources[@]}" "$root"/Cargo.{toml,lock} "$root"/*/Cargo.toml; do
         [[ -e $source && ! $source -nt $program.checked ]] || return 1
+    done
+    # Who builds in a way of their own has these as well.
+    for source in "$root"/rust-toolchain{,.toml} "$root"/.cargo/config{,.toml}; do
+        [[ ! $source -nt $program.checked ]] || return 1
     done
 }
 
@@ -813,4 +817,5 @@ one_of() {
     [[ " $* " == *" $given "* ]] || die "$option '$given' is none of: $*"
 }
 
-main "$@"
+# Not where its functions are wanted alone.
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then main "$@"; fi

@@ -22,6 +22,10 @@ fn main() -> ExitCode {
     suite.test_alone("where_nobody_listens_one_line_says_so", nobody);
     suite.test_alone("a_build_that_waits_for_another_says_so", waits_for_a_build);
     suite.test_alone("what_is_built_is_not_built_again", is_not_built_again);
+    suite.test_alone(
+        "a_build_that_failed_is_repeated_wherever_it_was_asked_for",
+        failed_build,
+    );
     suite.test_alone("wireshark_s_format_is_read_by_others", read_by_scapy);
     suite.run()
 }
@@ -452,6 +456,27 @@ fn is_not_built_again() {
     check(asked);
     std::fs::remove_file(&source).expect("is ours");
     check(asked);
+}
+
+/// A failed build is a failed step, and the program that an earlier one left is not taken for that of the sources.
+fn failed_build() {
+    let script = "echo 'error: no room' >&2; exit 101";
+    let (folder, _) = with_cargo("attach-failed", script);
+    let path = folder.0.display();
+    let program_built = folder.0.join("target/release/pollux-bench");
+    program(&program_built, "");
+    let made_of = format!("{path}/target/release/pollux-bench: {path}/cargo\n");
+    std::fs::write(folder.0.join("target/release/pollux-bench.d"), made_of)
+        .expect("can be written");
+    let mut shell = Command::new("bash");
+    let programs = std::env::var("PATH").expect("there are programs");
+    shell.env("PATH", format!("{path}:{programs}"));
+    shell.env("CARGO_TARGET_DIR", folder.0.join("target"));
+    // As a step of `./run.sh test` does it: where a condition is, `set -e` does not end anything.
+    let steps = "source \"$1\"; for step in 1 2; do \
+        if build_tool pollux-bench; then echo built; else echo \"failed: $?\"; fi; done";
+    let output = run(shell.args(["-c", steps, "steps"]).arg(run_sh()), "");
+    assert_eq!(printed(&output), "failed: 101\nfailed: 101\n", "{output:?}");
 }
 
 fn read_by_scapy() {
