@@ -49,6 +49,7 @@ impl Interface {
     /// Removes the program. Returns whether there was one.
     pub fn remove_filter(&mut self) -> bool {
         let slot = core::mem::take(&mut self.filter);
+        self.list_changes = self.list_changes.wrapping_add(1);
         self.watch();
         slot.is_active()
     }
@@ -103,6 +104,7 @@ impl Interface {
             // Nothing was put aside, or there would be no program: nothing is given back here.
             slot.worn_out = Some((filter, Instant::from_ticks(seen.0)));
             self.events.push(Event::FilterWornOut { faults, last });
+            self.list_changes = self.list_changes.wrapping_add(1);
             self.watch();
         }
     }

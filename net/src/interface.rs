@@ -81,6 +81,8 @@ pub struct Interface {
     pub(crate) turn: Turn,
     /// The device that is looked at next for a port that is of no use.
     next_device: usize,
+    /// How often the filter list changed, or who decides instead of it.
+    pub(crate) list_changes: u32,
     residence: Histogram,
     residence_peak: u32,
     /// Frames that were answered when the residence times were forgotten last.
@@ -144,6 +146,7 @@ impl Interface {
             events: Events::new(),
             turn: Turn::default(),
             next_device: 0,
+            list_changes: 0,
             residence: Histogram::new(),
             residence_peak: 0,
             answered_at_reset: 0,
@@ -159,6 +162,7 @@ impl Interface {
     pub(crate) fn next_port_in_vain(&mut self) -> Option<u16> {
         // A program decides, whatever the list says.
         let is_decided = self.filter.is_active();
+        let changes = self.list_changes;
         let vid = self
             .vlans
             .devices()
@@ -171,7 +175,7 @@ impl Interface {
         let vid = vid?;
         let listed = is_decided || self.vlans.filter().contains(vid);
         let device = self.vlans.device_mut(vid)?;
-        device.is_port_in_vain(listed).then_some(vid)
+        device.is_port_in_vain(listed, changes).then_some(vid)
     }
 
     /// What the card is to do about pauses; nothing where it does not know them.

@@ -293,6 +293,7 @@ impl Interface {
 
     /// Replaces the filter list: the VLANs whose frames may be answered in real time.
     pub fn set_vlan_filter(&mut self, set: VlanSet) {
+        self.list_changes = self.list_changes.wrapping_add(1);
         self.vlans.set_filter(set);
     }
 

@@ -88,6 +88,8 @@ pub struct VlanDevice {
     /// How many frames had arrived when its out-of-band port was last disabled or of use; nothing once it was told that
     /// it is of none.
     arrived_in_use: Option<u64>,
+    /// How often the filter list had changed when it was last looked at for that.
+    list_changes: u32,
 }
 
 impl VlanDevice {
@@ -106,6 +108,7 @@ impl VlanDevice {
             traffic: TrafficCounters::default(),
             errors: None,
             arrived_in_use: Some(0),
+            list_changes: 0,
         }
     }
 
@@ -130,10 +133,19 @@ impl VlanDevice {
     }
 
     pub(super) const fn set_up(&mut self, up: bool) {
+        self.note_without_port();
         self.is_up = up;
     }
 
+    /// Notes that whatever arrived so far did not pass by its port, before that changes.
+    const fn note_without_port(&mut self) {
+        if !self.is_up || !self.has_oob_port {
+            self.arrived_in_use = Some(self.traffic.received_packets);
+        }
+    }
+
     pub(super) const fn set_oob_port(&mut self, enabled: bool) {
+        self.note_without_port();
         self.has_oob_port = enabled;
     }
 
@@ -231,9 +243,13 @@ impl VlanDevice {
     }
 
     /// Whether it is to be told now that its out-of-band port is of no use: a first frame came, and is in-band because the
-    /// VLAN is not `listed`.
-    pub(super) fn is_port_in_vain(&mut self, listed: bool) -> bool {
+    /// VLAN is not `listed`. The filter list changed so often: whether it was listed when the frames came that arrived
+    /// before the last of these is not known.
+    pub(super) fn is_port_in_vain(&mut self, listed: bool, list_changes: u32) -> bool {
         let arrived = self.traffic.received_packets;
+        if core::mem::replace(&mut self.list_changes, list_changes) != list_changes {
+            self.arrived_in_use = self.arrived_in_use.map(|_| arrived);
+        }
         if listed || !self.has_oob_port || !self.is_up {
             self.arrived_in_use = Some(arrived);
             return false;

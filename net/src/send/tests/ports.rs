@@ -80,3 +80,48 @@ fn each_of_many_devices_is_looked_at() {
     told.sort_by_key(|event| event.device());
     assert_eq!(told, expected);
 }
+
+#[test]
+fn what_was_answered_in_real_time_or_came_before_the_port_is_not_told_of() {
+    let mut station = station();
+    let in_vain = Event::PortInVain { vid: 45 };
+    enable(&mut station, true);
+    list(&mut station, &[42, 45]);
+    // Nothing looks at the device from the frames on to the change.
+    station.exchange(&question_in_band());
+    station.card.set_vlan_filter(VlanSet::new());
+    run(&mut station, 10 * MILLISECOND);
+    assert_eq!(events(&mut station), [], "it was listed");
+    assert_eq!(told(&mut station, 1), [in_vain]);
+    enable(&mut station, false);
+    station.exchange(&question_in_band());
+    enable(&mut station, true);
+    assert_eq!(events(&mut station), [], "it had no port");
+    assert_eq!(told(&mut station, 1), [in_vain]);
+    // Another change of the list is no reason to tell it again.
+    list(&mut station, &[42]);
+    assert_eq!(told(&mut station, 1), []);
+}
+
+#[test]
+fn what_finds_no_place_among_the_events_is_told_later() {
+    let mut station = station();
+    for vid in 100..200 {
+        let name = std::format!("v{vid}");
+        station.card.add_vlan_device(&name, vid).expect("is free");
+        station.card.set_oob_port(vid, true).expect("is there");
+    }
+    run(&mut station, SECOND);
+    for vid in 100..200 {
+        station.exchange(&retagged(&question_in_band(), Some(vid)));
+    }
+    let mut vids = Vec::new();
+    for _ in 0..10 {
+        // Nobody takes any of them for so long.
+        run(&mut station, SECOND);
+        vids.extend(events(&mut station).iter().filter_map(Event::device));
+    }
+    vids.sort_unstable();
+    assert_eq!(vids, (100..200).collect::<Vec<_>>());
+    assert_eq!(station.card.lost_events(), 0);
+}
