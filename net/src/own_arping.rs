@@ -93,6 +93,8 @@ pub(crate) struct OwnArping {
     end: Option<Instant>,
     /// When the last request was sent.
     asked: Instant,
+    /// How many requests were due.
+    turns: u64,
     /// Whether the last request was answered.
     is_answered: bool,
     summary: ArpingSummary,
@@ -100,7 +102,12 @@ pub(crate) struct OwnArping {
 }
 
 impl OwnArping {
-    /// Whether a request is due: it counts as sent, and goes to this address, from that one, in that VLAN.
+    /// Counts the request that was due: it was sent.
+    pub(crate) const fn count_sent(&mut self) {
+        self.summary.sent = self.summary.sent.saturating_add(1);
+    }
+
+    /// Whether a request is due: it has had its turn, whether it can be sent or not, and goes to this address, from that one, in that VLAN.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<(u16, Ipv4Addr, Ipv4Addr)> {
         let ArpingSettings {
             address,
@@ -109,14 +116,14 @@ impl OwnArping {
             ..
         } = self.settings;
         let summary = &mut self.summary;
-        let is_last = count > 0 && summary.sent >= u64::from(count);
+        let is_last = count > 0 && self.turns >= u64::from(count);
         let has_enough = (is_last && self.is_answered) || (until_reply && summary.received > 0);
         let is_late = self.end.is_some_and(|end| now >= end) || (is_last && now >= self.due);
         summary.is_over |= has_enough || is_late;
         if summary.is_over || now < self.due {
             return None;
         }
-        summary.sent = summary.sent.saturating_add(1);
+        self.turns = self.turns.saturating_add(1);
         self.is_answered = false;
         self.asked = now;
         self.due = now.after(Ticks(self.rate.hertz()));
@@ -184,6 +191,7 @@ impl Interface {
                 now.after(Ticks(self.rate.hertz().saturating_mul(seconds)))
             }),
             asked: now,
+            turns: 0,
             is_answered: false,
             summary: ArpingSummary {
                 vid: hop.vid,

@@ -281,7 +281,10 @@ impl Interface {
             Turn::Ping => self.send_ping(device, now),
             Turn::Arping => self.send_arping(device, now),
             Turn::Ports => {
-                if let Some(vid) = self.next_port_in_vain() {
+                // It is told once: it waits for a place.
+                if !self.events.queue.is_full()
+                    && let Some(vid) = self.next_port_in_vain()
+                {
                     self.events.push(Event::PortInVain { vid });
                 }
                 false
@@ -436,7 +439,11 @@ impl Interface {
             return false;
         }
         let packet = ArpPacket::request(self.mac, source, address);
-        self.send_arp(device, vid, MacAddress::BROADCAST, &packet)
+        let sent = self.send_arp(device, vid, MacAddress::BROADCAST, &packet);
+        if sent && let Some(arping) = &mut self.arping {
+            arping.count_sent();
+        }
+        sent
     }
 
     fn send_claim(&mut self, device: &mut impl Outlet, now: Instant) -> bool {

@@ -192,3 +192,13 @@ fn who_cannot_be_asked_is_refused() {
     );
     assert_eq!(card.arping_progress(), None);
 }
+
+#[test]
+fn what_could_not_be_sent_is_not_counted_and_it_ends_all_the_same() {
+    let mut station = asking(settings(3));
+    run(&mut station, 10 * MILLISECOND);
+    station.card.set_up(42, false).expect("is there");
+    assert_eq!(run(&mut station, 10 * SECOND), []);
+    let ArpingSummary { sent, is_over, .. } = summary(&station);
+    assert_eq!((sent, is_over), (1, true));
+}
