@@ -8,7 +8,7 @@ use crate::commands::{
     arping, bpftool, dump, ethtool, evl, file, icmp, ip, latency, ping, sysctl, trace,
 };
 use crate::error::{Refusal, Word};
-use crate::suggest::nearest;
+use crate::suggest::{Near, nearest};
 use crate::text::clipped;
 use crate::view::FileView;
 use alloc::vec::Vec;
@@ -24,7 +24,8 @@ pub struct Cards<'a> {
     now: Instant,
 }
 
-/// With so many names of devices one that is wrong is compared.
+/// With so many names of devices one that is wrong is compared. Where there are more, to compare it with each would take
+/// long, and the nearest of some is not the one that was meant.
 const COMPARED: usize = 16;
 
 /// A device: the card it stands on, and its VLAN; 0 for the card's own.
@@ -101,14 +102,19 @@ impl<'a> Cards<'a> {
                 return Ok(Place { card, vid });
             }
         }
-        let names = self.interfaces.iter().flat_map(|interface| {
-            let devices = interface.devices().iter().map(|device| device.name());
-            core::iter::once(interface.name()).chain(devices)
-        });
+        let names = || {
+            self.interfaces.iter().flat_map(|interface| {
+                let devices = interface.devices().iter().map(|device| device.name());
+                core::iter::once(interface.name()).chain(devices)
+            })
+        };
+        let near = match names().nth(COMPARED) {
+            None => nearest(name, names()),
+            Some(_) => Near::new(),
+        };
         Err(Refusal::NoSuchInterface {
             word: clipped(name),
-            // To compare it with each of thousands would take long.
-            near: nearest(name, names.take(COMPARED)),
+            near,
         })
     }
 

@@ -102,6 +102,50 @@ pub struct Request {
     pub only: Vec<Grep>,
 }
 
+impl Request {
+    /// Whether it goes on until Ctrl-C ends it.
+    pub fn is_endless(&self) -> bool {
+        match &self.command {
+            Command::Responder(_) => true,
+            Command::Top => !self.json,
+            Command::Ping(ping) => ping.is_endless(),
+            Command::Arping(arping) => arping.is_endless(),
+            _ => false,
+        }
+    }
+
+    /// Why it cannot stand in what is executed at the start, where it was written as `line`: nobody is there to end it.
+    pub fn refusal_in_script(&self, line: &str) -> Option<ParseError> {
+        if !self.is_endless() {
+            return None;
+        }
+        let (command, reason) = match &self.command {
+            Command::Ping(_) => ("ping", "it would never end at the start; add '-c COUNT'"),
+            Command::Arping(_) => (
+                "arping",
+                "it would never end at the start; add '-c COUNT' or '-w SECONDS'",
+            ),
+            Command::Top => (
+                "top",
+                "it would never end at the start; type it at the console",
+            ),
+            _ => (
+                "oob-net-icmp",
+                "it would never end at the start; type it at the console, or write 'trace on'",
+            ),
+        };
+        let at = line.find(command).unwrap_or(0);
+        Some(ParseError {
+            column: line.get(..at).unwrap_or("").chars().count() + 1,
+            json: self.json,
+            mistake: Mistake::Needless {
+                word: clipped(command),
+                reason,
+            },
+        })
+    }
+}
+
 /// Which commands there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grammar {
@@ -145,7 +189,7 @@ impl Grammar {
                     mistake,
                 });
             }
-            let parsed = match Grep::refusal(&request.command, request.json || words.json) {
+            let parsed = match Grep::refusal(&request, request.json || words.json) {
                 Some(refusal) => Err(refusal),
                 None => Grep::parse(&mut words),
             };

@@ -3,7 +3,7 @@
 //! The text is taken as it is. What looks like a pattern is refused, lest it silently finds nothing, unless `-F` says that it
 //! is none.
 
-use crate::command::Command;
+use crate::command::{Command, Request};
 use crate::error::Mistake;
 use crate::suggest::nearest;
 use crate::text::clipped;
@@ -77,11 +77,12 @@ impl Grep {
         }
     }
 
-    /// Why the reply to a command, as JSON or not, has no lines to choose from.
-    pub(crate) fn refusal(command: &Command, json: bool) -> Option<Mistake> {
-        let reason = match command {
-            Command::Top | Command::Responder(_) | Command::Ping(_) | Command::Arping(_) => {
-                "what goes on until Ctrl-C is shown whole"
+    /// Why the reply to what is asked, where `json` may come later, has no lines to choose from.
+    pub(crate) fn refusal(request: &Request, json: bool) -> Option<Mistake> {
+        let reason = match &request.command {
+            Command::Top | Command::Responder(_) => "what goes on until Ctrl-C is shown whole",
+            Command::Ping(_) | Command::Arping(_) if request.is_endless() => {
+                "what goes on until Ctrl-C is shown whole; with '-c COUNT' it ends"
             }
             Command::Upload(_) => "this has no reply",
             _ if json => "half a JSON value is of no use: leave out '-j', or '| grep'",

@@ -252,6 +252,16 @@ impl Reply {
         }
     }
 
+    /// Whether it has said what it is about, so that what is answered can follow.
+    pub fn is_begun(&self) -> bool {
+        self.row > 0 || self.json
+    }
+
+    /// Whether `line`, which somebody else wrote, is one of those that are shown.
+    pub fn shows(&self, line: &str) -> bool {
+        self.only.iter().all(|grep| grep.shows(line))
+    }
+
     /// Whether a program asked, which wants nothing beside the one JSON value.
     pub const fn is_json(&self) -> bool {
         self.json
@@ -303,7 +313,7 @@ impl Reply {
             return Ok(progress);
         }
         // One that is not shown has had its turn.
-        if !self.only.iter().all(|grep| grep.shows(&line)) {
+        if !self.shows(&line) {
             return Ok(Progress::Waiting);
         }
         out.write_str(&line)?;

@@ -257,10 +257,13 @@ fn command_line_tests(suite: &mut Suite) {
     });
     suite.test_alone("a_start_up_file_is_carried_out", || {
         let file = Scratch::new("start-up");
-        file.write("trace on\nnonsense\n");
+        // Nobody could end the second.
+        file.write("trace on\narping 10.10.10.99\nnonsense\n");
         let mut appliance = Boot::new().with(&["--config", &file.path()]).start();
         let log = appliance.console.log();
         assert!(log.contains("unknown command 'nonsense'"), "{log}");
+        let endless = "line 2, column 1: arping: it would never end at the start; add '-c COUNT'";
+        assert!(log.contains(endless), "{log}");
         assert_eq!(appliance.status().value("console", "trace"), "on");
     });
 }

@@ -95,6 +95,13 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     Ok(Command::Arping(arping))
 }
 
+impl Arping {
+    /// Whether it goes on until it is interrupted.
+    pub(crate) const fn is_endless(&self) -> bool {
+        self.settings.count == 0 && self.settings.seconds == 0
+    }
+}
+
 /// Begins to ask; what was asked before ends.
 pub(crate) fn carry_out(arping: &Arping, cards: &mut Cards<'_>) -> Result<(), Refusal> {
     let place = arping.device.as_deref().map(|name| cards.find(name));
@@ -173,8 +180,7 @@ impl Page {
 
     /// Whether it goes on until it is interrupted.
     pub(crate) const fn is_endless(&self) -> bool {
-        let settings = &self.arping.settings;
-        settings.count == 0 && settings.seconds == 0 && !self.is_interrupted
+        self.arping.is_endless() && !self.is_interrupted
     }
 
     /// Has the summary printed next.

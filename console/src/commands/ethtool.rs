@@ -119,7 +119,12 @@ fn parse_features(reader: Reader, words: &mut Words<'_>) -> Result<Features, Mis
         match feature {
             VLAN_FILTER => features.vlan_filter = Some(on_or_off(reader, words, VLAN_FILTER)?),
             CHECKSUMS | CHECKSUMS_SHORT => {
-                features.checksums = Some(on_or_off(reader, words, CHECKSUMS_SHORT)?);
+                let typed = if feature == CHECKSUMS {
+                    CHECKSUMS
+                } else {
+                    CHECKSUMS_SHORT
+                };
+                features.checksums = Some(on_or_off(reader, words, typed)?);
             }
             _ if NOT_DONE.contains(&feature) => {
                 let reason = "the stack does it; rx and rx-vlan-filter can be changed";

@@ -134,6 +134,13 @@ fn seconds(word: &str) -> Option<u64> {
         .then_some(nanoseconds)
 }
 
+impl Ping {
+    /// Whether it goes on until it is interrupted.
+    pub(crate) const fn is_endless(&self) -> bool {
+        self.settings.count == 0
+    }
+}
+
 /// Begins the session; one before it ends.
 pub(crate) fn carry_out(ping: &Ping, cards: &mut Cards<'_>) -> Result<(), Refusal> {
     let place = ping
@@ -260,7 +267,7 @@ impl Page {
 
     /// Whether it goes on until it is interrupted.
     pub(crate) const fn is_endless(&self) -> bool {
-        self.ping.settings.count == 0 && !self.is_interrupted
+        self.ping.is_endless() && !self.is_interrupted
     }
 
     /// Whether it is over, and no reply came.

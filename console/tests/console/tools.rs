@@ -159,6 +159,14 @@ fn a_card_that_filters_vlans_is_told_of_and_told_not_to() {
             "ethtool: 'rx-vlan-filter' must be followed by 'on' or 'off'",
         ),
         (
+            "ethtool -K eth0 rx-checksumming",
+            "ethtool: 'rx-checksumming' must be followed by 'on' or 'off'",
+        ),
+        (
+            "ethtool -K eth0 rx",
+            "ethtool: 'rx' must be followed by 'on' or 'off'",
+        ),
+        (
             "ethtool -K eth0 rx-vlan-filter no",
             "ethtool: 'no' is not one of on, off; did you mean 'on'?",
         ),
@@ -641,6 +649,104 @@ fn what_only_ctrl_c_can_end_is_told_from_what_ends_by_itself() {
         };
         assert_eq!(Reply::to(request).is_endless(), is_endless, "{line}");
     }
+}
+
+#[test]
+fn what_never_ends_is_refused_at_the_start_with_what_is_to_be_added() {
+    let told = |line: &str| {
+        let Ok(Some(request)) = Grammar::default().parse(line) else {
+            panic!("{line} is a command");
+        };
+        let error = request.refusal_in_script(line)?;
+        Some((error.column, error.to_string()))
+    };
+    for (line, column, message) in [
+        (
+            "ping 10.10.10.10",
+            1,
+            "ping: it would never end at the start; add '-c COUNT'",
+        ),
+        (
+            "sudo ping -i 2 10.10.10.10",
+            6,
+            "ping: it would never end at the start; add '-c COUNT'",
+        ),
+        // It ends with the first reply, which may never come.
+        (
+            "arping -f 10.10.10.10",
+            1,
+            "arping: it would never end at the start; add '-c COUNT' or '-w SECONDS'",
+        ),
+        (
+            "top",
+            1,
+            "top: it would never end at the start; type it at the console",
+        ),
+        (
+            "oob-net-icmp -i eth0.42",
+            1,
+            "oob-net-icmp: it would never end at the start; type it at the console, or write 'trace on'",
+        ),
+    ] {
+        assert_eq!(told(line), Some((column, message.to_owned())), "{line}");
+    }
+    for line in [
+        "ping -c 1 10.10.10.10",
+        "arping -w 1 10.10.10.10",
+        "arping -f -c 1 10.10.10.10",
+        "top -j",
+        "status",
+        "trace on",
+    ] {
+        assert_eq!(told(line), None, "{line}");
+    }
+}
+
+#[test]
+fn of_a_ping_that_ends_lines_can_be_chosen_and_those_of_answers_follow_its_heading() {
+    let mut appliance = Appliance::new();
+    let line = "ping -c 1 10.10.10.10 | grep time=";
+    assert_eq!(appliance.typed(line), "");
+    let Ok(Some(request)) = Grammar::default().parse(line) else {
+        panic!("is a command");
+    };
+    let mut reply = Reply::to(request);
+    assert!(!reply.is_begun());
+    let mut text = String::new();
+    assert_eq!(
+        appliance.print_line(&mut reply, &mut text),
+        Progress::Waiting
+    );
+    assert!(reply.is_begun(), "the heading is not shown, but out");
+    assert!(reply.shows("64 bytes from 10.10.10.10: icmp_seq=1 ttl=64 time=1.000 ms"));
+    assert!(!reply.shows("From 10.10.10.11 icmp_seq=1 Destination Host Unreachable"));
+    for line in ["ping 10.10.10.10 | grep a", "arping 10.10.10.10 | grep a"] {
+        assert_eq!(
+            appliance.typed(line),
+            "grep: what goes on until Ctrl-C is shown whole; with '-c COUNT' it ends\n",
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn no_neighbor_is_offered_where_there_are_too_many_devices_to_compare_with_each() {
+    let mut appliance = Appliance::new();
+    for vid in 100..110 {
+        appliance.configure(&[&format!(
+            "ip link add link eth0 name eth0.{vid} type vlan id {vid}"
+        )]);
+    }
+    let wrong = "ip addr show dev eth0.43";
+    let offered = "eth0.43: no such interface; did you mean 'eth0.42'?\n";
+    assert_eq!(appliance.typed(wrong), offered);
+    for vid in 110..120 {
+        appliance.configure(&[&format!(
+            "ip link add link eth0 name eth0.{vid} type vlan id {vid}"
+        )]);
+    }
+    let none = "eth0.43: no such interface; 'ip -br link' lists those there are\n";
+    assert_eq!(appliance.typed(wrong), none);
 }
 
 #[test]

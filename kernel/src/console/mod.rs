@@ -242,6 +242,8 @@ impl Session {
         let Some((reply, asked)) = self
             .reply
             .as_ref()
+            // The heading comes first.
+            .filter(|reply| reply.is_begun())
             .and_then(|reply| Some((reply, reply.asks()?)))
         else {
             return false;
@@ -256,7 +258,7 @@ impl Session {
                 .find_map(|interface| interface.take_arping_reply())
                 .map(|reply| write!(line, "{}", ArpingLine { address, reply })),
         };
-        if came.is_some() && !reply.is_json() {
+        if came.is_some() && !reply.is_json() && reply.shows(&line) {
             serial::with(|serial| serial.put_line(&line));
         }
         came.is_some()
@@ -478,6 +480,13 @@ impl Session {
                 return;
             }
         };
+        if let Some((place, line)) = place
+            && let Some(error) = request.refusal_in_script(line)
+        {
+            self.has_failed = true;
+            place.report(&mut kernel.refused, error.column, &error);
+            return;
+        }
         let interfaces = kernel.ports.iter_mut().map(|port| &mut port.interface);
         let files = file_views(&kernel.files, &kernel.uploaded);
         let done = Cards::new(interfaces, &files, now).carry_out(&request.command);
