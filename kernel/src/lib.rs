@@ -56,9 +56,11 @@ use boot::{Boot, Files};
 use bootloader_api::info::Optional;
 use clock::Clock;
 use core::net::Ipv4Addr;
+use memory::SetUpError;
 use pollux_console::refused::Refused;
 use pollux_net::ethernet::{EthernetRegisterError, EthernetService};
 use pollux_net::interface::Ipv4Cidr;
+use pollux_net::neighbor::DEFAULT_CAPACITY;
 use pollux_net::services::discard::{self, Discard};
 use pollux_net::services::echo::{self, Echo};
 use pollux_net::services::sink::{self, Sink};
@@ -296,9 +298,22 @@ fn set_up(boot: Boot) -> Kernel {
     bus::initialize(boot.info.rsdp_addr.into_option(), options.pci);
     // Before any memory is given away, no card may write to it any more.
     let found = nics::Found::search(&boot, options.packed_queues);
-    let heap_octets = found.heap_octets(options.neighbors);
-    // SAFETY: this is the one call, nothing was allocated yet, and `boot` is what the loader said.
-    let mut memory = match unsafe { memory::initialize(&boot, found.dma_octets(), heap_octets) } {
+    let initialize = |neighbors| {
+        let heap_octets = found.heap_octets(neighbors);
+        // SAFETY: nothing was allocated yet, `boot` is what the loader said, and it is called again only where it
+        // has changed nothing.
+        unsafe { memory::initialize(&boot, found.dma_octets(), heap_octets) }
+    };
+    let mut neighbors = options.neighbors;
+    let mut memory = initialize(neighbors);
+    if let (Err(error @ SetUpError::NotEnough { .. }), Some(number)) = (&memory, neighbors) {
+        log::error!(
+            "boot command line: 'pollux.neighbors={number}' ignored: {error}; each card has room for {DEFAULT_CAPACITY}"
+        );
+        neighbors = None;
+        memory = initialize(neighbors);
+    }
+    let mut memory = match memory {
         Ok(memory) => memory,
         Err(error) => panic!("{error}"),
     };
@@ -323,7 +338,7 @@ fn set_up(boot: Boot) -> Kernel {
         log::warn!("clock: the time stamp counter may change its rate (not invariant)");
     }
     let mut dma = memory.dma;
-    let mut ports = ports::bring_up(found, &boot, &mut dma, &clock, options.neighbors);
+    let mut ports = ports::bring_up(found, &boot, &mut dma, &clock, neighbors);
     if options.all_vlans {
         ports.iter_mut().for_each(Port::pass_all_vlans);
     }

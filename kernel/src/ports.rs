@@ -9,15 +9,15 @@ use core::fmt::Write;
 use heapless::String;
 use pollux_drivers::dma::DmaRegion;
 use pollux_net::device::{Device, FlowControl, Link, Statistic};
-use pollux_net::interface::{DEFAULT_MTU, Interface, NAME_LENGTH};
+use pollux_net::interface::{DEFAULT_MTU, Interface, NAME_LENGTH, OCTETS_OF_VLAN_DEVICES};
 use pollux_net::neighbor::{DEFAULT_CAPACITY, OCTETS_EACH};
 use pollux_net::time::Instant;
 
 /// The number of the first card, as Linux counts: 1 is the loopback device.
 const FIRST_IFINDEX: u32 = 2;
-/// Octets of the heap for each card: some 800 KiB in which datagrams are put together and taken apart, and room
-/// to configure.
-const HEAP_PER_CARD: u64 = 1 << 20;
+/// Octets of the heap for each card: some 800 KiB in which datagrams are put together and taken apart, room to
+/// configure, and as much again for all the VLAN devices that there can be, which a card takes from the ninth on.
+const HEAP_PER_CARD: u64 = (1 << 20) + OCTETS_OF_VLAN_DEVICES as u64;
 
 /// A network card with its driver and the stack's side of it. It belongs to one poll loop.
 pub struct Port {

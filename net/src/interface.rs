@@ -40,8 +40,8 @@ pub(crate) use source_screen::SourceScreen;
 pub use vlan_device::{
     ADDRESSES_PER_DEVICE, DEFAULT_MTU, MINIMUM_MTU, NAME_LENGTH, OobPool, Traffic, VlanDevice,
 };
-pub use vlans::Devices;
 pub(crate) use vlans::Vlans;
+pub use vlans::{Devices, OCTETS_FOR_ALL as OCTETS_OF_VLAN_DEVICES};
 
 /// A network card as the stack sees it.
 pub struct Interface {

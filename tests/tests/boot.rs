@@ -186,6 +186,12 @@ fn provoke(appliance: &mut Appliance, fault: &str, report: &str, end: &str) {
     assert!(printed.contains(&line), "`{line}` is missing in\n{printed}");
 }
 
+/// Arguments of QEMU's for so many cards more than the first, with nothing behind them.
+fn further_cards(count: usize) -> Vec<&'static str> {
+    let card = ["-device", "virtio-net-pci,disable-legacy=on,romfile="];
+    std::iter::repeat_n(card, count).flatten().collect()
+}
+
 fn machine_tests(suite: &mut Suite) {
     suite.test_alone("a_machine_with_32_mb_is_enough", || {
         let mut appliance = Boot::new().with(&["--memory", "32"]).start();
@@ -196,6 +202,31 @@ fn machine_tests(suite: &mut Suite) {
         let mark = appliance.console.mark();
         let printed = appliance.console.wait_for(mark, " s ***", START_LIMIT);
         assert!(printed.contains("not enough memory: "), "{printed}");
+    });
+    suite.test_alone(
+        "room_for_more_neighbors_than_fit_is_left_out_with_a_word",
+        || {
+            let mut appliance = Boot::new()
+                .with(&["--memory", "32"])
+                .qemu(&further_cards(3))
+                .word("pollux.neighbors=65536")
+                .start();
+            appliance.peer.assert_pings(100);
+            let log = appliance.console.log();
+            let said = "boot command line: 'pollux.neighbors=65536' ignored: not enough memory: ";
+            assert!(log.contains(said), "{log}");
+            assert!(log.contains("each card has room for 1024"), "{log}");
+        },
+    );
+    suite.test_alone("every_one_of_many_cards_takes_many_vlans", || {
+        let mut appliance = Boot::new().qemu(&further_cards(20)).start();
+        for card in 1..=20 {
+            for vid in 2..=10 {
+                let line = format!("ip link add link eth{card} type vlan id {vid}");
+                appliance.console.obeys(&line);
+            }
+        }
+        appliance.peer.assert_pings(100);
     });
     suite.test_alone("a_machine_without_a_usable_card_has_a_console", || {
         let mut appliance = Boot::new().without_usable_card("pcnet").start();

@@ -33,8 +33,8 @@ use x86_64::structures::paging::Translate;
 pub use paging::{MapError, WINDOW};
 
 const MIB: u64 = 1 << 20;
-/// Octets of the heap, beside what the network cards need of it: enough that 4,094 VLAN devices, each with an
-/// address and an out-of-band port (1.2 MiB), can be kept as commands twice, the configuration before until the
+/// Octets of the heap, beside what the network cards need of it, their VLAN devices included: enough that 4,094 of
+/// these, each with an address and an out-of-band port, can be kept as commands twice, the configuration before until the
 /// new one is whole (1.1 MiB each), and another time while they are compared; and eight files that were pasted, of 128 KiB.
 const HEAP: u64 = 9 * MIB;
 /// Octets from which page tables are made: 256 of them.

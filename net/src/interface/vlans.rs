@@ -12,6 +12,8 @@ type Name = String<NAME_LENGTH>;
 
 /// So many devices are kept before there is room for all that there can be.
 const FEW: usize = 8;
+/// Octets of the heap that this room takes, on each card that has more than a few.
+pub const OCTETS_FOR_ALL: usize = VID_COUNT * (size_of::<VlanDevice>() + size_of::<u16>());
 
 /// What stands in a look-up table for a VLAN without an entry.
 const NONE: u16 = u16::MAX;
@@ -300,6 +302,22 @@ mod tests {
         let mut name = Name::new();
         write!(name, "{}{vid}", if renamed { "vlan" } else { "eth0." }).expect("fits");
         name
+    }
+
+    #[test]
+    fn there_is_room_for_all_devices_once_there_are_more_than_a_few_and_no_more() {
+        let card = VlanDevice::new(0, name(0, false));
+        let mut vlans = Vlans::new(card);
+        let octets = |vlans: &Vlans| {
+            vlans.devices.capacity() * size_of::<VlanDevice>()
+                + vlans.order.capacity() * size_of::<u16>()
+        };
+        for vid in 1..=4094 {
+            vlans.push(VlanDevice::new(vid, name(vid, false)));
+            if usize::from(vid) > FEW {
+                assert_eq!(octets(&vlans), OCTETS_FOR_ALL);
+            }
+        }
     }
 
     /// Makes tables say what they are to say one by one.
