@@ -510,6 +510,27 @@ fn set_filters<R: RegisterAccess>(
     registers.write(VET, u32::from(EtherType::VLAN.0));
 }
 
+/// How often a word of the VLAN table is written.
+const fn vlan_word_writes(card: &Card) -> usize {
+    if card.has(Quirks::VLAN_WORDS_GET_LOST) {
+        10
+    } else {
+        1
+    }
+}
+
+/// How many registers [`write_vlan_word`] writes and reads.
+pub(super) const fn vlan_word_accesses(card: &Card, index: usize) -> usize {
+    // One read sees to it that what was written has arrived.
+    let accesses = vlan_word_writes(card) + 1;
+    if index & 1 == 1 && card.has(Quirks::VLAN_WORDS_IN_PAIRS) {
+        // The one before is read first and written after it.
+        2 * accesses + 1
+    } else {
+        accesses
+    }
+}
+
 /// Writes one word of the VLAN table.
 pub(super) fn write_vlan_word<R: RegisterAccess>(
     card: &Card,
@@ -517,11 +538,7 @@ pub(super) fn write_vlan_word<R: RegisterAccess>(
     index: usize,
     word: u32,
 ) {
-    let times = if card.has(Quirks::VLAN_WORDS_GET_LOST) {
-        10
-    } else {
-        1
-    };
+    let times = vlan_word_writes(card);
     let write = |registers: &mut Registers<R>, register: Register<u32>, word| {
         for _ in 0..times {
             registers.0.write(register.offset(), word);

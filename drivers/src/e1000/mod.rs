@@ -75,8 +75,8 @@ pub struct E1000<R, F = Legacy> {
 
 /// Words of a card's filter table.
 const VLAN_WORDS: usize = VID_COUNT / 32;
-/// So many of them are written at once: each is a write and a read of a register, both of which leave a virtual machine.
-const VLAN_WORDS_AT_ONCE: usize = 8;
+/// So many accesses to registers a piece of setting the filter table takes at most: each leaves a virtual machine.
+const FILTER_ACCESSES: usize = 16;
 
 impl<R, F> E1000<R, F> {
     /// How much of a [`crate::dma::DmaRegion`] a card needs at most: two rings, each with its
@@ -238,13 +238,14 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
         if !self.filter_is_behind || !self.runs {
             return false;
         }
-        let mut left = VLAN_WORDS_AT_ONCE;
+        let mut left = FILTER_ACCESSES;
         let words = self.written.iter_mut().zip(self.vlans.words_u32());
         for (index, (written, wanted)) in words.enumerate() {
             if *written == wanted {
                 continue;
             }
-            let Some(fewer) = left.checked_sub(1) else {
+            let accesses = bring_up::vlan_word_accesses(self.card, index);
+            let Some(fewer) = left.checked_sub(accesses) else {
                 return true;
             };
             left = fewer;

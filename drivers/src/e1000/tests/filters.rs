@@ -61,22 +61,35 @@ fn the_filter_table_follows_the_set_and_only_changes_are_written() {
 }
 
 #[test]
-fn a_filter_of_all_vlans_is_written_a_few_words_at_a_time() {
-    let mut bench = bench();
+fn a_filter_of_all_vlans_is_written_a_few_words_at_a_time_on_every_card() {
+    for card in CARDS {
+        in_its_form!(write_a_filter_of_all_vlans, card);
+    }
+}
+
+fn write_a_filter_of_all_vlans<F: Format>(card: &'static Card) {
+    let mut bench = bring_up_as::<F>(card, |_| ()).unwrap();
     let mut none_at_all = VlanSet::full();
     for set in [VlanSet::full(), VlanSet::new(), VlanSet::full()] {
         bench.take_accesses();
         bench.device.set_vlan_filter(&set);
         let mut pieces = 1;
         loop {
-            // A write and a read for each word.
-            assert!(bench.take_accesses().len() <= 2 * VLAN_WORDS_AT_ONCE);
+            let accesses = bench.take_accesses().len();
+            let name = card.name;
+            assert!(
+                (1..=FILTER_ACCESSES).contains(&accesses),
+                "{name}: {accesses}"
+            );
             if !bench.device.advance_vlan_filter() {
                 break;
             }
             pieces += 1;
         }
-        assert!((15..=16).contains(&pieces), "{pieces}");
+        let is_slow = [Quirks::VLAN_WORDS_IN_PAIRS, Quirks::VLAN_WORDS_GET_LOST];
+        if !is_slow.into_iter().any(|quirk| card.has(quirk)) {
+            assert!((15..=16).contains(&pieces), "{pieces}");
+        }
         for vid in [0, 42, 4095] {
             let outcome = match set.contains(vid) {
                 true => Outcome::Delivered,
