@@ -75,6 +75,20 @@ impl DmaRegion {
         self.length
     }
 
+    /// Carves off a region of `length` octets: whoever gets it takes nothing from the others, whatever it asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfDmaMemory`]; the region is then unchanged.
+    pub fn region(&mut self, length: usize) -> Result<Self, OutOfDmaMemory> {
+        let (start, physical) = self.carve(length, 1)?;
+        Ok(Self {
+            start,
+            physical,
+            length,
+        })
+    }
+
     /// Carves off a zeroed table of `N` descriptors, aligned to [`TABLE_ALIGNMENT`].
     ///
     /// # Errors
@@ -329,6 +343,22 @@ mod tests {
             [behind + 64, behind + 64 + 2112, behind + 64 + 4224]
         );
         assert_eq!(region.remaining(), 32768 - 4096 - 128 - 6336);
+    }
+
+    #[test]
+    fn who_has_a_region_of_its_own_takes_nothing_from_the_rest() {
+        let memory = TestMemory::new(32768);
+        let mut region = memory.region();
+        let mut own = region.region(4096 + 64).unwrap();
+        assert_eq!((own.remaining(), region.remaining()), (4160, 28608));
+        let table: Table<Word, 8> = own.table().unwrap();
+        assert_eq!(table.physical(), TestMemory::PHYSICAL);
+        let refused = own.buffers::<3>().unwrap_err();
+        assert_eq!((refused.needed, refused.available), (6336, 4096));
+        let behind: [Buffer; 1] = region.buffers().unwrap();
+        let start = TestMemory::PHYSICAL + 4160;
+        assert_eq!(behind[0].physical(), start.next_multiple_of(64) + 64);
+        assert!(region.region(28608).is_err());
     }
 
     #[test]

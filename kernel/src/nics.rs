@@ -366,18 +366,24 @@ impl Found {
             .collect();
         for ((place, kind), prepared) in self.cards.into_iter().zip(prepared) {
             let prepared = prepared.map_err(Failure::NoAddress);
-            let nic = prepared.and_then(|()| match place {
-                Place::Pci(address) => {
-                    let mut start = Start {
-                        access,
-                        address,
-                        dma,
-                        clock,
-                        packed_queues,
-                    };
-                    start.bring_up(kind)
+            // No more than was set aside for it: a device that wants more than it said when it was found gets nothing,
+            // and the others get theirs.
+            let nic = prepared.and_then(|()| {
+                let mut dma = dma.region(kind.memory()).map_err(VirtioError::from)?;
+                let dma = &mut dma;
+                match place {
+                    Place::Pci(address) => {
+                        let mut start = Start {
+                            access,
+                            address,
+                            dma,
+                            clock,
+                            packed_queues,
+                        };
+                        start.bring_up(kind)
+                    }
+                    Place::Mmio(block) => bring_up_mmio(block, dma, clock, packed_queues),
                 }
-                Place::Mmio(block) => bring_up_mmio(block, dma, clock, packed_queues),
             });
             match nic {
                 Ok(nic) => take(place, nic),
