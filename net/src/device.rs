@@ -290,11 +290,13 @@ pub trait Device {
     }
 
     /// Makes the device discard frames of VLANs outside `set`, to save work. The stack decides by
-    /// its own set in any case. It has done so when [`Device::advance_vlan_filter`] says so.
+    /// its own set in any case. It has done so some time later: a device that must be told word by word when
+    /// [`Device::advance_vlan_filter`] says so; one that carries out commands when it has done that, which nobody needs to
+    /// wait for, since it passes all that it is to pass meanwhile, and another set can be given at any time.
     fn set_vlan_filter(&mut self, set: &VlanSet);
 
     /// Does a bounded piece of what setting the filter left to be done. Returns whether there is more that needs such
-    /// calls.
+    /// calls: commands that are on their way to the device, or follow from [`Device::refresh_statistics`], need none.
     fn advance_vlan_filter(&mut self) -> bool {
         false
     }
