@@ -1,13 +1,13 @@
 //! The line to the appliance: a socket, or a serial device.
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 use nix::sys::termios::{self, BaudRate, ControlFlags, SetArg};
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// Why there is no line. Prints as one line.
@@ -16,6 +16,9 @@ pub enum LineError {
     /// Nobody listens.
     #[error("no appliance has its console at {0}; start one with: ./run.sh boot --serial socket")]
     Nobody(String),
+    /// Others have it, and one who came later would wait for as long as they stay.
+    #[error("another console is attached to {0}, and more wait for it; Ctrl-] leaves one")]
+    Busy(String),
     /// There is no such device.
     #[error("there is no serial device {0}; 'ls /dev/ttyUSB* /dev/ttyS*' shows which there are")]
     NoDevice(String),
@@ -28,7 +31,17 @@ pub enum LineError {
 }
 
 /// An open line.
+#[derive(Debug)]
 pub struct Line(OwnedFd);
+
+/// Connects without waiting for a place among those who wait: QEMU serves one at a time, and a few more can wait.
+fn connect(path: &Path) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    fcntl(&socket, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok(socket)
+}
 
 impl Line {
     /// Opens it; a serial device at 115200 baud 8N1, without flow control.
@@ -45,12 +58,13 @@ impl Line {
             Err(error) => return Err(LineError::Open(name, error)),
         };
         if kind.is_socket() {
-            return match UnixStream::connect(path) {
-                Ok(stream) => Ok(Self(stream.into())),
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    Err(LineError::Nobody(name))
-                }
-                Err(error) => Err(LineError::Open(name, error)),
+            return match connect(path).map_err(io::Error::from) {
+                Ok(socket) => Ok(Self(socket)),
+                Err(error) => Err(match error.kind() {
+                    ErrorKind::ConnectionRefused => LineError::Nobody(name),
+                    ErrorKind::WouldBlock => LineError::Busy(name),
+                    _ => LineError::Open(name, error),
+                }),
             };
         }
         if !kind.is_char_device() {
@@ -109,5 +123,43 @@ impl Line {
 
     fn file(&self) -> io::Result<std::fs::File> {
         Ok(self.0.try_clone()?.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::Backlog;
+
+    #[test]
+    fn who_would_have_to_wait_for_a_place_is_told() {
+        let path = std::env::temp_dir().join(format!("pollux-attach-{}", std::process::id()));
+        let listener = socket::socket(
+            AddressFamily::Unix,
+            SockType::Stream,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )
+        .unwrap();
+        socket::bind(listener.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        socket::listen(&listener, Backlog::new(1).unwrap()).unwrap();
+        // Nobody takes any of them.
+        let mut waiting = Vec::new();
+        let error = loop {
+            match Line::open(&path) {
+                Ok(line) => waiting.push(line),
+                Err(error) => break error,
+            }
+            assert!(waiting.len() < 10);
+        };
+        std::fs::remove_file(&path).unwrap();
+        assert!(!waiting.is_empty());
+        let name = path.display();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "another console is attached to {name}, and more wait for it; Ctrl-] leaves one"
+            )
+        );
     }
 }

@@ -197,7 +197,7 @@ impl Kernel {
         }
     }
 
-    /// Makes `eth0.42` with 10.10.10.11/24 on the first card, and 42 its filter list. A machine
+    /// Makes `eth0.42` with 10.10.10.11/24 on the first card, and 42 the filter list, which is that of all cards. A machine
     /// without a card is left without. One that gets commands at the start gets this afterwards, and
     /// only if they gave it neither a VLAN device nor an address, so that it can be reached in any case.
     pub fn configure_defaults(&mut self) {
@@ -230,6 +230,10 @@ impl Kernel {
         });
         if let Err(error) = done {
             log::error!("eth0.42: {error}");
+        }
+        let list = port.interface.vlan_filter().clone();
+        for port in self.ports.iter_mut().skip(1) {
+            port.configure(|interface| interface.set_vlan_filter(list.clone()));
         }
     }
 

@@ -123,6 +123,8 @@ fn mixed() {
     ] {
         assert_eq!(status.value(port, "driver"), driver);
         assert_eq!(status.value(port, "mac"), mac);
+        // There is one list, though only the first card has a device so far.
+        assert_eq!(status.value(port, "vlan_filter"), "42");
     }
     assert!(!status.has("port eth3"));
     appliance.peer.assert_pings(1000);
