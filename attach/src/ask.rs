@@ -15,12 +15,10 @@ const LONGEST: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// It would be refused.
-    #[error("a command of {0} octets: the appliance takes {LONGEST}")]
+    #[error("a line of {0} octets: the appliance takes {LONGEST}, which 'base64 -w 76' keeps to")]
     TooLong(usize),
     /// It would be taken for a key.
-    #[error(
-        "a command with a control character, such as a tab: the appliance would take it for a key"
-    )]
+    #[error("a command with a control character: the appliance would take it for a key")]
     Control,
     /// It goes on in the lines behind it, and there are none.
     #[error(
@@ -94,6 +92,8 @@ pub fn ask(
     command: &str,
     behind: &mut dyn Iterator<Item = io::Result<String>>,
 ) -> Result<Outcome, AskError> {
+    // A tab would be a key, too.
+    let command = &command.replace('\t', " ");
     check(command)?;
     let mut typist = Typist {
         line,
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_would_be_a_key_or_is_too_long_is_not_typed() {
         assert!(check("status").is_ok() && check("").is_ok());
-        assert!(matches!(check("ip\taddr"), Err(AskError::Control)));
+        assert!(matches!(check("ip\x1baddr"), Err(AskError::Control)));
         assert!(matches!(check("status\x03"), Err(AskError::Control)));
         let long = "x".repeat(LONGEST + 1);
         assert!(matches!(check(&long), Err(AskError::TooLong(257))));

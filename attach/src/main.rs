@@ -19,6 +19,7 @@ mod terminal;
 use crate::ask::Outcome;
 use crate::line::{Line, LineError};
 use lexopt::prelude::*;
+use std::cell::Cell;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,11 +32,13 @@ enum Error {
     #[error("{0}")]
     Line(#[from] LineError),
     #[error("{0}")]
-    Ask(#[from] ask::AskError),
+    Ask(ask::AskError),
+    #[error("line {0}: {1}")]
+    AskLine(usize, ask::AskError),
     #[error("the terminal: {0}")]
     Terminal(io::Error),
-    #[error("the input: {0}")]
-    Input(io::Error),
+    #[error("line {0} of the input: {1}")]
+    Input(usize, io::Error),
 }
 
 fn main() -> ExitCode {
@@ -62,8 +65,8 @@ fn run() -> Result<Outcome, Error> {
     }
     let path = path.ok_or(lexopt::Error::from("which socket or serial device?"))?;
     let line = Line::open(&path)?;
-    let mut outcome = Outcome::Done;
-    let mut lines: Box<dyn Iterator<Item = io::Result<String>>> = if !commands.is_empty() {
+    let is_script = commands.is_empty();
+    let lines: Box<dyn Iterator<Item = io::Result<String>>> = if !is_script {
         Box::new(commands.into_iter().map(Ok))
     } else if io::stdin().is_terminal() {
         terminal::lend(&line, &path).map_err(Error::Terminal)?;
@@ -71,9 +74,21 @@ fn run() -> Result<Outcome, Error> {
     } else {
         Box::new(io::stdin().lines())
     };
+    let number = Cell::new(0);
+    let mut lines = lines.inspect(|_| number.update(|number| number + 1));
+    let mut outcome = Outcome::Done;
     while let Some(command) = lines.next() {
-        let command = command.map_err(Error::Input)?;
-        if ask::ask(&line, &command, &mut lines)? == Outcome::Refused {
+        // A file may follow, whose lines count, too.
+        let begun = number.get();
+        let command = command.map_err(|error| Error::Input(begun, error))?;
+        let asked = ask::ask(&line, &command, &mut lines).map_err(|error| match is_script {
+            true => Error::AskLine(number.get(), error),
+            false => Error::Ask(error),
+        });
+        if asked? == Outcome::Refused {
+            if is_script {
+                eprintln!("console: line {begun} failed: {command}");
+            }
             outcome = Outcome::Refused;
         }
     }

@@ -124,6 +124,20 @@ fn a_script() {
             "{printed}"
         );
     }
+    // Which line it was is told, and one begins with a tab.
+    let refused = console(&[&socket], "date\n\tshwo x\nevl net -n\nip adr\n");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(
+        told,
+        "console: line 2 failed: \tshwo x\nconsole: line 4 failed: ip adr\n"
+    );
+    let refused = console(&[&socket], &format!("date\n{}\n", "x".repeat(300)));
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(
+        told,
+        "console: line 2: a line of 300 octets: the appliance takes 256, which 'base64 -w 76' keeps to\n"
+    );
     // Several commands on a line are carried out one after the other.
     let shown = printed(&console(
         &[
