@@ -121,8 +121,10 @@ pub(crate) fn carry_out(arping: &Arping, cards: &mut Cards<'_>) -> Result<(), Re
             Ok(()) => return Ok(()),
             Err(ArpingError::NoRoute(NoRoute::Unreachable(_))) => {}
             Err(ArpingError::Down(vid)) => {
-                let name = interface.device(vid).map_or("", |device| device.name());
-                refusal = Refusal::Down(clipped(name));
+                // A device is of no use either while its card is down.
+                let mut devices = [0, vid].into_iter().filter_map(|vid| interface.device(vid));
+                let down = devices.find(|device| !device.is_up());
+                refusal = Refusal::Down(clipped(down.map_or("", |device| device.name())));
             }
             Err(error) => refusal = Refusal::Arping { address, error },
         }

@@ -194,7 +194,7 @@ pub(crate) fn carry_out(ethtool: &Ethtool, cards: &mut Cards<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Has a card do something on its own, or not. What it cannot do may be switched off.
+/// Has a card do something on its own, or not. What it cannot do is off already.
 fn set_features(features: Features, card: &Word, interface: &mut Interface) -> Result<(), Refusal> {
     if features.vlan_filter == Some(true) && !interface.card_can_filter_vlans() {
         return Err(Refusal::NoVlanFilter(card.clone()));
@@ -202,10 +202,14 @@ fn set_features(features: Features, card: &Word, interface: &mut Interface) -> R
     if features.checksums == Some(true) && !interface.card_can_verify_checksums() {
         return Err(Refusal::NoChecksums(card.clone()));
     }
-    if let Some(filter) = features.vlan_filter {
+    if let Some(filter) = features.vlan_filter
+        && interface.card_can_filter_vlans()
+    {
         interface.set_card_to_filter_vlans(filter);
     }
-    if let Some(verify) = features.checksums {
+    if let Some(verify) = features.checksums
+        && interface.card_can_verify_checksums()
+    {
         interface.set_card_to_verify_checksums(verify);
     }
     Ok(())

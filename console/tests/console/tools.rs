@@ -191,6 +191,9 @@ fn a_card_that_verifies_checksums_is_told_to_and_told_not_to() {
     assert_eq!(features(&mut appliance), "rx-checksumming: off [fixed]");
     let none = "eth0: this card verifies no checksums; the appliance does\n";
     assert_eq!(appliance.typed("ethtool -K eth0 rx on"), none);
+    // It is off already, and nothing is to be kept of that.
+    appliance.configure(&["ethtool -K eth0 rx off"]);
+    assert!(!appliance.typed("config show").contains("ethtool"));
     // What is refused changes nothing.
     appliance.interface.set_card_can_filter_vlans(true);
     assert_eq!(
@@ -503,6 +506,11 @@ fn a_neighbor_is_asked_for() {
     assert_eq!(
         appliance.typed("arping 10.10.10.10"),
         "eth0.42: the interface is down; 'ip link set eth0.42 up' sets it up\n"
+    );
+    appliance.configure(&["ip link set eth0.42 up", "ip link set eth0 down"]);
+    assert_eq!(
+        appliance.typed("arping 10.10.10.10"),
+        "eth0: the interface is down; 'ip link set eth0 up' sets it up\n"
     );
 }
 
