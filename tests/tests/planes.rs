@@ -202,8 +202,9 @@ fn flood(goes_on: impl Fn(usize, Instant) -> bool) {
         .qemu(&["-icount", "shift=3"])
         .spawn();
     appliance.console.wait_for_prompt(START_LIMIT);
-    configure(&mut appliance);
+    // Some cards are up late.
     await_first_answer(&mut appliance);
+    configure(&mut appliance);
     appliance.console.command("latency reset");
     for _ in 0..ROUNDS {
         appliance.peer.settle();
