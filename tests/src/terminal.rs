@@ -26,7 +26,7 @@ pub struct Terminal {
     keys: File,
     drawn: Arc<(Mutex<Drawn>, Condvar)>,
     columns: u16,
-    program: Child,
+    program: Mutex<Child>,
 }
 
 impl Terminal {
@@ -63,7 +63,7 @@ impl Terminal {
             keys: ours,
             drawn,
             columns,
-            program,
+            program: Mutex::new(program),
         }
     }
 
@@ -80,7 +80,7 @@ impl Terminal {
     ///
     /// # Panics
     ///
-    /// They are not within a minute.
+    /// They are not within [`PATIENCE`], or the program has ended.
     pub fn wait_until(&self, wanted: impl Fn(&[String], (u16, u16)) -> bool) {
         let deadline = Instant::now() + LIMIT;
         let (drawn, changed) = &*self.drawn;
@@ -93,9 +93,10 @@ impl Terminal {
                 return;
             }
             let left = deadline.saturating_duration_since(Instant::now());
+            let status = self.program.lock().expect("no holder panics").try_wait();
             assert!(
                 !left.is_zero() && !drawn.is_over,
-                "the terminal does not show what it should, but, with the cursor at {:?}:\n{}",
+                "the terminal, whose program's status is {status:?}, does not show what it should, but, with the cursor at {:?}:\n{}",
                 screen.cursor_position(),
                 rows.join("\n")
             );
@@ -107,9 +108,10 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        let program = self.program.get_mut().expect("no holder panics");
         // It may have ended by itself.
-        let _ = self.program.kill();
-        let _ = self.program.wait();
+        let _ = program.kill();
+        let _ = program.wait();
     }
 }
 
@@ -119,7 +121,7 @@ fn draw(mut printed: File, mut answers: File, drawn: &(Mutex<Drawn>, Condvar), c
     let mut asked = 0;
     let mut octet = [0];
     // One at a time, so that the answer is where the cursor was when it was asked.
-    while printed.read(&mut octet).unwrap_or(0) == 1 {
+    while next(&mut printed, &mut octet) {
         let mut drawn = screen.lock().expect("no holder panics");
         drawn.screen.process(&octet);
         asked = match octet[0] {
@@ -136,4 +138,11 @@ fn draw(mut printed: File, mut answers: File, drawn: &(Mutex<Drawn>, Condvar), c
     }
     screen.lock().expect("no holder panics").is_over = true;
     changed.notify_all();
+}
+
+/// Reads an octet, if there is one yet.
+fn next(printed: &mut File, octet: &mut [u8; 1]) -> bool {
+    // Linux may find nothing printed, then the other end closed, and miss what was printed in between: the first error says
+    // only that no more is printed, the second that nothing is left.
+    printed.read_exact(octet).is_ok() || printed.read_exact(octet).is_ok()
 }
