@@ -240,7 +240,7 @@ build_kernel() {
         flags+=(-C "link-arg=$argument")
     done
     need_rust
-    if [[ ! -d $target/$triple ]]; then say "the first build takes about four minutes on two cores" >&2; fi
+    if [[ ! -d $target/$triple ]]; then say "the first build takes two to four minutes on two cores" >&2; fi
     in_root cargo rustc --package "$package" "$kind" "$name" --release --target "$triple" -- "${flags[@]}"
 }
 
@@ -617,9 +617,10 @@ run_tests() {
         shift
     done
     set_up build boot image test
-    log=$target/test.log passed=0 failed=0 tests=0
+    log=$target/test.log passed=0 failed=0 tests=0 skipped=()
     mkdir -p "$target"
     : >"$log"
+    warn_of_a_full_disk
     if [[ -n $filter ]]; then arguments+=("$filter"); fi
     if [[ $all == yes ]]; then arguments+=(--include-ignored); fi
 
@@ -641,6 +642,13 @@ run_tests() {
         failed=$((failed + 1))
     fi
     conclude
+}
+
+# What fails for want of room seldom says so.
+warn_of_a_full_disk() {
+    local needed=5000 free
+    free=$(df --output=avail --block-size=MB "$target" | tail -n 1 | tr -cd 0-9)
+    ((free >= needed)) || say "only $free MB are free in $target; builds and tests fill up to $needed"
 }
 
 # Repeats the tests that make up what they send. What fails names its seed, or Proptest's shortest case.

@@ -60,7 +60,9 @@ case ${1-tests} in
         exit 1
         ;;
 esac
-readonly guest packages programs rival_packages lone_packages plugins modules
+unneeded=(./usr/share ./var) # of what is unpacked; nine tenths of the kernel's modules are for neither networks nor buses
+unneeded+=('./lib/modules/*/kernel/[!dln]*' './lib/modules/*/kernel/drivers/[!bnpuv]*')
+readonly unneeded guest packages programs rival_packages lone_packages plugins modules
 
 main() {
     local made_from lock
@@ -133,7 +135,7 @@ unpack_packages() {
     done
     for package in "$work/archives"/*.deb; do
         dpkg-deb --fsys-tarfile "$package" |
-            tar --extract --directory="$work/unpacked" --keep-directory-symlink --exclude=./usr/share --exclude=./var ||
+            tar --extract --directory="$work/unpacked" --keep-directory-symlink "${unneeded[@]/#/--exclude=}" ||
             die "${package##*/} cannot be unpacked"
     done
     busybox=$work/unpacked/usr/bin/busybox
