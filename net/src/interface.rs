@@ -118,7 +118,6 @@ impl Interface {
         let mut neighbors = NeighborTable::with_capacity(capacity);
         neighbors.set_up(rate, DEFAULT_QUESTIONS);
         Self {
-            mac,
             station: OwnStation::new(mac),
             ifindex,
             last_ifindex: ifindex,
@@ -259,8 +258,9 @@ impl Interface {
     }
 
     /// The card's station address.
+    #[inline]
     pub const fn mac_address(&self) -> MacAddress {
-        self.mac
+        self.station.address()
     }
 
     /// The card's number, as `ip link` would show it.

@@ -312,7 +312,7 @@ impl Reception<'_> {
                 let mut context = Ipv4Context {
                     host: Host {
                         arrival,
-                        own: interface.mac,
+                        own: interface.station.address(),
                         device,
                         checksum: frame.checksum,
                         can_answer,
@@ -343,7 +343,7 @@ impl Reception<'_> {
             }
         };
         let length = header.length.saturating_add(octets);
-        turn_around(front, interface.mac);
+        turn_around(front, interface.station.address());
         interface.count_transmitted(vid, length);
         Ok(length)
     }
@@ -372,7 +372,7 @@ impl Reception<'_> {
                 self.keep_reported(buffer, length, reason);
                 let header = FrontHeader::read(buffer);
                 let length = header.length.saturating_add(octets);
-                turn_around(buffer, self.interface.mac);
+                turn_around(buffer, self.interface.station.address());
                 self.interface.count_transmitted(header.vid(), length);
                 Verdict::Answer { length }
             }

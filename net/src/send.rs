@@ -359,7 +359,7 @@ impl Interface {
         {
             return false;
         }
-        let header = FrameHeader::answering(&arrival, self.mac, EtherType::IPV4);
+        let header = FrameHeader::answering(&arrival, self.station.address(), EtherType::IPV4);
         let problem = Problem::ReassemblyTimeExceeded;
         let mut length = 0;
         let queued = device.transmit(|buffer| {
@@ -376,7 +376,7 @@ impl Interface {
     /// Lets the next service send.
     fn poll_services(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
         let mut sender = Sender {
-            mac: self.mac,
+            mac: self.station.address(),
             vlans: &mut self.vlans,
             routes: &self.routes,
             neighbors: &mut self.neighbors,
@@ -404,7 +404,7 @@ impl Interface {
             return false;
         };
         let mut sender = Sender {
-            mac: self.mac,
+            mac: self.station.address(),
             vlans: &mut self.vlans,
             routes: &self.routes,
             neighbors: &mut self.neighbors,
@@ -438,7 +438,7 @@ impl Interface {
         if !self.vlans.sends_from(vid, source) {
             return false;
         }
-        let packet = ArpPacket::request(self.mac, source, address);
+        let packet = ArpPacket::request(self.station.address(), source, address);
         let sent = self.send_arp(device, vid, MacAddress::BROADCAST, &packet);
         if sent && let Some(arping) = &mut self.arping {
             arping.count_sent();
@@ -448,7 +448,10 @@ impl Interface {
 
     fn send_claim(&mut self, device: &mut impl Outlet, now: Instant) -> bool {
         let vlans = &self.vlans;
-        let Some(due) = self.claims.poll(now, self.mac, |vid| vlans.is_up(vid)) else {
+        let Some(due) = self
+            .claims
+            .poll(now, self.station.address(), |vid| vlans.is_up(vid))
+        else {
             return false;
         };
         if due.changed {
@@ -526,7 +529,7 @@ impl Interface {
         if !self.vlans.sends_from(vid, hop.source) {
             return false;
         }
-        let packet = ArpPacket::request(self.mac, hop.source, address);
+        let packet = ArpPacket::request(self.station.address(), hop.source, address);
         self.send_arp(device, vid, to, &packet)
     }
 
@@ -540,7 +543,7 @@ impl Interface {
     ) -> bool {
         let header = FrameHeader {
             destination,
-            source: self.mac,
+            source: self.station.address(),
             tag_control: FrameHeader::tag(vid, 0),
             ether_type: EtherType::ARP,
         };

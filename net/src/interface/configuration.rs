@@ -329,7 +329,8 @@ impl Interface {
         if self.claims.of_vlan(vid).count() >= ADDRESSES_PER_DEVICE {
             return Err(ConfigurationError::TooManyAddresses);
         }
-        self.claims.add(vid, cidr, self.mac, self.rate);
+        self.claims
+            .add(vid, cidr, self.station.address(), self.rate);
         self.screen.cover(cidr);
         self.update_addresses(vid);
         Ok(())

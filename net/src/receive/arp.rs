@@ -58,7 +58,7 @@ impl Interface {
             _ if !is_for_us => Reason::ArpNotForUs,
             Operation::Reply => Reason::ArpReplyTaken,
             Operation::Request if !can_answer => Reason::NoTransmitSlot,
-            Operation::Request => return Ok(respond::arp_reply(packet, self.mac)),
+            Operation::Request => return Ok(respond::arp_reply(packet, self.station.address())),
         };
         Err(reason.into())
     }

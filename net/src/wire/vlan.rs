@@ -4,7 +4,8 @@ use super::ethernet::{EtherType, MacAddress};
 use zerocopy::byteorder::little_endian::U64;
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{
-    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute_mut, transmute_ref,
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute, transmute_mut,
+    transmute_ref,
 };
 
 /// An Ethernet header with a customer tag (IEEE 802.1Q §9.3).
@@ -80,26 +81,41 @@ impl TaggedHeader {
         // With two octets more, in whose place the next two are written.
         front.destination = source;
         let behind: &mut BehindDestination = transmute_mut!(self);
-        behind.source = own.0;
+        behind.source = own.to_number();
     }
 }
 
 /// The address of a station as it is written into a [`TaggedHeader`]: with the tag protocol behind it.
-#[derive(Clone, Copy, Debug)]
-pub struct OwnStation(U64);
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct OwnStation {
+    address: MacAddress,
+    tag_protocol: U16,
+}
 
 impl OwnStation {
     /// That of `address`.
     pub const fn new(address: MacAddress) -> Self {
-        let [a, b, c, d, e, f] = address.0;
-        let [g, h] = EtherType::VLAN.0.to_be_bytes();
-        Self(U64::from_bytes([a, b, c, d, e, f, g, h]))
+        Self {
+            address,
+            tag_protocol: U16::new(EtherType::VLAN.0),
+        }
+    }
+
+    /// The address.
+    #[inline]
+    pub const fn address(self) -> MacAddress {
+        self.address
     }
 
     /// The address as [bits](MacAddress::to_bits).
     #[inline]
     pub const fn to_bits(self) -> u64 {
-        self.0.get() << 16
+        self.to_number().get() << 16
+    }
+
+    const fn to_number(self) -> U64 {
+        transmute!(self)
     }
 }
 
@@ -112,8 +128,9 @@ mod tests {
     ];
 
     #[test]
-    fn the_own_station_compares_as_its_address_does() {
+    fn the_own_station_is_its_address_and_compares_as_that_does() {
         for address in [[0x52, 0x54, 0, 0x12, 0x34, 0x56], [0xff; 6], [0; 6]].map(MacAddress) {
+            assert_eq!(OwnStation::new(address).address(), address);
             assert_eq!(OwnStation::new(address).to_bits(), address.to_bits());
         }
     }

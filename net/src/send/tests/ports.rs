@@ -24,6 +24,21 @@ fn told(station: &mut Station, frames: usize) -> Vec<Event> {
     events(station)
 }
 
+/// A station of which a hundred devices have a port and are not listed, and each has just had a frame.
+fn with_many_ports_in_vain() -> Station {
+    let mut station = station();
+    for vid in 100..200 {
+        let name = std::format!("v{vid}");
+        station.card.add_vlan_device(&name, vid).expect("is free");
+        station.card.set_oob_port(vid, true).expect("is there");
+    }
+    run(&mut station, SECOND);
+    for vid in 100..200 {
+        station.exchange(&retagged(&question_in_band(), Some(vid)));
+    }
+    station
+}
+
 fn enable(station: &mut Station, enabled: bool) {
     let done = station.card.set_oob_port(45, enabled);
     done.expect("has a device");
@@ -61,16 +76,7 @@ fn a_port_whose_vlan_is_not_listed_is_told_of_once_when_a_frame_comes() {
 
 #[test]
 fn each_of_many_devices_is_looked_at() {
-    let mut station = station();
-    for vid in 100..200 {
-        let name = std::format!("v{vid}");
-        station.card.add_vlan_device(&name, vid).expect("is free");
-        station.card.set_oob_port(vid, true).expect("is there");
-    }
-    run(&mut station, SECOND);
-    for vid in 100..200 {
-        station.exchange(&retagged(&question_in_band(), Some(vid)));
-    }
+    let mut station = with_many_ports_in_vain();
     let mut told = Vec::new();
     for _ in 0..20 {
         run(&mut station, 10 * MILLISECOND);
@@ -105,16 +111,7 @@ fn what_was_answered_in_real_time_or_came_before_the_port_is_not_told_of() {
 
 #[test]
 fn what_finds_no_place_among_the_events_is_told_later() {
-    let mut station = station();
-    for vid in 100..200 {
-        let name = std::format!("v{vid}");
-        station.card.add_vlan_device(&name, vid).expect("is free");
-        station.card.set_oob_port(vid, true).expect("is there");
-    }
-    run(&mut station, SECOND);
-    for vid in 100..200 {
-        station.exchange(&retagged(&question_in_band(), Some(vid)));
-    }
+    let mut station = with_many_ports_in_vain();
     let mut vids = Vec::new();
     for _ in 0..10 {
         // Nobody takes any of them for so long.
