@@ -26,6 +26,7 @@ mod aml;
 pub mod boot;
 mod bus;
 pub mod clock;
+mod company;
 mod console;
 mod cpu;
 mod fault;

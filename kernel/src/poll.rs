@@ -2,10 +2,12 @@
 //!
 //! Each turn looks for frames on every port, answers a batch and rings the doorbells. What is less
 //! urgent follows in bounded pieces: fragments of long answers; when nothing was answered, one in-band
-//! frame; and, when the wire is quiet or it is overdue, a slice of housekeeping. Nothing here waits.
+//! frame; and, when the wire is quiet or it is overdue, a slice of housekeeping. Nothing here waits but
+//! answers to a crowd, for more of them to share a doorbell with ([`Company`]).
 
 use crate::Kernel;
 use crate::clock;
+use crate::company::Company;
 use crate::housekeeping::Housekeeping;
 use crate::memory::heap::FramePath;
 use crate::nics::Nic;
@@ -38,13 +40,17 @@ pub fn run(kernel: &mut Kernel) -> ! {
         let milliseconds = rest.housekeeping.milliseconds();
         let mut turn = Turn::default();
         for port in &mut kernel.ports {
-            let interface = &mut port.interface;
+            let (interface, company) = (&mut port.interface, &mut port.company);
             let served = match &mut port.device {
-                Nic::E1000(card) => serve(card, interface, start, milliseconds),
-                Nic::Virtio(card) => serve(card, interface, start, milliseconds),
-                Nic::Advanced(card) => serve_aside(card, interface, start, milliseconds),
-                Nic::VirtioPacked(card) => serve_aside(card, interface, start, milliseconds),
-                Nic::VirtioLegacy(card) => serve_aside(card, interface, start, milliseconds),
+                Nic::E1000(card) => serve(card, interface, company, start, milliseconds),
+                Nic::Virtio(card) => serve(card, interface, company, start, milliseconds),
+                Nic::Advanced(card) => serve_aside(card, interface, company, start, milliseconds),
+                Nic::VirtioPacked(card) => {
+                    serve_aside(card, interface, company, start, milliseconds)
+                }
+                Nic::VirtioLegacy(card) => {
+                    serve_aside(card, interface, company, start, milliseconds)
+                }
             };
             if let Some(served) = served {
                 turn.done_at = Some(served.rung);
@@ -166,20 +172,30 @@ struct Served {
 fn serve(
     card: &mut impl Device,
     interface: &mut Interface,
+    company: &mut Company,
     seen: Instant,
     milliseconds: u32,
 ) -> Option<Served> {
-    let count = card.ready(BATCH);
+    let mut count = card.ready(BATCH);
     if count == 0 {
         return None;
     }
+    let mut look = seen;
+    if company.is_expected() {
+        look = company.wait(seen);
+        count = card.ready(BATCH);
+    }
     let before = interface.counters().answered();
     let heap_is_off_limits = FramePath::enter();
-    card.process(count, &mut interface.reception(seen, milliseconds));
+    card.process(count, &mut interface.reception(look, milliseconds));
+    let ringing_since = company.is_expected().then(clock::now);
     card.ring_doorbells();
     drop(heap_is_off_limits);
     let rung = clock::now();
     let answers = interface.counters().answered().wrapping_sub(before);
+    if answers > 1 || company.is_expected() {
+        company.expect(answers, ringing_since.map(|start| rung - start));
+    }
     interface.record_residence(rung - seen, answers, milliseconds);
     Some(Served { rung, answers })
 }
@@ -189,10 +205,11 @@ fn serve(
 fn serve_aside(
     card: &mut impl Device,
     interface: &mut Interface,
+    company: &mut Company,
     seen: Instant,
     milliseconds: u32,
 ) -> Option<Served> {
-    serve(card, interface, seen, milliseconds)
+    serve(card, interface, company, seen, milliseconds)
 }
 
 /// Serves in-band frames, whose time is nobody's concern.

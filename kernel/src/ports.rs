@@ -2,6 +2,7 @@
 
 use crate::boot::Boot;
 use crate::clock::{self, Clock};
+use crate::company::Company;
 use crate::nics::{Found, Nic};
 use crate::seats::Seat;
 use alloc::vec::Vec;
@@ -23,6 +24,7 @@ const HEAP_PER_CARD: u64 = (1 << 20) + OCTETS_OF_VLAN_DEVICES as u64;
 pub struct Port {
     pub(crate) device: Nic,
     pub(crate) interface: Interface,
+    pub(crate) company: Company,
     pub(crate) link: Link,
     /// Its card's place.
     pub(crate) seat: Seat,
@@ -52,7 +54,12 @@ impl Port {
             name: "link_down_events",
             value: self.link_downs,
         };
-        self.device.statistics().chain([link_downs])
+        let waits_for_company = Statistic {
+            name: "waits_for_company",
+            value: self.company.waits(),
+        };
+        let of_any = [link_downs, waits_for_company];
+        self.device.statistics().chain(of_any)
     }
 
     /// Reads the link's state. A link that comes up has all our addresses claimed on it.
@@ -176,6 +183,7 @@ pub fn bring_up(
         let mut port = Port {
             device,
             interface,
+            company: Company::new(clock.rate()),
             link: Link::default(),
             seat,
             link_downs: 0,

@@ -257,6 +257,15 @@ impl Appliance {
         self.status_of("counters").counters("eth0")
     }
 
+    /// What its first port's driver has counted under this name.
+    pub fn card_counter(&mut self, name: &str) -> u64 {
+        let printed = self.console.command("ethtool -S eth0");
+        let value = printed.split_once(&format!(" {name}: "));
+        let digits = value.and_then(|(_, value)| value.lines().next());
+        let count = digits.and_then(|digits| digits.parse().ok());
+        count.unwrap_or_else(|| panic!("no {name} in {printed}"))
+    }
+
     /// Has QEMU's monitor carry out a command, and returns what it prints.
     ///
     /// # Panics

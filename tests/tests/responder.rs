@@ -68,6 +68,10 @@ fn main() -> ExitCode {
         a_hundred_thousand_pings,
     );
     suite.test(
+        "many_requests_wait_for_each_other_and_one_at_a_time_never_waits",
+        many_wait_for_each_other,
+    );
+    suite.test(
         "every_answer_has_its_residence_time",
         every_answer_has_its_residence,
     );
@@ -339,6 +343,29 @@ fn a_hundred_thousand_pings(appliance: &mut Appliance) {
         moved,
         vec![("received", 100_000), ("answered", 100_000)].into()
     );
+}
+
+fn many_wait_for_each_other(appliance: &mut Appliance) {
+    let waits = |appliance: &mut Appliance| appliance.card_counter("waits_for_company");
+    let ping = |appliance: &mut Appliance, count, window| {
+        let report = appliance.peer.ping(|settings| {
+            settings.count = Some(count);
+            settings.window = window;
+        });
+        assert!(report.all_answered(), "{report}");
+    };
+    // What came before may have been many.
+    ping(appliance, 1, 1);
+    let before = waits(appliance);
+    ping(appliance, 2_000, 1);
+    assert_eq!(waits(appliance), before);
+    for _ in 0..20 {
+        ping(appliance, 2_000, 32);
+        if waits(appliance) > before {
+            return;
+        }
+    }
+    panic!("nobody waited");
 }
 
 fn every_answer_has_its_residence(appliance: &mut Appliance) {

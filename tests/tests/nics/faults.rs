@@ -164,15 +164,6 @@ impl Victim<'_> {
         time.unwrap_or_else(|| panic!("no time in {printed}"))
     }
 
-    /// How often it has counted something.
-    fn count(&mut self, counter: &str) -> u64 {
-        let printed = self.command("ethtool -S eth0");
-        let value = printed.split_once(&format!(" {counter}: "));
-        let digits = value.and_then(|(_, value)| value.lines().next());
-        let count = digits.and_then(|digits| digits.parse().ok());
-        count.unwrap_or_else(|| panic!("no {counter} in {printed}"))
-    }
-
     /// How long it may be away when its receiver was switched on again.
     fn limit_after_reset(&self) -> u64 {
         match self.card.registers {
@@ -190,7 +181,9 @@ impl Victim<'_> {
 
     /// Ends a fault, and sees that all is as before.
     fn recovers(&mut self, signs: &Signs<'_>, fault: &str, act: impl FnOnce(&mut Self)) {
-        let before = signs.counter.map(|counter| self.count(counter));
+        let before = signs
+            .counter
+            .map(|counter| self.appliance.card_counter(counter));
         let mark = self.appliance.console.mark();
         let began = self.time();
         act(self);
@@ -210,7 +203,7 @@ impl Victim<'_> {
         }
         self.appliance.console.fresh_prompt();
         if let Some(counter) = signs.counter {
-            let after = self.count(counter);
+            let after = self.appliance.card_counter(counter);
             assert!(Some(after) > before, "{fault}: {counter} is {after}");
         }
         assert_eq!(shown(&mut self.appliance), self.configuration, "{fault}");
@@ -264,14 +257,14 @@ impl Victim<'_> {
     }
 
     fn loses_its_link(&mut self) {
-        let before = self.count("link_down_events");
+        let before = self.appliance.card_counter("link_down_events");
         let mark = self.appliance.console.mark();
         self.appliance.monitor("set_link n0 off");
         self.appliance
             .console
             .wait_for(mark, "eth0: link down", SAYING_LIMIT);
         self.appliance.console.fresh_prompt();
-        assert_eq!(self.count("link_down_events"), before + 1);
+        assert_eq!(self.appliance.card_counter("link_down_events"), before + 1);
         let signs = Signs {
             said: &["eth0: link up"],
             counter: None,
@@ -330,19 +323,24 @@ impl Victim<'_> {
         });
     }
 
+    /// Nothing is answered while no frame has a buffer, and nobody says or counts that.
+    fn signs_without_buffers(&mut self) -> Signs<'static> {
+        let answer = self.appliance.peer.receive(QUIET);
+        assert_eq!(answer, None, "answered, and there was no buffer for it");
+        Signs {
+            said: &[],
+            counter: None,
+            limit: RETURN_LIMIT,
+        }
+    }
+
     /// It has no buffer left: what comes waits outside, and is answered once it has some again.
     fn runs_dry(&mut self) {
         let head = self.appliance.peek("readl", 0, RDH);
         let tail = self.appliance.peek("readl", 0, RDT);
         self.appliance.poke("writel", 0, RDT, head);
         self.send_load(FEW);
-        let answer = self.appliance.peer.receive(QUIET);
-        assert_eq!(answer, None, "answered, and there was no buffer for it");
-        let signs = Signs {
-            said: &[],
-            counter: None,
-            limit: RETURN_LIMIT,
-        };
+        let signs = self.signs_without_buffers();
         self.recovers(&signs, "ran dry", |victim| {
             victim.appliance.poke("writel", 0, RDT, tail);
             let answers = (0..FEW).map_while(|_| victim.appliance.peer.receive(SAYING_LIMIT));
@@ -354,7 +352,7 @@ impl Victim<'_> {
     fn is_overrun(&mut self) {
         let mark = self.appliance.console.mark();
         let head = self.appliance.peek("readl", 0, RDH);
-        let before = self.count("rx_missed_errors");
+        let before = self.appliance.card_counter("rx_missed_errors");
         self.appliance.poke("writel", 0, RDT, (head + 2) % 256);
         self.appliance.poke("writel", 0, RCTL, RECEIVE_TINY);
         let said = "frames were lost, the card had no room for them";
@@ -365,7 +363,7 @@ impl Victim<'_> {
             std::thread::sleep(Duration::from_millis(20));
         }
         self.appliance.console.fresh_prompt();
-        let after = self.count("rx_missed_errors");
+        let after = self.appliance.card_counter("rx_missed_errors");
         assert!(after > before, "rx_missed_errors is {after}");
         let signs = Signs {
             said: &[],
@@ -389,13 +387,7 @@ impl Victim<'_> {
         for _ in 0..FEW {
             self.appliance.peer.send(&Peer::request(&[0x5a; 1400]));
         }
-        let answer = self.appliance.peer.receive(QUIET);
-        assert_eq!(answer, None, "answered, and there was no buffer for it");
-        let signs = Signs {
-            said: &[],
-            counter: None,
-            limit: RETURN_LIMIT,
-        };
+        let signs = self.signs_without_buffers();
         self.recovers(&signs, "overrun", |victim| {
             victim.appliance.poke("writel", 0, SRRCTL, buffers);
             victim.appliance.poke("writel", 0, RDT, tail);
@@ -438,7 +430,10 @@ impl Victim<'_> {
             Registers::Virtio => self.appliance.bar(VIRTIO_BAR),
             _ => self.appliance.bar(0),
         };
-        let (vanished, downs) = (self.count("vanished"), self.count("link_down_events"));
+        let (vanished, downs) = (
+            self.appliance.card_counter("vanished"),
+            self.appliance.card_counter("link_down_events"),
+        );
         let mark = self.appliance.console.mark();
         // It answers at no address, and something else at its.
         self.appliance.poke_configuration(slot, "outw", COMMAND, 0);
@@ -453,8 +448,8 @@ impl Victim<'_> {
         let said = "nothing answers at its registers, it is gone";
         self.appliance.console.wait_for(mark, said, SAYING_LIMIT);
         self.appliance.console.fresh_prompt();
-        assert_eq!(self.count("vanished"), vanished + 1);
-        assert_eq!(self.count("link_down_events"), downs + 1);
+        assert_eq!(self.appliance.card_counter("vanished"), vanished + 1);
+        assert_eq!(self.appliance.card_counter("link_down_events"), downs + 1);
         assert_eq!(shown(&mut self.appliance), self.configuration, "vanished");
         let signs = Signs {
             said: &["it is there again; resetting it", "eth0: link up"],
