@@ -18,6 +18,7 @@ use crate::commands::icmp::Responder;
 use crate::commands::ip::Ip;
 use crate::commands::latency::Latency;
 use crate::commands::ping::Ping;
+use crate::commands::rm::Remove;
 use crate::commands::status::Part;
 use crate::commands::stty::Stty;
 use crate::commands::sysctl::Sysctl;
@@ -71,6 +72,8 @@ pub enum Command {
     Config(Config),
     /// Take a file that is typed.
     Upload(Heading),
+    /// Forget files that were typed. The kernel has them, and does it.
+    Remove(Remove),
     /// List the files that were given with the kernel, or typed.
     List,
     /// Tell or set how wide the terminal is.

@@ -275,6 +275,8 @@ pub enum Refusal {
     TooManyQuestions,
     /// No file has this name.
     NoSuchFile(Word),
+    /// The file came with the kernel, and stays.
+    GivenFile(Word),
     /// A file is no eBPF filter that can be run.
     Filter {
         /// The file.
@@ -295,6 +297,7 @@ impl Refusal {
             | Self::NotACard(word)
             | Self::NameTaken(word)
             | Self::NoSuchFile(word)
+            | Self::GivenFile(word)
             | Self::NoOobPort(word)
             | Self::Down(word)
             | Self::NoFlowControl(word)
@@ -380,6 +383,10 @@ impl fmt::Display for Refusal {
                 )
             }
             Self::NoSuchFile(word) => write!(f, "{word}: no such file; 'ls' lists those there are"),
+            Self::GivenFile(word) => write!(
+                f,
+                "{word}: it came with the kernel and stays; only what 'base64' took can be removed"
+            ),
             Self::Filter { subject, problem } => write!(f, "{subject}: {problem}"),
             Self::NoCard => write!(f, "there is no network card"),
         }

@@ -123,7 +123,7 @@ impl Reply {
             Command::Evl(evl) => Content::Evl(evl::Page::new(evl)),
             Command::Bpftool(bpftool) => Content::Bpftool(bpftool::Page::new(bpftool)),
             // The kernel takes the lines that follow; when the last came, it has something to say.
-            Command::Upload(_) => Content::Said(String::new()),
+            Command::Upload(_) | Command::Remove(_) => Content::Said(String::new()),
             Command::File(access) if access.shows_vlans() => Content::Evl(evl::Page::of_vlans()),
             Command::File(access) => Content::File(access, 0),
             Command::Responder(responder) => Content::Responder(responder),

@@ -391,6 +391,17 @@ fn pasted(appliance: &mut Appliance) {
     appliance.console.obeys("evl net -Fpasted.o -i eth0");
     let shown = filter_of(appliance);
     assert!(shown.starts_with("drop_all a04f5eef06a7f555 "), "{shown}");
+    // The filter is in force without it, too.
+    appliance.console.obeys("rm pasted.o");
+    let listed = appliance.console.command("ls");
+    assert!(!listed.contains("pasted.o"), "{listed}");
+    assert_eq!(filter_of(appliance), shown);
+    let refused = appliance.console.command("rm drop.o");
+    assert!(
+        refused.contains("drop.o: it came with the kernel and stays; only"),
+        "{refused}"
+    );
+    assert_eq!(appliance.console.command("ls"), listed);
     appliance.console.obeys("evl net -F -i eth0");
 }
 

@@ -83,7 +83,7 @@ impl Uploaded {
             return Err(refused(
                 &self.name,
                 format_args!(
-                    "{MAXIMUM_FILES} files are kept already; take the name of one of them"
+                    "{MAXIMUM_FILES} files are kept already; take the name of one of them, or 'rm' it"
                 ),
             ));
         }

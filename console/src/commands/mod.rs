@@ -23,6 +23,7 @@ pub mod ping;
 pub(crate) mod poweroff;
 pub(crate) mod reboot;
 pub(crate) mod report;
+pub mod rm;
 pub(crate) mod show;
 pub mod status;
 pub mod stty;
@@ -38,7 +39,7 @@ use crate::text::clipped;
 use crate::words::Words;
 
 /// Every command, in the order of `help`.
-pub(crate) static COMMANDS: [&Specification; 27] = [
+pub(crate) static COMMANDS: [&Specification; 28] = [
     &help::SPECIFICATION,
     &status::SPECIFICATION,
     &ip::SPECIFICATION,
@@ -58,6 +59,7 @@ pub(crate) static COMMANDS: [&Specification; 27] = [
     &file::ECHO,
     &file::CAT,
     &base64::SPECIFICATION,
+    &rm::SPECIFICATION,
     &about::LIST,
     &stty::SPECIFICATION,
     &about::DATE,

@@ -92,6 +92,64 @@ fn a_file_takes_the_place_of_one_of_its_name_and_only_so_many_are_kept() {
     assert_eq!(kept[0].octets, [2]);
 }
 
+/// What became of a file of each of these names, and which are left, when this was typed.
+fn after(line: &str, names: &[&str]) -> (Result<(), String>, Vec<String>) {
+    let mut kept = Vec::new();
+    for &name in names {
+        let file = Uploaded {
+            name: name.into(),
+            octets: vec![1],
+        };
+        file.keep(&mut kept).expect("has a place");
+    }
+    let request = Grammar::default().parse(line).expect("is right");
+    let Some(Command::Remove(remove)) = request.map(|request| request.command) else {
+        panic!("{line} removes files");
+    };
+    let done = remove.carry_out(&mut kept, |name| name == "start.conf" || name == "both");
+    let done = done.map_err(|refusal| refusal.to_string());
+    (done, kept.into_iter().map(|file| file.name).collect())
+}
+
+#[test]
+fn files_that_were_pasted_can_be_removed_all_that_are_named_or_none() {
+    for (line, left) in [
+        ("rm a", &["b", "both"][..]),
+        ("rm b a", &["both"]),
+        ("rm a a /root/b", &["both"]),
+        ("rm -f c a", &["b", "both"]),
+        // What came with the kernel is seen again.
+        ("rm both", &["a", "b"]),
+    ] {
+        let (done, kept) = after(line, &["a", "b", "both"]);
+        assert_eq!(done, Ok(()), "{line}");
+        assert_eq!(kept, left, "{line}");
+    }
+    for (line, said) in [
+        ("rm a c", "c: no such file; 'ls' lists those there are"),
+        (
+            "rm a start.conf",
+            "start.conf: it came with the kernel and stays; only what 'base64' took can be removed",
+        ),
+        (
+            "rm -f a start.conf",
+            "start.conf: it came with the kernel and stays; only what 'base64' took can be removed",
+        ),
+    ] {
+        let (done, kept) = after(line, &["a", "b"]);
+        assert_eq!(done, Err(said.to_owned()), "{line}");
+        assert_eq!(kept, ["a", "b"], "{line}");
+    }
+    let mut appliance = Appliance::new();
+    for (line, said) in [
+        ("rm", "missing word after 'rm'; usage: rm [-f] FILE..."),
+        ("rm -f", "missing word after 'rm'; usage: rm [-f] FILE..."),
+        ("rm -r a", "rm: '-r' is not one of -f"),
+    ] {
+        assert_eq!(appliance.typed(line), format!("{said}\n"), "{line}");
+    }
+}
+
 #[test]
 fn what_is_missing_is_said() {
     let mut appliance = Appliance::new();

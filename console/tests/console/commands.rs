@@ -238,6 +238,7 @@ fn help_lists_the_commands() {
   echo                write to one of EVL's pseudo-files, or say something
   cat                 show a pseudo-file, or a file that came with the kernel
   base64              take a file that is typed or pasted, such as an eBPF filter
+  rm                  forget files that were pasted; those that came with the kernel stay
   ls                  list the files that came with the kernel or were pasted
   stty                how wide the terminal is, for one that does not tell by itself
   date                the time since the start; there is no clock of the day

@@ -47,6 +47,8 @@ fn a_word_that_can_only_be_one_is_completed() {
         ("stt", "y "),
         ("stty ", "columns "),
         ("cat st", "art.conf "),
+        ("rm st", "art.conf "),
+        ("rm start.conf ne", "trx.o "),
         ("cat /sys/class/e", "vl/net/vlans "),
         ("ethtool -S eth0.43", " "),
         ("help ver", "sion "),

@@ -190,12 +190,12 @@ fn words_that_can_follow_are_listed_in_as_many_columns_as_there_are() {
         appliance
     };
     for (columns, rows) in [
-        (Some(20), 26),
-        (Some(40), 13),
+        (Some(20), 27),
+        (Some(40), 14),
         (None, 7),
         (Some(80), 7),
         (Some(200), 3),
-        (Some(999), 2),
+        (Some(999), 3),
     ] {
         let appliance = appliance(columns);
         let found = appliance.with_view(|view| Grammar::default().complete("", view));

@@ -483,15 +483,20 @@ impl Session {
         if let Some((place, line)) = place
             && let Some(error) = request.refusal_in_script(line)
         {
-            self.has_failed = true;
+            self.line_has_failed = true;
             place.report(&mut kernel.refused, error.column, &error);
             return;
         }
-        let interfaces = kernel.ports.iter_mut().map(|port| &mut port.interface);
-        let files = file_views(&kernel.files, &kernel.uploaded);
-        let done = Cards::new(interfaces, &files, now).carry_out(&request.command);
+        let done = if let Command::Remove(remove) = &request.command {
+            let is_given = |name: &str| kernel.files.iter().any(|file| file.name() == name);
+            remove.carry_out(&mut kernel.uploaded, is_given)
+        } else {
+            let interfaces = kernel.ports.iter_mut().map(|port| &mut port.interface);
+            let files = file_views(&kernel.files, &kernel.uploaded);
+            Cards::new(interfaces, &files, now).carry_out(&request.command)
+        };
         if let Err(refusal) = done {
-            self.has_failed = true;
+            self.line_has_failed = true;
             match place {
                 Some((place, line)) => {
                     place.report(&mut kernel.refused, column(&refusal, line), &refusal);
