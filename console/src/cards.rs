@@ -196,3 +196,11 @@ pub(crate) fn about(subject: &str) -> impl Fn(ConfigurationError) -> Refusal {
         error,
     }
 }
+
+/// Says that nothing can be sent in VLAN `vid` of a card, because its device is down, or the card, without which the device is of
+/// no use either.
+pub(crate) fn down(interface: &Interface, vid: u16) -> Refusal {
+    let mut devices = [0, vid].into_iter().filter_map(|vid| interface.device(vid));
+    let down = devices.find(|device| !device.is_up());
+    Refusal::Down(clipped(down.map_or("", |device| device.name())))
+}

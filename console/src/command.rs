@@ -119,15 +119,13 @@ impl Request {
 
     /// Why it cannot stand in what is executed at the start, where it was written as `line`: nobody is there to end it.
     pub fn refusal_in_script(&self, line: &str) -> Option<ParseError> {
+        const WITHOUT_END: &str = "it would never end at the start; add '-c COUNT' or '-w SECONDS'";
         if !self.is_endless() {
             return None;
         }
         let (command, reason) = match &self.command {
-            Command::Ping(_) => ("ping", "it would never end at the start; add '-c COUNT'"),
-            Command::Arping(_) => (
-                "arping",
-                "it would never end at the start; add '-c COUNT' or '-w SECONDS'",
-            ),
+            Command::Ping(_) => ("ping", WITHOUT_END),
+            Command::Arping(_) => ("arping", WITHOUT_END),
             Command::Top => (
                 "top",
                 "it would never end at the start; type it at the console",

@@ -254,12 +254,26 @@ impl Reply {
 
     /// Whether it has said what it is about, so that what is answered can follow.
     pub fn is_begun(&self) -> bool {
-        self.row > 0 || self.json
+        self.row > 0 || self.json || self.is_quiet()
     }
 
     /// Whether `line`, which somebody else wrote, is one of those that are shown.
     pub fn shows(&self, line: &str) -> bool {
         self.only.iter().all(|grep| grep.shows(line))
+    }
+
+    /// Whether `line` is shown, by which an answer of somebody else is told.
+    pub fn shows_answer(&self, line: &str) -> bool {
+        !self.json && !self.is_quiet() && self.shows(line)
+    }
+
+    /// Whether answers of somebody else are not to be told.
+    fn is_quiet(&self) -> bool {
+        match &self.content {
+            Content::Ping(page) => page.is_quiet(),
+            Content::Arping(page) => page.is_quiet(),
+            _ => false,
+        }
     }
 
     /// Whether a program asked, which wants nothing beside the one JSON value.

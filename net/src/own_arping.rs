@@ -63,6 +63,8 @@ pub enum ArpingError {
     Gateway(Ipv4Addr),
     /// It is our own.
     OwnAddress,
+    /// The device through which to ask has no address of ours to ask from.
+    NoAddress,
     /// The device of this VLAN is down.
     Down(u16),
 }
@@ -73,8 +75,11 @@ impl fmt::Display for ArpingError {
             Self::NoRoute(error) => write!(f, "{error}"),
             Self::Gateway(gateway) => write!(
                 f,
-                "it is behind the gateway {gateway}, and ARP is heard in our own networks only"
+                "it is behind the gateway {gateway}, and ARP is heard in our own networks only; '-I IFNAME' asks all the same"
             ),
+            Self::NoAddress => {
+                f.write_str("the interface has no address to ask from; 'ip addr add' gives it one")
+            }
             Self::OwnAddress => f.write_str("it is our own address"),
             Self::Down(_) => f.write_str("the device through which it is reached is down"),
         }
@@ -155,7 +160,7 @@ impl OwnArping {
 }
 
 impl Interface {
-    /// Begins to ask, through VLAN `vid` or the one that the routes say. What was asked before ends.
+    /// Begins to ask, through VLAN `vid`, whatever the routes say, or the one that they say. What was asked before ends.
     ///
     /// # Errors
     ///
@@ -170,16 +175,16 @@ impl Interface {
         if self.claims.all().any(|cidr| cidr.address() == address) {
             return Err(ArpingError::OwnAddress);
         }
-        let hop = match vid {
-            Some(vid) => self.routes.next_hop_in(vid, address),
-            None => self.routes.next_hop(address),
+        let (vid, source) = match vid {
+            Some(vid) => (vid, self.asking_address(vid, address)?),
+            None => match self.routes.next_hop(address) {
+                Ok(hop) if hop.address == address => (hop.vid, hop.source),
+                Ok(hop) => return Err(ArpingError::Gateway(hop.address)),
+                Err(error) => return Err(ArpingError::NoRoute(error)),
+            },
         };
-        let hop = hop.map_err(ArpingError::NoRoute)?;
-        if hop.address != address {
-            return Err(ArpingError::Gateway(hop.address));
-        }
-        if !self.vlans.is_up(hop.vid) {
-            return Err(ArpingError::Down(hop.vid));
+        if !self.vlans.is_up(vid) {
+            return Err(ArpingError::Down(vid));
         }
         self.claims.set_asking(true);
         self.arping = Some(OwnArping {
@@ -194,8 +199,8 @@ impl Interface {
             turns: 0,
             is_answered: false,
             summary: ArpingSummary {
-                vid: hop.vid,
-                source: hop.source,
+                vid,
+                source,
                 sent: 0,
                 received: 0,
                 last: None,
@@ -204,6 +209,19 @@ impl Interface {
             replies: heapless::Deque::new(),
         });
         Ok(())
+    }
+
+    /// Our address that asks for `address` in VLAN `vid`: that in its network, or else the first one, because ARP needs no
+    /// route.
+    fn asking_address(&self, vid: u16, address: Ipv4Addr) -> Result<Ipv4Addr, ArpingError> {
+        match self.routes.next_hop_in(vid, address) {
+            Ok(hop) => return Ok(hop.source),
+            Err(error @ NoRoute::Group(_)) => return Err(ArpingError::NoRoute(error)),
+            Err(NoRoute::Unreachable(_)) => {}
+        }
+        let device = self.vlans.device(vid);
+        let own = device.and_then(|device| device.addresses().first());
+        own.map(|own| own.address()).ok_or(ArpingError::NoAddress)
     }
 
     /// The oldest reply that nobody took yet.

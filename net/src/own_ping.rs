@@ -29,6 +29,8 @@ pub enum PingError {
     NoRoute(NoRoute),
     /// The destination is our own address: it would not leave the machine.
     OwnAddress,
+    /// The device of this VLAN is down.
+    Down(u16),
 }
 
 impl fmt::Display for PingError {
@@ -36,6 +38,7 @@ impl fmt::Display for PingError {
         match self {
             Self::NoRoute(error) => write!(f, "{error}"),
             Self::OwnAddress => f.write_str("the destination is our own address"),
+            Self::Down(_) => f.write_str("the device through which it is reached is down"),
         }
     }
 }
@@ -134,6 +137,9 @@ impl Interface {
             replies: heapless::Deque::new(),
         };
         let hop = ping.next_hop(&self.routes).map_err(PingError::NoRoute)?;
+        if !self.vlans.is_up(hop.vid) {
+            return Err(PingError::Down(hop.vid));
+        }
         self.ping = Some(ping);
         Ok(hop)
     }

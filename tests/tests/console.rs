@@ -214,6 +214,20 @@ fn echo_reply(request: &[u8]) -> Vec<u8> {
     reply
 }
 
+/// Answers the first two echo requests of a ping, and none that is left of the one before.
+fn answer_two_pings(appliance: &mut Appliance) {
+    for sequence in 1..=2 {
+        let requests = std::iter::from_fn(|| appliance.peer.receive(ANSWER_LIMIT));
+        let is_request = |frame: &Vec<u8>| {
+            frame.get(38) == Some(&8)
+                && frame.get(27) == Some(&1)
+                && frame.get(44..46) == Some(&[0, sequence])
+        };
+        let request = requests.into_iter().find(is_request).expect("a request");
+        appliance.peer.send(&echo_reply(&request));
+    }
+}
+
 fn ping_asks_and_sums_up(appliance: &mut Appliance) {
     // Nobody has this address.
     let said = appliance.console.command("ping -c 1 10.10.10.99");
@@ -235,12 +249,7 @@ From 10.10.10.11 icmp_seq=1 Destination Host Unreachable
     appliance
         .console
         .type_bytes(b"ping -c 3 -i 0.05 -W 0.2 10.10.10.10\r");
-    for _ in 0..2 {
-        let requests = std::iter::from_fn(|| appliance.peer.receive(ANSWER_LIMIT));
-        let is_request = |frame: &Vec<u8>| frame.get(38) == Some(&8) && frame.get(27) == Some(&1);
-        let request = requests.into_iter().find(is_request).expect("a request");
-        appliance.peer.send(&echo_reply(&request));
-    }
+    answer_two_pings(appliance);
     let end = format!(" ms\n{PROMPT}");
     let printed = appliance.console.wait_for(mark, &end, PRINT_LIMIT);
     for part in [
@@ -252,6 +261,25 @@ From 10.10.10.11 icmp_seq=1 Destination Host Unreachable
     ] {
         assert!(printed.contains(part), "{part} is missing in\n{printed}");
     }
+    // Two replies end it long before its deadline, and neither is shown.
+    let mark = appliance.console.mark();
+    appliance
+        .console
+        .type_bytes(b"ping -q -i 0.05 -w 3600 -c 2 10.10.10.10\r");
+    answer_two_pings(appliance);
+    let printed = appliance.console.wait_for(mark, &end, PRINT_LIMIT);
+    assert!(printed.contains(", 2 received, "), "{printed}");
+    assert!(!printed.contains("bytes from"), "{printed}");
+    assert_eq!(appliance.console.command("echo $?"), "0\n");
+    // So does an error, without any count.
+    let said = appliance.console.command("ping -w 3600 10.10.10.99");
+    assert!(said.contains(" errors, "), "{said}");
+    assert_eq!(appliance.console.command("echo rc=$?"), "rc=1\n");
+    // It is about the command before it, on its line or the one before, and telling it went well.
+    assert_eq!(appliance.console.command("echo $?"), "0\n");
+    let said = appliance.console.command("cat nothing; echo $?; echo $?");
+    assert!(said.ends_with("\n1\n1\n"), "{said}");
+    assert_eq!(appliance.console.command("date | grep x; echo $?"), "0\n");
     let mark = appliance.console.mark();
     appliance.console.type_bytes(b"ping 10.10.10.10\r");
     appliance
@@ -274,6 +302,10 @@ fn arping_waits(appliance: &mut Appliance) {
          Sent 2 probes (2 broadcast(s))\nReceived 0 response(s)\n"
     );
     assert_eq!(appliance.console.command("echo $?"), "1\n");
+    let said = appliance
+        .console
+        .command("arping -q -c 1 10.10.10.99; echo $?");
+    assert_eq!(said, "1\n");
     while appliance.peer.receive(Duration::from_millis(200)).is_some() {}
     let mark = appliance.console.mark();
     appliance

@@ -3,9 +3,9 @@
 //! The asking is the stack's; a line is printed for each reply as it is taken from there, and the summary when it is over
 //! or Ctrl-C ends it.
 
-use super::arguments::{INTERFACE, Reader};
+use super::arguments::{INTERFACE, REQUESTS, Reader, split_option};
 use super::{Completion, Specification};
-use crate::cards::Cards;
+use crate::cards::{Cards, down};
 use crate::command::{Command, Grammar};
 use crate::error::{Mistake, Refusal, Word};
 use crate::json::Quoted;
@@ -22,13 +22,17 @@ use pollux_net::route::NoRoute;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "arping",
-    synopsis: "arping [-f] [-c COUNT] [-w SECONDS] [-I IFNAME] ADDRESS",
+    synopsis: "arping [-f] [-q] [-c COUNT] [-w SECONDS] [-I IFNAME] ADDRESS",
     summary: "ask by ARP who has an address, until Ctrl-C or -c times",
     words: &[
         ("-c", "how many requests to send, one a second"),
         ("-f", "end with the first reply"),
+        ("-q", "nothing but the status, which 'echo $?' tells"),
         ("-w", "seconds after which it ends, whatever came"),
-        ("-I", "the interface through which to ask"),
+        (
+            "-I",
+            "the interface through which to ask, whatever the routes say",
+        ),
     ],
     examples: &["arping -c 1 -I eth0.42 10.10.10.10"],
     complete: |_| Completion::with_interfaces(OPTIONS),
@@ -37,13 +41,14 @@ pub(crate) const SPECIFICATION: Specification = Specification {
 };
 
 const READER: Reader = Reader { command: "arping" };
-const OPTIONS: &[&str] = &["-c", "-f", "-w", "-I"];
+const OPTIONS: &[&str] = &["-c", "-f", "-q", "-w", "-I"];
 
 /// Whom to ask for, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arping {
     settings: ArpingSettings,
     device: Option<Word>,
+    is_quiet: bool,
 }
 
 fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
@@ -55,23 +60,19 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
             seconds: 0,
         },
         device: None,
+        is_quiet: false,
     };
     let mut address = None;
     while let Some(word) = words.next() {
-        // As in `-c1`.
-        let (option, attached) = match word.starts_with('-') {
-            true => word.split_at_checked(2).unwrap_or((word, "")),
-            false => (word, ""),
-        };
+        let (option, attached) = split_option(word);
         let mut value = |after, expected| match attached {
             "" => READER.value(words, after, expected),
             attached => Ok(attached),
         };
         match option {
             "-c" => {
-                const COUNT: &str = "a number of requests, 1 or more";
-                let word = value("-c", COUNT)?;
-                arping.settings.count = READER.number(word, 1..=u32::MAX, COUNT)?;
+                let word = value("-c", REQUESTS)?;
+                arping.settings.count = READER.number(word, 1..=u32::MAX, REQUESTS)?;
             }
             "-w" => {
                 const SECONDS: &str = "a number of seconds, 1 or more";
@@ -79,6 +80,7 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
                 arping.settings.seconds = READER.number(word, 1..=u32::MAX, SECONDS)?;
             }
             "-f" if attached.is_empty() => arping.settings.until_reply = true,
+            "-q" if attached.is_empty() => arping.is_quiet = true,
             "-I" | "-i" => arping.device = Some(clipped(value("-I", INTERFACE)?)),
             option if option.starts_with('-') => return Err(READER.none_of(word, OPTIONS)),
             word if address.is_none() => address = Some(READER.address(word)?),
@@ -120,12 +122,7 @@ pub(crate) fn carry_out(arping: &Arping, cards: &mut Cards<'_>) -> Result<(), Re
         match interface.start_arping(arping.settings, vid, now) {
             Ok(()) => return Ok(()),
             Err(ArpingError::NoRoute(NoRoute::Unreachable(_))) => {}
-            Err(ArpingError::Down(vid)) => {
-                // A device is of no use either while its card is down.
-                let mut devices = [0, vid].into_iter().filter_map(|vid| interface.device(vid));
-                let down = devices.find(|device| !device.is_up());
-                refusal = Refusal::Down(clipped(down.map_or("", |device| device.name())));
-            }
+            Err(ArpingError::Down(vid)) => refusal = down(interface, vid),
             Err(error) => refusal = Refusal::Arping { address, error },
         }
     }
@@ -180,6 +177,11 @@ impl Page {
         self.arping.settings.address
     }
 
+    /// Whether neither replies nor a summary are shown.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.arping.is_quiet
+    }
+
     /// Whether it goes on until it is interrupted.
     pub(crate) const fn is_endless(&self) -> bool {
         self.arping.is_endless() && !self.is_interrupted
@@ -213,7 +215,7 @@ impl Page {
             return Ok(Progress::Done);
         };
         let address = self.address();
-        if self.row == 0 && !json {
+        if self.row == 0 && !json && !self.is_quiet() {
             write!(out, "ARPING {address} from {} {device}", summary.source)?;
             self.row = 1;
             return Ok(Progress::Line);
@@ -227,6 +229,9 @@ impl Page {
             last,
             ..
         } = *self.summary.insert(summary);
+        if self.is_quiet() && !json {
+            return Ok(Progress::Done);
+        }
         match (self.row.max(1), json, last) {
             (1, false, _) => write!(out, "Sent {sent} probes ({sent} broadcast(s))")?,
             (2, false, _) => write!(out, "Received {received} response(s)")?,

@@ -3,9 +3,9 @@
 //! The session is the stack's; a line is printed for each reply as it is taken from there, and the summary
 //! when it is over or Ctrl-C ends it.
 
-use super::arguments::{INTERFACE, Reader};
+use super::arguments::{INTERFACE, REQUESTS, Reader, split_option};
 use super::{Completion, Specification};
-use crate::cards::Cards;
+use crate::cards::{Cards, down};
 use crate::command::{Command, Grammar};
 use crate::error::{Mistake, Refusal, Word};
 use crate::reply::Progress;
@@ -16,13 +16,19 @@ use core::fmt::{self, Write};
 use core::net::Ipv4Addr;
 use pollux_net::own_ping::PingError;
 use pollux_net::ping::{MAXIMUM_SIZE, PingReply, PingSettings, PingSummary, Verdict};
+use pollux_net::time::Instant;
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "ping",
-    synopsis: "ping [-c COUNT] [-i SECONDS] [-s SIZE] [-W SECONDS] [-I IFNAME] ADDRESS",
+    synopsis: "ping [-q] [-c COUNT] [-w SECONDS] [-i SECONDS] [-s SIZE] [-W SECONDS] [-I IFNAME] ADDRESS",
     summary: "ask a host for echoes, until Ctrl-C or -c of them",
     words: &[
-        ("-c", "how many requests to send"),
+        (
+            "-c",
+            "how many requests to send; with -w, how many replies to wait for",
+        ),
+        ("-w", "seconds after which it ends, or with the first error"),
+        ("-q", "only the summary"),
         ("-i", "seconds from one request to the next, 0.001 at least"),
         ("-s", "octets of data in each request, 56 unless told"),
         (
@@ -31,14 +37,14 @@ pub(crate) const SPECIFICATION: Specification = Specification {
         ),
         ("-I", "the interface through which to ask"),
     ],
-    examples: &["ping -c 4 10.10.10.10"],
+    examples: &["ping -c 4 10.10.10.10", "ping -q -i 0.01 -w 5 10.10.10.10"],
     complete: |_| Completion::with_interfaces(OPTIONS),
     test_only: false,
     parse,
 };
 
 const READER: Reader = Reader { command: "ping" };
-const OPTIONS: &[&str] = &["-c", "-i", "-s", "-W", "-I"];
+const OPTIONS: &[&str] = &["-c", "-w", "-q", "-i", "-s", "-W", "-I"];
 const NANOSECONDS: u64 = 1_000_000_000;
 
 /// Whom to ask, how, and through which interface.
@@ -46,6 +52,12 @@ const NANOSECONDS: u64 = 1_000_000_000;
 pub struct Ping {
     settings: PingSettings,
     device: Option<Word>,
+    /// How many requests are sent, or with a deadline, how many replies end it before; 0 for as many as come.
+    count: u64,
+    /// After which it ends, in nanoseconds.
+    deadline_ns: Option<u64>,
+    /// Whether no replies are shown.
+    is_quiet: bool,
 }
 
 fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
@@ -61,23 +73,21 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
             size: 56,
         },
         device: None,
+        count: 0,
+        deadline_ns: None,
+        is_quiet: false,
     };
     let settings = &mut ping.settings;
     while let Some(word) = words.next() {
-        // As in `-c4`.
-        let (option, attached) = match word.starts_with('-') {
-            true => word.split_at_checked(2).unwrap_or((word, "")),
-            false => (word, ""),
-        };
+        let (option, attached) = split_option(word);
         let mut value = |expected| match OPTIONS.iter().find(|&&known| known == option) {
             Some(after) if attached.is_empty() => READER.value(words, after, expected),
             _ => Ok(attached),
         };
         match option {
             "-c" => {
-                const COUNT: &str = "a number of requests, 1 or more";
-                let word = value(COUNT)?;
-                settings.count = u64::from(READER.number(word, 1..=u32::MAX, COUNT)?);
+                let word = value(REQUESTS)?;
+                ping.count = u64::from(READER.number(word, 1..=u32::MAX, REQUESTS)?);
             }
             "-s" => {
                 const SIZE: &str = "a size from 0 to 65507 octets";
@@ -93,6 +103,18 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
                 let word = value(SECONDS)?;
                 settings.timeout_ns = seconds(word).ok_or_else(|| READER.wrong(word, SECONDS))?;
             }
+            "-w" => {
+                let word = value(SECONDS)?;
+                let deadline = seconds(word).ok_or_else(|| READER.wrong(word, SECONDS))?;
+                ping.deadline_ns = Some(deadline);
+            }
+            "-q" if attached.is_empty() => ping.is_quiet = true,
+            // There is nothing but numbers.
+            "-n" if attached.is_empty() => {}
+            "-f" if attached.is_empty() => {
+                let reason = "'-q -i 0.001' asks a thousand times a second";
+                return Err(READER.not_supported(word, reason));
+            }
             "-I" => ping.device = Some(clipped(value(INTERFACE)?)),
             option if option.starts_with('-') => {
                 return Err(READER.none_of(word, OPTIONS));
@@ -103,6 +125,10 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
                 break;
             }
         }
+    }
+    // As from iputils: until the deadline, more may be sent than are to be answered.
+    if ping.deadline_ns.is_none() {
+        ping.settings.count = ping.count;
     }
     ping.settings.destination = destination.ok_or(Mistake::MissingWord {
         command: SPECIFICATION.name,
@@ -137,7 +163,19 @@ fn seconds(word: &str) -> Option<u64> {
 impl Ping {
     /// Whether it goes on until it is interrupted.
     pub(crate) const fn is_endless(&self) -> bool {
-        self.settings.count == 0
+        self.count == 0 && self.deadline_ns.is_none()
+    }
+
+    /// Whether it ends before its deadline.
+    const fn has_enough(&self, summary: &PingSummary) -> bool {
+        let has_all = self.count > 0 && answered(summary) >= self.count;
+        has_all || summary.unreachable > 0
+    }
+
+    /// Whether no reply came, or fewer than were to come by the deadline.
+    const fn has_failed(&self, summary: &PingSummary) -> bool {
+        let answered = answered(summary);
+        answered == 0 || (self.deadline_ns.is_some() && answered < self.count)
     }
 }
 
@@ -170,6 +208,7 @@ pub(crate) fn carry_out(ping: &Ping, cards: &mut Cards<'_>) -> Result<(), Refusa
                 break;
             }
             Err(PingError::NoRoute(_)) => {}
+            Err(PingError::Down(vid)) => refusal = down(interface, vid),
             Err(error @ PingError::OwnAddress) => {
                 refusal = Refusal::Ping { address, error };
                 break;
@@ -244,6 +283,8 @@ impl fmt::Display for Milliseconds {
 pub(crate) struct Page {
     ping: Ping,
     row: usize,
+    /// When it was begun, as soon as it is.
+    begun: Option<Instant>,
     /// What became of it, as soon as it is over.
     summary: Option<PingSummary>,
     is_interrupted: bool,
@@ -255,6 +296,7 @@ impl Page {
         Self {
             ping,
             row: 0,
+            begun: None,
             summary: None,
             is_interrupted: false,
         }
@@ -270,11 +312,24 @@ impl Page {
         self.ping.is_endless() && !self.is_interrupted
     }
 
-    /// Whether it is over, and no reply came.
+    /// Whether its replies are not shown, but only what became of them.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.ping.is_quiet
+    }
+
+    /// Whether it is over, and no reply came, or by the deadline fewer than were to come.
     pub(crate) fn has_failed(&self) -> bool {
-        self.summary
-            .as_ref()
-            .is_some_and(|summary| answered(summary) == 0)
+        let summary = self.summary.as_ref();
+        summary.is_some_and(|summary| self.ping.has_failed(summary))
+    }
+
+    /// Whether its deadline has passed, or it has all that it was to end with before.
+    fn is_at_its_end(&self, summary: &PingSummary, view: &StatusView<'_>) -> bool {
+        let (Some(deadline), Some(begun)) = (self.ping.deadline_ns, self.begun) else {
+            return false;
+        };
+        let end = begun.after(view.clock.rate.ticks(deadline));
+        view.now >= end || self.ping.has_enough(summary)
     }
 
     /// Has the summary printed next.
@@ -290,6 +345,7 @@ impl Page {
         out: &mut dyn Write,
     ) -> Result<Progress, fmt::Error> {
         let destination = self.destination();
+        self.begun.get_or_insert(view.now);
         if self.row == 0 && !json {
             let size = usize::from(self.ping.settings.size);
             write!(
@@ -306,7 +362,9 @@ impl Page {
                 let mut ports = view.ports.iter();
                 let progress = ports.find_map(|port| port.interface.ping_progress());
                 match progress {
-                    Some((summary, is_over)) if is_over || self.is_interrupted => {
+                    Some((summary, is_over))
+                        if is_over || self.is_interrupted || self.is_at_its_end(&summary, view) =>
+                    {
                         self.summary.insert(summary)
                     }
                     Some(_) => return Ok(Progress::Waiting),
@@ -405,4 +463,48 @@ fn json_line(
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ping(line: &str) -> Ping {
+        match Grammar::default().parse(line) {
+            Ok(Some(request)) => match request.command {
+                Command::Ping(ping) => ping,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn by_the_deadline_the_count_is_that_of_replies_and_an_error_ends_it() {
+        let with = |in_time, unreachable| PingSummary {
+            sent: 9,
+            in_time,
+            unreachable,
+            ..PingSummary::default()
+        };
+        for (line, sends, summary, has_enough, has_failed) in [
+            ("ping -w 5 10.10.10.10", 0, with(0, 0), false, true),
+            ("ping -w 5 10.10.10.10", 0, with(9, 0), false, false),
+            ("ping -w 5 10.10.10.10", 0, with(0, 1), true, true),
+            ("ping -w 5 10.10.10.10", 0, with(1, 1), true, false),
+            ("ping -c 3 -w 5 10.10.10.10", 0, with(2, 0), false, true),
+            ("ping -c 3 -w 5 10.10.10.10", 0, with(3, 0), true, false),
+            ("ping -w 5 -c 3 10.10.10.10", 0, with(2, 1), true, true),
+            // Without one it ends when all requests have met their fate.
+            ("ping -c 3 10.10.10.10", 3, with(2, 0), false, false),
+            ("ping -c 3 10.10.10.10", 3, with(0, 0), false, true),
+        ] {
+            let ping = ping(line);
+            assert_eq!(ping.settings.count, sends, "{line}");
+            if ping.deadline_ns.is_some() {
+                assert_eq!(ping.has_enough(&summary), has_enough, "{line} {summary:?}");
+            }
+            assert_eq!(ping.has_failed(&summary), has_failed, "{line} {summary:?}");
+        }
+    }
 }

@@ -468,7 +468,7 @@ fn a_neighbor_is_asked_for() {
         ("arping 10.10.10.11", "10.10.10.11: it is our own address"),
         (
             "arping",
-            "missing word after 'arping'; usage: arping [-f] [-c COUNT] [-w SECONDS] [-I IFNAME] ADDRESS",
+            "missing word after 'arping'; usage: arping [-f] [-q] [-c COUNT] [-w SECONDS] [-I IFNAME] ADDRESS",
         ),
         (
             "arping -c 0 10.10.10.10",
@@ -480,11 +480,11 @@ fn a_neighbor_is_asked_for() {
         ),
         (
             "arping -D 10.10.10.10",
-            "arping: '-D' is not one of -c, -f, -w, -I",
+            "arping: '-D' is not one of -c, -f, -q, -w, -I",
         ),
         (
             "arping -fc1 10.10.10.10",
-            "arping: '-fc1' is not one of -c, -f, -w, -I",
+            "arping: '-fc1' is not one of -c, -f, -q, -w, -I",
         ),
         (
             "arping host",
@@ -500,18 +500,50 @@ fn a_neighbor_is_asked_for() {
     appliance.configure(&["ip route add default via 10.10.10.1"]);
     assert_eq!(
         appliance.typed("arping 192.0.2.1"),
-        "192.0.2.1: it is behind the gateway 10.10.10.1, and ARP is heard in our own networks only\n"
+        "192.0.2.1: it is behind the gateway 10.10.10.1, and ARP is heard in our own networks only; '-I IFNAME' asks all the same\n"
     );
-    appliance.configure(&["ip link set eth0.42 down"]);
+    appliance.configure(&["ip link add link eth0 name eth0.43 type vlan id 43"]);
     assert_eq!(
-        appliance.typed("arping 10.10.10.10"),
-        "eth0.42: the interface is down; 'ip link set eth0.42 up' sets it up\n"
+        appliance.typed("arping -I eth0.43 192.0.2.1"),
+        "192.0.2.1: the interface has no address to ask from; 'ip addr add' gives it one\n"
+    );
+    assert_eq!(
+        appliance.typed("arping -I eth0.42 192.0.2.1"),
+        "ARPING 192.0.2.1 from 10.10.10.11 eth0.42\n"
+    );
+}
+
+#[test]
+fn who_asks_through_a_device_that_is_down_is_told_which_one() {
+    let mut appliance = Appliance::new();
+    appliance.configure(&["ip route add default via 10.10.10.1"]);
+    let lines = [
+        "arping 10.10.10.10",
+        "arping -I eth0.42 10.10.10.10",
+        "ping 10.10.10.10",
+        "ping -c 1 -I eth0.42 10.10.10.10",
+        "ping 192.0.2.1",
+    ];
+    appliance.configure(&["ip link set eth0.42 down"]);
+    for line in lines {
+        assert_eq!(
+            appliance.typed(line),
+            "eth0.42: the interface is down; 'ip link set eth0.42 up' sets it up\n",
+            "{line}"
+        );
+    }
+    assert_eq!(
+        appliance.typed("ping 10.10.10.10 -j"),
+        "{\"error\":\"eth0.42: the interface is down; 'ip link set eth0.42 up' sets it up\"}\n"
     );
     appliance.configure(&["ip link set eth0.42 up", "ip link set eth0 down"]);
-    assert_eq!(
-        appliance.typed("arping 10.10.10.10"),
-        "eth0: the interface is down; 'ip link set eth0 up' sets it up\n"
-    );
+    for line in lines {
+        assert_eq!(
+            appliance.typed(line),
+            "eth0: the interface is down; 'ip link set eth0 up' sets it up\n",
+            "{line}"
+        );
+    }
 }
 
 /// The reply of a command that asks somebody and was ended, and whether it failed.
@@ -547,6 +579,12 @@ fn who_has_an_address_is_summed_up_and_to_have_found_nobody_is_a_failure() {
             true
         )
     );
+    assert_eq!(
+        ended(&appliance, "arping -q 10.10.10.10"),
+        (String::new(), true)
+    );
+    let (json, _) = ended(&appliance, "arping -q 10.10.10.10 -j");
+    assert!(json.starts_with("{\"address\":"), "{json}");
     let line = ArpingLine {
         address: "10.10.10.10".parse().expect("an address"),
         reply: ArpingReply {
@@ -566,7 +604,7 @@ fn who_has_an_address_is_summed_up_and_to_have_found_nobody_is_a_failure() {
 fn an_option_s_value_may_follow_it_without_a_blank() {
     let parse = |line| Grammar::default().parse(line).expect(line);
     assert_eq!(
-        parse("ping -c4 -i0.2 -s1400 -W2 -Ieth0.42 10.10.10.10"),
+        parse("ping -n -c4 -i0.2 -s1400 -W2 -Ieth0.42 10.10.10.10"),
         parse("ping -c 4 -i 0.2 -s 1400 -W 2 -I eth0.42 10.10.10.10")
     );
     let error = Grammar::default().parse("ping -cx 10.10.10.10");
@@ -611,6 +649,72 @@ fn a_host_is_pinged_and_what_came_of_it_is_summed_up() {
     }
 }
 
+#[test]
+fn a_quiet_ping_tells_only_what_became_of_it() {
+    let answer = "64 bytes from 10.10.10.10: icmp_seq=1 ttl=64 time=1.000 ms";
+    for (line, is_shown) in [
+        ("ping 10.10.10.10", true),
+        ("ping -q 10.10.10.10", false),
+        ("ping -j 10.10.10.10", false),
+        ("ping -c 1 10.10.10.10 | grep seq=1", true),
+        ("ping -c 1 10.10.10.10 | grep seq=2", false),
+        ("ping -q -c 1 10.10.10.10 | grep seq=1", false),
+    ] {
+        let request = Grammar::default().parse(line).expect("is right");
+        let reply = Reply::to(request.expect("is a command"));
+        assert_eq!(reply.shows_answer(answer), is_shown, "{line}");
+    }
+    let mut appliance = Appliance::new();
+    appliance.typed("ping -q 10.10.10.10");
+    let (text, _) = ended(&appliance, "ping -q 10.10.10.10");
+    assert_eq!(
+        text,
+        "PING 10.10.10.10 (10.10.10.10) 56(84) bytes of data.\n\
+         --- 10.10.10.10 ping statistics ---\n0 packets transmitted, 0 received, 0% packet loss\n"
+    );
+}
+
+#[test]
+fn a_ping_with_a_deadline_ends_then_and_to_have_no_reply_is_a_failure() {
+    let mut appliance = Appliance::new();
+    for json in [false, true] {
+        let line = if json {
+            "ping -j -w 1.5 10.10.10.10"
+        } else {
+            "ping -w 1.5 10.10.10.10"
+        };
+        appliance.typed(line);
+        let begin = appliance.view.now;
+        let request = Grammar::default().parse(line).expect("is right");
+        let mut reply = Reply::to(request.expect("is a command"));
+        let mut text = String::new();
+        let until_waiting = |appliance: &Appliance, reply: &mut Reply, text: &mut String| {
+            let mut progress = Progress::Line;
+            while progress == Progress::Line {
+                progress = appliance.print_line(reply, text);
+            }
+            progress
+        };
+        for (milliseconds, expected) in [
+            (0, Progress::Waiting),
+            (1_499, Progress::Waiting),
+            (1_501, Progress::Done),
+        ] {
+            let ticks = appliance.view.clock.rate.ticks(milliseconds * 1_000_000);
+            appliance.view.now = begin.after(ticks);
+            let progress = until_waiting(&appliance, &mut reply, &mut text);
+            assert_eq!(progress, expected, "{milliseconds} {text}");
+        }
+        assert!(reply.has_failed());
+        let summary = if json {
+            "\"sent\":0,"
+        } else {
+            "0 packets transmitted, 0 received"
+        };
+        assert!(text.contains(summary), "{text}");
+    }
+}
+
 /// The lines of `top` when a second and a half passed in which two frames came.
 fn top(json: bool) -> (String, Progress) {
     let mut appliance = Appliance::new();
@@ -646,6 +750,8 @@ fn what_only_ctrl_c_can_end_is_told_from_what_ends_by_itself() {
         ("top -j", false),
         ("ping 10.10.10.10", true),
         ("ping -c 3 10.10.10.10", false),
+        ("ping -w 3 10.10.10.10", false),
+        ("ping -q 10.10.10.10", true),
         ("arping 10.10.10.10", true),
         ("arping -c 1 10.10.10.10", false),
         ("arping -w 1 10.10.10.10", false),
@@ -672,12 +778,12 @@ fn what_never_ends_is_refused_at_the_start_with_what_is_to_be_added() {
         (
             "ping 10.10.10.10",
             1,
-            "ping: it would never end at the start; add '-c COUNT'",
+            "ping: it would never end at the start; add '-c COUNT' or '-w SECONDS'",
         ),
         (
             "sudo ping -i 2 10.10.10.10",
             6,
-            "ping: it would never end at the start; add '-c COUNT'",
+            "ping: it would never end at the start; add '-c COUNT' or '-w SECONDS'",
         ),
         // It ends with the first reply, which may never come.
         (
@@ -700,6 +806,7 @@ fn what_never_ends_is_refused_at_the_start_with_what_is_to_be_added() {
     }
     for line in [
         "ping -c 1 10.10.10.10",
+        "ping -w 1 10.10.10.10",
         "arping -w 1 10.10.10.10",
         "arping -f -c 1 10.10.10.10",
         "top -j",
@@ -813,7 +920,15 @@ fn what_cannot_be_pinged_is_named() {
         ),
         (
             "ping -f 10.10.10.10",
-            "ping: '-f' is not one of -c, -i, -s, -W, -I",
+            "ping: '-f' is not supported: '-q -i 0.001' asks a thousand times a second",
+        ),
+        (
+            "ping -qc3 10.10.10.10",
+            "ping: '-qc3' is not one of -c, -w, -q, -i, -s, -W, -I",
+        ),
+        (
+            "ping -w 0 10.10.10.10",
+            "ping: '0' is not a number of seconds from 0.001 to 3600",
         ),
         (
             "ping -I eth9 10.10.10.10",

@@ -258,7 +258,7 @@ impl Session {
                 .find_map(|interface| interface.take_arping_reply())
                 .map(|reply| write!(line, "{}", ArpingLine { address, reply })),
         };
-        if came.is_some() && !reply.is_json() && reply.shows(&line) {
+        if came.is_some() && reply.shows_answer(&line) {
             serial::with(|serial| serial.put_line(&line));
         }
         came.is_some()

@@ -3,6 +3,8 @@
 use super::*;
 use crate::own_arping::{ArpingError, ArpingReply, ArpingSettings, ArpingSummary};
 
+/// In no network of ours.
+const FAR_IP: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 const OTHER_MAC: MacAddress = MacAddress([0x02, 0x00, 0x00, 0x00, 0x00, 0x66]);
 
 fn settings(count: u32) -> ArpingSettings {
@@ -159,18 +161,19 @@ fn who_cannot_be_asked_is_refused() {
         station.card.start_arping(settings, vid, now)
     };
     assert_eq!(ask(OWN_IP, None), Err(ArpingError::OwnAddress));
-    for vid in [None, Some(42), Some(45)] {
-        let refused = ask(Ipv4Addr::new(198, 51, 100, 1), vid);
+    for (address, vid) in [
+        (FAR_IP, None),
+        (Ipv4Addr::new(10, 10, 10, 255), None),
+        (Ipv4Addr::new(10, 10, 10, 255), Some(42)),
+        (Ipv4Addr::new(224, 0, 0, 1), Some(45)),
+        (Ipv4Addr::BROADCAST, Some(45)),
+    ] {
+        let refused = ask(address, vid);
         assert!(
             matches!(refused, Err(ArpingError::NoRoute(_))),
-            "{refused:?}"
+            "{address} {vid:?}: {refused:?}"
         );
     }
-    let refused = ask(PEER_IP, Some(45));
-    assert!(
-        matches!(refused, Err(ArpingError::NoRoute(_))),
-        "{refused:?}"
-    );
     let gateway = Ipv4Addr::new(10, 10, 10, 1);
     let card = &mut station.card;
     let all = Ipv4Cidr::new(Ipv4Addr::UNSPECIFIED, 0).expect("in range");
@@ -183,14 +186,51 @@ fn who_cannot_be_asked_is_refused() {
     );
     card.set_up(42, true).expect("is there");
     let far = ArpingSettings {
-        address: Ipv4Addr::new(198, 51, 100, 1),
+        address: FAR_IP,
         ..settings(1)
     };
     assert_eq!(
         card.start_arping(far, None, now),
         Err(ArpingError::Gateway(gateway))
     );
+    card.add_vlan_device("eth0.77", 77).expect("is free");
+    assert_eq!(
+        card.start_arping(far, Some(77), now),
+        Err(ArpingError::NoAddress)
+    );
     assert_eq!(card.arping_progress(), None);
+}
+
+#[test]
+fn through_a_device_that_is_named_anybody_is_asked_for_with_an_address_of_its_own() {
+    let everywhere = Ipv4Cidr::new(Ipv4Addr::UNSPECIFIED, 0).expect("in range");
+    let gateway = Ipv4Addr::new(10, 10, 10, 1);
+    for (vid, source, has_gateway) in [
+        (42, OWN_IP, false),
+        (42, OWN_IP, true),
+        (45, IN_BAND_IP, false),
+    ] {
+        let mut station = station();
+        if has_gateway {
+            let added = station.card.add_route(everywhere, gateway, None);
+            added.expect("is free");
+        }
+        let (now, far) = (
+            station.now,
+            ArpingSettings {
+                address: FAR_IP,
+                ..settings(1)
+            },
+        );
+        let begun = station.card.start_arping(far, Some(vid), now);
+        assert_eq!(begun, Ok(()));
+        let sent = run(&mut station, 10 * MILLISECOND);
+        assert_eq!(frames(sent), [question(vid, source, FAR_IP)]);
+        station.exchange(&reply(vid, (PEER_MAC, FAR_IP), source));
+        let told = station.card.take_arping_reply();
+        assert_eq!(told.map(|told| told.mac), Some(PEER_MAC), "{vid}");
+        assert_eq!((summary(&station).sent, summary(&station).received), (1, 1));
+    }
 }
 
 #[test]

@@ -303,6 +303,20 @@ fn a_ping_that_leads_nowhere_is_not_begun() {
 }
 
 #[test]
+fn no_ping_is_begun_through_a_device_that_is_down_or_whose_card_is() {
+    let mut station = station();
+    let now = station.now;
+    for (down, vid) in [(42, None), (42, Some(42)), (0, None), (0, Some(42))] {
+        station.card.set_up(down, false).expect("is there");
+        let begun = station.card.start_ping(settings(56), vid, now);
+        assert_eq!(begun, Err(PingError::Down(42)), "{down} {vid:?}");
+        station.card.set_up(down, true).expect("is there");
+        assert!(station.card.start_ping(settings(56), vid, now).is_ok());
+        station.card.stop_ping();
+    }
+}
+
+#[test]
 fn nothing_is_asked_while_the_link_is_down_and_what_was_due_counts_as_lost() {
     let mut station = pinging(56, None, true);
     station.set_link(false);
