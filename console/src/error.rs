@@ -238,6 +238,8 @@ pub enum Refusal {
         /// Why.
         error: PermanentError,
     },
+    /// A neighbor was entered before.
+    NeighborExists(Ipv4Addr),
     /// Nothing is known of a neighbor.
     NoSuchNeighbor(Ipv4Addr),
     /// No network of ours has this address.
@@ -354,6 +356,10 @@ impl fmt::Display for Refusal {
                 "{network}: made by an address of the device; it comes and goes with it ('ip addr')"
             ),
             Self::Neighbor { subject, error } => write!(f, "{subject}: {error}"),
+            Self::NeighborExists(address) => write!(
+                f,
+                "{address}: there is a permanent entry; 'ip neigh replace' changes it"
+            ),
             Self::NoSuchNeighbor(address) => write!(f, "{address}: no such neighbor"),
             Self::Unreachable {
                 address,

@@ -31,6 +31,7 @@ use crate::udp::Services;
 use crate::vlan::VlanSet;
 use crate::wire::ethernet::MacAddress;
 use crate::wire::vlan::OwnStation;
+use core::net::Ipv4Addr;
 
 pub use claims::Address;
 pub(crate) use claims::Claims;
@@ -45,8 +46,7 @@ pub use vlans::{Devices, OCTETS_FOR_ALL as OCTETS_OF_VLAN_DEVICES};
 
 /// A network card as the stack sees it.
 pub struct Interface {
-    pub(crate) mac: MacAddress,
-    /// The same, ready to be compared with and written.
+    /// The card's station address, ready to be compared with and written.
     pub(crate) station: OwnStation,
     pub(crate) ifindex: u32,
     /// The highest number that it or one of its VLAN devices has or had.
@@ -297,6 +297,12 @@ impl Interface {
     /// Every address that was given to a device, in use or not, in the order in which they were given.
     pub fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
         self.claims.list()
+    }
+
+    /// Whether `address`, in use or not, was given to the device of VLAN `vid`, or to any where none is named.
+    pub fn has_address(&self, vid: Option<u16>, address: Ipv4Addr) -> bool {
+        self.addresses()
+            .any(|own| own.cidr.address() == address && vid.is_none_or(|vid| own.vid == vid))
     }
 
     /// The routes, which the devices' addresses and the operator made.

@@ -187,6 +187,12 @@ impl NeighborTable {
         self.cache.find(key).map(|entry| entry.neighbor(key))
     }
 
+    /// Whether the operator entered `address` in VLAN `vid`.
+    pub fn is_permanent(&self, vid: u16, address: Ipv4Addr) -> bool {
+        let known = self.cache.find(Key::of(vid, address));
+        known.is_some_and(|entry| entry.standing == Standing::Permanent)
+    }
+
     /// Everything that was heard of, in no particular order. Goes through the whole table.
     pub fn iter(&self) -> impl Iterator<Item = Neighbor> {
         let places = (0..self.cache.capacity()).filter_map(|place| self.cache.at(place));

@@ -19,7 +19,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use pollux_net::device::FlowControl;
-use pollux_net::interface::{DEFAULT_MTU, OobPool, VlanDevice};
+use pollux_net::interface::{OobPool, VlanDevice};
 use pollux_net::neighbor::State;
 use pollux_net::route::Via;
 
@@ -171,7 +171,7 @@ fn device_line(found: &DeviceView<'_>, row: usize) -> Option<String> {
             "ip link add link {} name {name} type vlan id {vid}",
             found.port.name
         ),
-        1 if device.mtu() != DEFAULT_MTU => {
+        1 if device.mtu() != found.port.interface.maximum_mtu() => {
             text!("ip link set dev {name} mtu {}", device.mtu())
         }
         1 => String::new(),

@@ -1,8 +1,12 @@
 //! `ip`: what it changes, what it shows, and what it says no to.
 
 use crate::support::{ARP_REQUEST, Appliance};
+use pollux_console::cards::Cards;
 use pollux_console::command::Grammar;
 use pollux_console::reply::{Progress, Reply};
+use pollux_net::interface::Interface;
+use pollux_net::time::TickRate;
+use pollux_net::wire::ethernet::MacAddress;
 
 /// An appliance on which VLAN 42 was configured by hand.
 fn configured() -> Appliance {
@@ -50,6 +54,54 @@ fn a_vlan_device_is_made_down_and_set_up() {
     assert_eq!(
         appliance.typed("ip -br link"),
         "eth0             UP             52:54:00:12:34:56 <BROADCAST,MULTICAST,UP,LOWER_UP> \n"
+    );
+}
+
+#[test]
+fn the_mtu_that_the_card_gives_is_no_part_of_the_configuration() {
+    let mut appliance = Appliance::bare();
+    appliance.interface.limit_mtu(1400);
+    appliance.configure(&["ip link add link eth0 name eth0.7 type vlan id 7"]);
+    let before = appliance.typed("config show");
+    assert!(!before.contains("mtu"), "{before}");
+    let detailed = appliance.typed("ip -d link show eth0.7");
+    assert!(detailed.contains(" maxmtu 1400 "), "{detailed}");
+    let detailed = appliance.typed("ip -d -j link show eth0.7");
+    assert!(detailed.contains("\"max_mtu\":1400,"), "{detailed}");
+    for (device, mtu) in [("eth0", 1300), ("eth0.7", 1200)] {
+        let line = format!("ip link set dev {device} mtu {mtu}");
+        appliance.configure(&[&line]);
+        let shown = appliance.typed("config show");
+        assert_eq!(shown.matches(&line).count(), 1, "{shown}");
+    }
+    appliance.configure(&["ip link set eth0 mtu 1400", "ip link set eth0.7 mtu 1400"]);
+    assert_eq!(appliance.typed("config show"), before);
+}
+
+#[test]
+fn a_gateway_is_no_address_of_any_card() {
+    let mut appliance = Appliance::new();
+    let rate = TickRate::from_hertz(1_000_000_000);
+    let mac = MacAddress([2, 0, 0, 0, 0, 1]);
+    let mut other = Interface::new("eth1", mac, 9, rate);
+    let mut typed = |line: &str| {
+        let request = Grammar::default().parse(line).expect("a command");
+        let request = request.expect("not empty");
+        let now = appliance.view.now;
+        let done = Cards::new([&mut appliance.interface, &mut other], &[], now)
+            .carry_out(&request.command);
+        done.map_err(|refusal| refusal.to_string())
+    };
+    typed("ip addr add 10.10.10.12/24 dev eth1").expect("a host address");
+    let refused = "default: gateway 10.10.10.12 is our own address".to_owned();
+    for end in ["", " dev eth1"] {
+        let line = format!("ip route add default via 10.10.10.12{end}");
+        assert_eq!(typed(&line), Err(refused.clone()), "{line}");
+    }
+    // On another wire it is another station's.
+    assert_eq!(
+        typed("ip route add default via 10.10.10.12 dev eth0.42"),
+        Ok(())
     );
 }
 
@@ -238,6 +290,50 @@ fn neighbors_come_and_go() {
     assert_eq!(appliance.typed("ip n"), entered);
     appliance.configure(&["ip neigh del 10.10.10.20 dev eth0.42"]);
     assert_eq!(appliance.typed("ip n"), "");
+}
+
+#[test]
+fn a_permanent_neighbor_is_replaced_only_by_who_says_so() {
+    let mut appliance = Appliance::new();
+    let line = |verb, host, last| {
+        format!("ip neigh {verb} 10.10.10.{host} lladdr 02:00:00:00:00:{last} dev eth0.42")
+    };
+    let shown = |host, last| {
+        format!("10.10.10.{host} dev eth0.42 lladdr 02:00:00:00:00:{last} PERMANENT \n")
+    };
+    appliance.configure(&[&line("add", "20", "02")]);
+    for last in ["02", "03"] {
+        assert_eq!(
+            appliance.typed(&line("add", "20", last)),
+            "10.10.10.20: there is a permanent entry; 'ip neigh replace' changes it\n"
+        );
+        assert_eq!(appliance.typed("ip neigh"), shown("20", "02"));
+    }
+    for (verb, last) in [("replace", "04"), ("change", "05"), ("repl", "06")] {
+        appliance.configure(&[&line(verb, "20", last)]);
+        assert_eq!(appliance.typed("ip neigh"), shown("20", last), "{verb}");
+    }
+    assert_eq!(
+        appliance.typed(&line("change", "21", "07")),
+        "10.10.10.21: no such neighbor\n"
+    );
+    appliance.configure(&[
+        &line("replace", "21", "07"),
+        "ip neigh del 10.10.10.20 dev eth0.42",
+        // It is another one in another VLAN.
+        "ip neigh add 10.10.10.21 lladdr 02:00:00:00:00:08 dev eth0",
+    ]);
+    assert_eq!(
+        appliance.typed("ip neigh show dev eth0.42"),
+        shown("21", "07")
+    );
+    // What was learned gives way, or a start-up file would depend on who talks first.
+    appliance.receive(&ARP_REQUEST);
+    appliance.configure(&[&line("add", "10", "09")]);
+    assert_eq!(
+        appliance.typed("ip neigh show 10.10.10.10"),
+        shown("10", "09")
+    );
 }
 
 #[test]

@@ -272,6 +272,11 @@ impl Interface {
         }
     }
 
+    /// The MTU of a device for which none was set: as much as the card takes, in octets.
+    pub const fn maximum_mtu(&self) -> u16 {
+        self.maximum_mtu
+    }
+
     /// Has no device send datagrams of more than `mtu` octets in one piece, whatever is configured, since the
     /// card takes no longer ones. Less than [`MINIMUM_MTU`] counts as that, more than [`DEFAULT_MTU`] as that.
     /// To be called before there are VLAN devices.
@@ -379,7 +384,8 @@ impl Interface {
     }
 
     /// Adds a route over a gateway; `0.0.0.0/0` is the default route. Without a VLAN it leaves through the
-    /// one in which the gateway is. Allocates.
+    /// one in which the gateway is. Each VLAN is a network of its own: an address of ours can be another station's in
+    /// another, where that is said. Allocates.
     ///
     /// # Errors
     ///
@@ -390,6 +396,10 @@ impl Interface {
         gateway: Ipv4Addr,
         vid: Option<u16>,
     ) -> Result<(), RouteError> {
+        // The routes know only the first of the addresses in each network.
+        if self.has_address(vid, gateway) {
+            return Err(RouteError::GatewayIsOurs(gateway));
+        }
         self.routes.add_gateway(network, gateway, vid)
     }
 
@@ -668,6 +678,24 @@ mod tests {
             .expect("is on link");
         card.add_address(42, cidr("10.10.10.1/24")).expect("room");
         assert_eq!(card.routes().iter().count(), 1);
+    }
+
+    #[test]
+    fn a_gateway_is_no_address_of_ours() {
+        let mut card = configured();
+        card.add_address(42, cidr("10.10.10.12/24")).expect("room");
+        card.add_address(43, cidr("10.10.10.13/24")).expect("room");
+        let everywhere = cidr("0.0.0.0/0");
+        for (own, vid) in [(11, 42), (12, 42), (13, 43)] {
+            let gateway = Ipv4Addr::new(10, 10, 10, own);
+            for vid in [None, Some(vid)] {
+                let refused = card.add_route(everywhere, gateway, vid);
+                assert_eq!(refused, Err(RouteError::GatewayIsOurs(gateway)), "{vid:?}");
+            }
+        }
+        // In the other VLAN it is another station's.
+        let gateway = Ipv4Addr::new(10, 10, 10, 13);
+        assert_eq!(card.add_route(everywhere, gateway, Some(42)), Ok(()));
     }
 
     #[test]

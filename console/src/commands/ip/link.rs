@@ -457,7 +457,8 @@ pub(crate) fn details(
             if options.details {
                 write!(
                     out,
-                    " promiscuity 0 allmulti 0 minmtu {MINIMUM_MTU} maxmtu {DEFAULT_MTU} "
+                    " promiscuity 0 allmulti 0 minmtu {MINIMUM_MTU} maxmtu {} ",
+                    found.port.interface.maximum_mtu()
                 )?;
             }
         }
@@ -557,7 +558,8 @@ pub(crate) fn json_details(
         )?,
         1 if options.details => write!(
             out,
-            ",\"promiscuity\":0,\"allmulti\":0,\"min_mtu\":{MINIMUM_MTU},\"max_mtu\":{DEFAULT_MTU},\"num_tx_queues\":1,\"num_rx_queues\":1"
+            ",\"promiscuity\":0,\"allmulti\":0,\"min_mtu\":{MINIMUM_MTU},\"max_mtu\":{},\"num_tx_queues\":1,\"num_rx_queues\":1",
+            found.port.interface.maximum_mtu()
         )?,
         2 if options.details && device.vid() != 0 => {
             let pool = device.oob_pool();

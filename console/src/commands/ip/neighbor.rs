@@ -25,7 +25,8 @@ const DEVICE: &str = "'dev NAME': the interface";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Show(Which),
-    Add {
+    Enter {
+        over: Over,
         address: Ipv4Addr,
         mac: MacAddress,
         device: Word,
@@ -36,6 +37,18 @@ pub(crate) enum Action {
     },
     /// All that were learned, or those of one device.
     Flush(Option<Word>),
+}
+
+/// In place of what an entry is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// `add`: of nothing that the operator entered. What was learned gives way, or a start-up file would depend on who
+    /// talks first.
+    Learned,
+    /// `change`: of something.
+    Known,
+    /// `replace`: of anything, or nothing.
+    Anything,
 }
 
 /// Which neighbors are shown.
@@ -51,12 +64,18 @@ pub(super) fn parse(words: &mut Words<'_>) -> Result<Action, Mistake> {
         return Ok(Action::Show(Which::default()));
     };
     match READER.abbreviated(verb, VERBS)? {
-        "add" | "replace" | "change" => {
+        verb @ ("add" | "replace" | "change") => {
             let (which, mac) = arguments(words, false)?;
-            let address = which.address.ok_or(missing("add", "an IPv4 address"))?;
-            let mac = mac.ok_or(missing("add", "'lladdr MAC'"))?;
-            let device = which.device.ok_or(missing("add", DEVICE))?;
-            Ok(Action::Add {
+            let address = which.address.ok_or(missing(verb, "an IPv4 address"))?;
+            let mac = mac.ok_or(missing(verb, "'lladdr MAC'"))?;
+            let device = which.device.ok_or(missing(verb, DEVICE))?;
+            let over = match verb {
+                "add" => Over::Learned,
+                "change" => Over::Known,
+                _ => Over::Anything,
+            };
+            Ok(Action::Enter {
+                over,
                 address,
                 mac,
                 device,
@@ -137,13 +156,24 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
             Some(name) => cards.find(name).map(|_| ()),
             None => Ok(()),
         },
-        Action::Add {
+        Action::Enter {
+            over,
             address,
             mac,
             device,
         } => {
             let Place { card, vid } = cards.find(device)?;
             let interface = cards.interface(card)?;
+            let known = interface.neighbors();
+            match over {
+                Over::Learned if known.is_permanent(vid, *address) => {
+                    return Err(Refusal::NeighborExists(*address));
+                }
+                Over::Known if known.find(vid, *address).is_none() => {
+                    return Err(Refusal::NoSuchNeighbor(*address));
+                }
+                Over::Learned | Over::Known | Over::Anything => {}
+            }
             let added = interface.add_neighbor(vid, *address, *mac, now);
             added.map_err(|error| Refusal::Neighbor {
                 subject: clipped(address),

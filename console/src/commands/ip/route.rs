@@ -203,11 +203,18 @@ pub(super) fn carry_out(action: &Action, cards: &mut Cards<'_>) -> Result<(), Re
             route,
             gateway,
             replace,
-        } => route.on_a_card(
-            cards,
-            |error| matches!(error, RouteError::GatewayNotOnLink(_)),
-            |interface, vid| add_or_replace(interface, route.network, *gateway, vid, *replace),
-        ),
+        } => {
+            // Of any card; where a device is named, its own card looks after that.
+            let is_ours = |interface: &mut Interface| interface.has_address(None, *gateway);
+            if route.device.is_none() && cards.iter_mut().any(is_ours) {
+                return Err(route.refused(RouteError::GatewayIsOurs(*gateway)));
+            }
+            route.on_a_card(
+                cards,
+                |error| matches!(error, RouteError::GatewayNotOnLink(_)),
+                |interface, vid| add_or_replace(interface, route.network, *gateway, vid, *replace),
+            )
+        }
         Action::Delete { route, gateway } => {
             let missing = RouteError::NoSuchRoute(route.network);
             let removed = route.on_a_card(
