@@ -1,5 +1,7 @@
 //! JSON for programs that ask: strings that are escaped, and objects that are written a line at a time.
 
+use crate::text::{ELLIPSIS, text};
+use alloc::string::String;
 use core::fmt::{self, Write};
 
 /// A value as a JSON string (RFC 8259 §7).
@@ -13,9 +15,34 @@ impl<T: fmt::Display> fmt::Display for Quoted<T> {
     }
 }
 
-struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
+/// A value as a JSON string of at most this many characters; one that has more ends in `...`.
+pub(crate) struct Fitted<T>(pub T, pub usize);
 
-impl Write for Escaping<'_, '_> {
+impl<T: fmt::Display> fmt::Display for Fitted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(value, room) = self;
+        let text = text!("{}", Quoted(value));
+        if text.chars().count() <= *room {
+            return f.write_str(&text);
+        }
+        let mut room = room.saturating_sub(ELLIPSIS.len() + 2);
+        f.write_char('"')?;
+        for character in text!("{value}").chars() {
+            let mut escaped = String::new();
+            Escaping(&mut escaped).write_char(character)?;
+            let Some(rest) = room.checked_sub(escaped.chars().count()) else {
+                break;
+            };
+            f.write_str(&escaped)?;
+            room = rest;
+        }
+        write!(f, "{ELLIPSIS}\"")
+    }
+}
+
+struct Escaping<'a>(&'a mut dyn Write);
+
+impl Write for Escaping<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
             match character {
@@ -51,6 +78,15 @@ mod tests {
     fn strings_are_escaped() {
         let quoted = Quoted("a\"b\\c\n\u{1}ä").to_string();
         assert_eq!(quoted, "\"a\\\"b\\\\c\\u000a\\u0001ä\"");
+    }
+
+    #[test]
+    fn a_string_that_is_too_long_is_cut_between_escapes() {
+        assert_eq!(Fitted("a\\b", 6).to_string(), "\"a\\\\b\"");
+        assert_eq!(Fitted("\\\\\\\\", 10).to_string(), "\"\\\\\\\\\\\\\\\\\"");
+        assert_eq!(Fitted("\\\\\\\\", 9).to_string(), "\"\\\\\\\\...\"");
+        assert_eq!(Fitted("\\\\\\\\", 8).to_string(), "\"\\\\...\"");
+        assert_eq!(Fitted("\u{1}ä\u{1}", 13).to_string(), "\"\\u0001ä...\"");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::commands::{
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
 use crate::grep::Grep;
-use crate::json::Quoted;
+use crate::json::Fitted;
 use crate::listing::Cursor;
 use crate::text::{clipped, text};
 use crate::view::StatusView;
@@ -344,8 +344,8 @@ impl Reply {
                 }
                 row => single_line(row - 1, "type 'help' for the list of commands", out),
             },
-            Content::Error(error) => error_line(row, error, json, out),
-            Content::Refusal(refusal) => error_line(row, refusal, json, out),
+            Content::Error(error) => sentence_line(row, "error", error, json, out),
+            Content::Refusal(refusal) => sentence_line(row, "error", refusal, json, out),
             Content::Help(topic, cursor) => help::line(*topic, cursor, json, out),
             Content::Status(page) => page.next_line(json, view, out),
             Content::Ip(ip, cursor) => ip::line(ip, cursor, json, view, out),
@@ -371,11 +371,11 @@ impl Reply {
             Content::Report(cursor) => report::line(cursor, json, view, out),
             Content::Version => about::version(row, json, view, out),
             Content::Trace => trace::line(row, json, view, out),
-            Content::Reboot => said(row, reboot::REPLY, json, out),
-            Content::Poweroff => said(row, poweroff::REPLY, json, out),
+            Content::Reboot => sentence_line(row, "said", reboot::REPLY, json, out),
+            Content::Poweroff => sentence_line(row, "said", poweroff::REPLY, json, out),
             Content::Fault(fault) => fault::line(*fault, row, json, out),
             Content::Said(sentence) if sentence.is_empty() => Ok(Progress::Done),
-            Content::Said(sentence) => said(row, sentence, json, out),
+            Content::Said(sentence) => sentence_line(row, "said", sentence, json, out),
             Content::Choices(completions) => completions.line(row, view, out),
         }?;
         if progress == Progress::Line {
@@ -385,30 +385,20 @@ impl Reply {
     }
 }
 
-/// Writes line `row` of what is said about an error.
-fn error_line(
+/// Writes line `row` of a reply that is one sentence; `member` is its name in JSON.
+fn sentence_line(
     row: usize,
-    error: &dyn fmt::Display,
+    member: &str,
+    sentence: impl fmt::Display,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<Progress, fmt::Error> {
-    match json {
-        true => single_line(row, format_args!("{{\"error\":{}}}", Quoted(error)), out),
-        false => single_line(row, error, out),
+    if !json {
+        return single_line(row, sentence, out);
     }
-}
-
-/// Writes line `row` of a reply that is one sentence.
-fn said(
-    row: usize,
-    sentence: &str,
-    json: bool,
-    out: &mut dyn Write,
-) -> Result<Progress, fmt::Error> {
-    match json {
-        true => single_line(row, format_args!("{{\"said\":{}}}", Quoted(sentence)), out),
-        false => single_line(row, sentence, out),
-    }
+    let room = MAXIMUM_LINE - "{\"\":}".len() - member.len();
+    let sentence = Fitted(sentence, room);
+    single_line(row, format_args!("{{\"{member}\":{sentence}}}"), out)
 }
 
 /// Writes line `row` of a reply that has only one.

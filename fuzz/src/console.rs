@@ -299,8 +299,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "\u{e4}\u{1f980} \t\t",
     ];
     lines.extend(others.map(str::to_owned));
-    // Each of them becomes two in JSON.
-    lines.push(format!("echo {}", "\\".repeat(200)));
+    // Each of them becomes two in JSON, where words are said again and where they are found wrong.
+    let escaped = "\\".repeat(200);
+    let commands = GRAMMAR.commands().map(|command| command.name);
+    lines.extend(commands.map(|name| format!("{name} {escaped}")));
+    lines.push(format!("echo 1 > {escaped}"));
     let mut seeds: Vec<Vec<u8>> = vec![Vec::new()];
     seeds.extend(lines.iter().map(|line| format!("{line}\r").into_bytes()));
     seeds.extend(lines.iter().map(|line| format!("{line} -j\r").into_bytes()));

@@ -2,6 +2,7 @@
 
 use crate::support::{ARP_REQUEST, Appliance};
 use pollux_console::command::Grammar;
+use pollux_console::reply::MAXIMUM_LINE;
 use pollux_net::device::Statistic;
 
 /// What is left of `text` behind one JSON value (RFC 8259).
@@ -209,6 +210,18 @@ fn shapes_are_those_of_iproute2() {
             assert!(said.contains(part), "{part} is missing in\n{said}");
         }
     }
+}
+
+#[test]
+fn an_error_with_many_escapes_is_cut_to_one_line_and_stays_json() {
+    let mut appliance = Appliance::new();
+    let path = "\\".repeat(160);
+    let said = appliance.typed(&format!("echo 1 > {path} -j"));
+    assert_eq!(said.trim_end().chars().count(), MAXIMUM_LINE, "{said}");
+    let start = format!("{{\"error\":\"echo: '{}", "\\".repeat(20));
+    assert!(said.starts_with(&start), "{said}");
+    assert!(said.ends_with("...\"}\n"), "{said}");
+    assert_eq!(said.matches('\\').count() % 2, 0, "{said}");
 }
 
 #[test]
