@@ -6,6 +6,8 @@ use std::io::{self, Write};
 const PROMPT: &str = "pollux> ";
 /// What goes in front of a line that takes the place of what was shown of the terminal's line ends like one of these.
 const ERASED: [&str; 2] = ["\x1b[K", "\x1b[J"];
+/// What a command came to, as in a shell; asked like this, `$?` stays what it is for the next line.
+const STATUS_QUESTION: &str = "echo -j $?";
 /// How many milliseconds nothing may come.
 const PATIENCE: u16 = 10_000;
 /// The longest line that the appliance takes.
@@ -119,13 +121,13 @@ pub fn ask(
         }
         typed?;
     }
-    // As a shell is asked. What the log says meanwhile is no answer.
+    // What the log says meanwhile is no answer.
     let mut outcome = Outcome::Done;
     typist.give_up()?;
-    typist.reply("echo $?", &mut |printed| {
+    typist.reply(STATUS_QUESTION, &mut |printed| {
         match printed.trim_end() {
-            "0" => outcome = Outcome::Done,
-            "1" => outcome = Outcome::Refused,
+            "{\"text\":\"0\"}" => outcome = Outcome::Done,
+            "{\"text\":\"1\"}" => outcome = Outcome::Refused,
             _ => {}
         }
         Ok(())

@@ -125,11 +125,17 @@ fn a_script() {
         );
     }
     // Which line it was is told, and one begins with a tab.
-    let refused = console(&[&socket], "date\n\tshwo x\nevl net -n\nip adr\n");
+    let refused = console(
+        &[&socket],
+        "date\n\tshwo x\necho rc=$?\nevl net -n\nip adr\necho $?\necho $?\n",
+    );
+    let said = String::from_utf8_lossy(&refused.stdout);
+    assert!(said.contains("\nrc=1\n"), "{said}");
+    assert!(said.ends_with("\n1\n0\n"), "{said}");
     let told = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(
         told,
-        "console: line 2 failed: \tshwo x\nconsole: line 4 failed: ip adr\n"
+        "console: line 2 failed: \tshwo x\nconsole: line 5 failed: ip adr\n"
     );
     let refused = console(&[&socket], &format!("date\n{}\n", "x".repeat(300)));
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");

@@ -7,8 +7,8 @@ use super::{Completion, Specification};
 use crate::cards::{Cards, about};
 use crate::command::{Command, Grammar};
 use crate::error::{Mistake, Refusal, Word};
-use crate::json::Quoted;
-use crate::reply::Progress;
+use crate::json::{Fitted, Quoted};
+use crate::reply::{MAXIMUM_LINE, Progress};
 use crate::text::clipped;
 use crate::view::{DeviceView, StatusView};
 use crate::words::Words;
@@ -30,7 +30,10 @@ pub(crate) const ECHO: Specification = Specification {
             "1 > /sys/class/net/eth0.42/oob_port",
             "enable an out-of-band port",
         ),
-        ("$?", "0, or 1 when something of the last line was refused"),
+        (
+            "$?",
+            "stands for 0, or 1 when something of the last line was refused",
+        ),
     ],
     examples: &["echo 42 > /sys/class/evl/net/vlans"],
     complete: |_| Completion::files(&[]),
@@ -62,9 +65,15 @@ pub(crate) const CAT: Specification = Specification {
 pub(crate) const VLANS: &str = "/sys/class/evl/net/vlans";
 const DEVICES: &str = "/sys/class/net/";
 const ATTRIBUTES: &[&str] = &["oob_port", "address", "mtu", "operstate", "ifindex"];
+/// What stands for what became of the line before. There are no other variables.
+const STATUS: &str = "$?";
+/// How a program asks for it behind each line that it had carried out, and leaves it as it is.
+pub const STATUS_QUESTION: &str = "echo -j $?";
 /// Characters of a file's line that are shown on one of ours.
 const WIDTH: usize = 200;
-/// The same in JSON, where each may need another in front of it.
+/// What is said in JSON has so many, with quotes and what each may need in front of it.
+const TEXT: usize = MAXIMUM_LINE - "{\"text\":}".len();
+/// Characters of a file's line in JSON, where each may need another in front of it.
 const JSON_WIDTH: usize = 110;
 
 /// What is read or written.
@@ -74,8 +83,6 @@ pub struct Access(Kind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Say(String),
-    /// Whether the last line was refused, as a shell says it: `echo $?`.
-    SayStatus,
     SetVlans(Box<VlanSet>),
     SetOobPort {
         device: Word,
@@ -119,9 +126,6 @@ fn parse_echo(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     }
     let said = said.trim();
     let Some(path) = path else {
-        if said == "$?" {
-            return Ok(Command::File(Access(Kind::SayStatus)));
-        }
         return Ok(Command::File(Access(Kind::Say(said.into()))));
     };
     if path == VLANS {
@@ -173,11 +177,6 @@ fn parse_cat(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
 }
 
 impl Access {
-    /// Whether it only tells what became of the line before.
-    pub fn tells_status(&self) -> bool {
-        self.0 == Kind::SayStatus
-    }
-
     /// Whether the filter list is to be shown.
     pub(crate) fn shows_vlans(&self) -> bool {
         self.0 == Kind::ShowVlans
@@ -206,7 +205,7 @@ pub(crate) fn carry_out(access: &Access, cards: &mut Cards<'_>) -> Result<(), Re
         Kind::ShowFile(name) => cards.file(name).map(|_| ()),
         Kind::SetVariable { variable, value } => variable.set(*value, cards),
         Kind::ShowVariable(_) => cards.interface(0).map(|_| ()),
-        Kind::Say(_) | Kind::SayStatus | Kind::ShowVlans => Ok(()),
+        Kind::Say(_) | Kind::ShowVlans => Ok(()),
     }
 }
 
@@ -220,15 +219,11 @@ pub(crate) fn line(
     out: &mut dyn Write,
 ) -> Result<Progress, fmt::Error> {
     match &access.0 {
-        Kind::Say(said) if row == 0 => match json {
-            true => write!(out, "{{\"text\":{}}}", Quoted(clipped::<JSON_WIDTH>(said)))?,
-            false => write!(out, "{}", clipped::<WIDTH>(said))?,
-        },
-        Kind::SayStatus if row == 0 => {
-            let status = u8::from(view.console.has_failed);
+        Kind::Say(said) if row == 0 => {
+            let said = with_status(said, view.console.has_failed);
             match json {
-                true => write!(out, "{{\"status\":{status}}}")?,
-                false => write!(out, "{status}")?,
+                true => write!(out, "{{\"text\":{}}}", Fitted(clipped::<WIDTH>(said), TEXT))?,
+                false => write!(out, "{}", clipped::<WIDTH>(said))?,
             }
         }
         Kind::ShowAttribute { device, attribute } if row == 0 => {
@@ -250,6 +245,17 @@ pub(crate) fn line(
         _ => return Ok(Progress::Done),
     }
     Ok(Progress::Line)
+}
+
+/// What is said, with what `$?` stands for.
+fn with_status(said: &str, has_failed: bool) -> String {
+    let mut parts = said.split(STATUS);
+    let mut text = String::from(parts.next().unwrap_or(""));
+    for part in parts {
+        text.push(if has_failed { '1' } else { '0' });
+        text.push_str(part);
+    }
+    text
 }
 
 fn attribute_value(found: &DeviceView<'_>, attribute: &str) -> heapless::String<20> {

@@ -3,6 +3,7 @@
 use crate::support::{Appliance, ECHO_REQUEST};
 use pollux_console::command::{Command, Grammar, Request};
 use pollux_console::commands::arping::ArpingLine;
+use pollux_console::commands::file::STATUS_QUESTION;
 use pollux_console::commands::ping::PingLine;
 use pollux_console::refused::{MOST_REFUSED, Refused};
 use pollux_console::reply::{Progress, Reply};
@@ -1063,6 +1064,22 @@ fn what_the_last_line_came_to_is_told_as_by_a_shell() {
     assert_eq!(appliance.typed("echo $?"), "0\n");
     appliance.view.console.has_failed = true;
     assert_eq!(appliance.typed("echo $?"), "1\n");
-    assert_eq!(appliance.typed("echo -j $?"), "{\"status\":1}\n");
-    assert_eq!(appliance.typed("echo $? is told"), "$? is told\n");
+    assert_eq!(appliance.typed("echo -j $?"), "{\"text\":\"1\"}\n");
+    assert_eq!(appliance.typed("echo rc=$?"), "rc=1\n");
+    assert_eq!(appliance.typed("echo $? is told: \"$?\""), "1 is told: 1\n");
+    assert_eq!(appliance.typed("echo -j rc=$?"), "{\"text\":\"rc=1\"}\n");
+    assert_eq!(appliance.typed("echo $ ? $HOME"), "$ ? $HOME\n");
+    assert_eq!(appliance.typed(STATUS_QUESTION), "{\"text\":\"1\"}\n");
+}
+
+#[test]
+fn what_is_said_to_a_program_is_cut_only_where_it_must_be() {
+    let mut appliance = Appliance::new();
+    let text = "y".repeat(200);
+    assert_eq!(
+        appliance.typed(&format!("echo -j {text}")),
+        format!("{{\"text\":\"{text}\"}}\n")
+    );
+    let said = appliance.typed(&format!("echo -j {}", "\\".repeat(200)));
+    assert!(said.ends_with("\\\\...\"}\n"), "{said}");
 }

@@ -20,6 +20,7 @@ use pollux_console::commands::arping::ArpingLine;
 use pollux_console::commands::base64::Upload;
 use pollux_console::commands::config::Config;
 use pollux_console::commands::fault::Fault;
+use pollux_console::commands::file::STATUS_QUESTION;
 use pollux_console::commands::ping::PingLine;
 use pollux_console::commands::stty::Stty;
 use pollux_console::error::ParseError;
@@ -53,6 +54,8 @@ pub struct Session {
     /// The commands behind the one of the last line that was typed which is under way.
     rest: String<CAPACITY>,
     /// Whether one of that line was refused, or asked somebody who did not answer.
+    line_has_failed: bool,
+    /// The same when the last command was over: what `$?` stands for.
     has_failed: bool,
     /// The file that is being typed, and whether a program does it.
     upload: Option<(Upload, bool)>,
@@ -93,6 +96,7 @@ impl Session {
             scripts: scripts(kernel),
             reply: Some(Reply::banner()),
             rest: String::new(),
+            line_has_failed: false,
             has_failed: false,
             upload: None,
             saved: Vec::new(),
@@ -316,7 +320,8 @@ impl Session {
             Progress::Line => serial::with(|serial| serial.put_line(&line)),
             Progress::Waiting => {}
             Progress::Done => {
-                self.has_failed |= reply.has_failed();
+                self.line_has_failed |= reply.has_failed();
+                self.has_failed = self.line_has_failed;
                 if reply.asks().is_some() {
                     for port in &mut kernel.ports {
                         port.interface.stop_ping();
@@ -406,18 +411,13 @@ impl Session {
                 self.reply = Some(Reply::to_root_prompt());
             }
             Ok(line) => {
-                // Nothing else needs to be read twice.
-                let tells_status = line.contains("$?")
-                    && matches!(
-                        grammar.parse(line),
-                        Ok(Some(Request { command: Command::File(access), .. })) if access.tells_status()
-                    );
-                self.has_failed &= tells_status;
+                // A program's question is no command of its own: who asks again is told the same.
+                self.line_has_failed = self.has_failed && line == STATUS_QUESTION;
                 // It fits: it is no longer than a line. It is read in a turn of its own.
                 let _ = self.rest.push_str(line);
             }
             Err(error) => {
-                self.has_failed = true;
+                self.line_has_failed = true;
                 self.reply = Some(Reply::refusal(error.into()));
             }
         }
@@ -435,7 +435,7 @@ impl Session {
             file.keep(&mut kernel.uploaded)?;
             Ok(reply)
         });
-        self.has_failed |= kept.is_err();
+        self.line_has_failed |= kept.is_err();
         self.reply = Some(kept.unwrap_or_else(|refusal| Reply::not_done(refusal, json)));
     }
 
@@ -472,7 +472,7 @@ impl Session {
             Ok(Some(request)) => request,
             Ok(None) => return,
             Err(error) => {
-                self.has_failed = true;
+                self.line_has_failed = true;
                 match place {
                     Some((place, _)) => place.report(&mut kernel.refused, error.column, &error),
                     None => self.reply = Some(Reply::refusal(error)),
