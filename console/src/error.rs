@@ -80,6 +80,15 @@ pub enum Mistake {
         /// What it should have been, such as `a number from 1 to 4094`.
         expected: &'static str,
     },
+    /// There is no such file.
+    WrongPath {
+        /// The command's name.
+        command: &'static str,
+        /// Its path, longer than a word.
+        path: Box<str>,
+        /// What it should have been.
+        expected: &'static str,
+    },
     /// A value is missing.
     MissingValue {
         /// The command's name.
@@ -166,6 +175,11 @@ impl fmt::Display for Mistake {
                 word,
                 expected,
             } => write!(f, "{command}: '{word}' is not {expected}"),
+            Self::WrongPath {
+                command,
+                path,
+                expected,
+            } => write!(f, "{command}: '{path}' is not {expected}"),
             Self::MissingValue {
                 command,
                 after,

@@ -58,6 +58,16 @@ impl Reader {
         }
     }
 
+    /// That no file has this path, all of which is shown.
+    pub(crate) fn wrong_path(self, path: &str, expected: &'static str) -> Mistake {
+        let shown: heapless::String<MAXIMUM_PATH> = clipped(path);
+        Mistake::WrongPath {
+            command: self.command,
+            path: shown.as_str().into(),
+            expected,
+        }
+    }
+
     /// That `word` is the value of `option`, behind which it must stand in the same word because the option can do without.
     pub(crate) fn apart(self, word: &str, option: &'static str) -> Mistake {
         Mistake::ValueApart {
@@ -163,6 +173,10 @@ impl Reader {
         let expected = "a list of VLAN identifiers from 2 to 4094, such as 42-45,100,107";
         let mut set = VlanSet::new();
         for part in list.split(',') {
+            if part.trim().is_empty() && !list.is_empty() {
+                let expected = "a list such as 42-45,100,107: one of its items is empty";
+                return Err(self.wrong(list, expected));
+            }
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let first = self.number(first.trim(), 2..=4094, expected);
             let last = self.number(last.trim(), 2..=4094, expected);

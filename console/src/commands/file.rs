@@ -142,7 +142,7 @@ fn parse_echo(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     }
     let Some((device, "oob_port")) = attribute_of(path) else {
         let expected = "a file to write: /sys/class/evl/net/vlans, /sys/class/net/NAME/oob_port or one of /proc/sys/net";
-        return Err(READER.wrong(path, expected));
+        return Err(READER.wrong_path(path, expected));
     };
     let enabled = match said {
         "1" => true,

@@ -147,7 +147,11 @@ fn the_filter_list_is_set_as_a_whole_or_stays() {
         ),
         (
             "evl net -N42,",
-            "evl net: '' is not a list of VLAN identifiers from 2 to 4094, such as 42-45,100,107",
+            "evl net: '42,' is not a list such as 42-45,100,107: one of its items is empty",
+        ),
+        (
+            "evl net -ei eth0.42 -N42,,43",
+            "evl net: '42,,43' is not a list such as 42-45,100,107: one of its items is empty",
         ),
         (
             "evl net -N42-40",
@@ -321,6 +325,14 @@ fn what_cannot_be_is_named_and_nothing_is_done() {
         (
             "echo 1 > /etc/motd",
             "echo: '/etc/motd' is not a file to write: /sys/class/evl/net/vlans, /sys/class/net/NAME/oob_port or one of /proc/sys/net",
+        ),
+        (
+            "echo x > a/misspelt/path/of/many/folders",
+            "echo: 'a/misspelt/path/of/many/folders' is not a file to write: /sys/class/evl/net/vlans, /sys/class/net/NAME/oob_port or one of /proc/sys/net",
+        ),
+        (
+            "echo 1 > /sys/class/net/eth0.42/oob_prot",
+            "echo: '/sys/class/net/eth0.42/oob_prot' is not a file to write: /sys/class/evl/net/vlans, /sys/class/net/NAME/oob_port or one of /proc/sys/net",
         ),
         (
             "echo 1 >",

@@ -476,6 +476,18 @@ fn texts_of_others_neither_steer_the_terminal_nor_widen_the_page() {
 }
 
 #[test]
+fn a_card_cannot_be_chosen_and_the_usage_lists_what_can() {
+    let mut appliance = Appliance::new();
+    let said = appliance.typed("status xyz");
+    let parts = said.trim().strip_prefix("status: 'xyz' is not one of ");
+    let parts = parts.expect("it lists them").replace(", ", "|");
+    assert_eq!(
+        appliance.typed("status residence eth0"),
+        format!("unexpected word 'eth0'; usage: status [{parts}]\n")
+    );
+}
+
+#[test]
 fn a_part_of_the_page_is_what_stands_there_in_the_whole() {
     let mut appliance = Appliance::new();
     appliance.answer(2_894);

@@ -29,7 +29,7 @@ use values::{Kibibytes, LinkJson, Passed, TakenOutJson};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "status",
-    synopsis: "status [PART]",
+    synopsis: "status [system|memory|port|device|counters|statistics|residence|loop|console]",
     summary: "show the state, the counters and the residence times",
     words: Part::WORDS,
     examples: &["status", "status residence", "status -j"],
