@@ -182,6 +182,7 @@ impl<'a> Session<'a> {
     }
 
     fn run(mut self, wire: &mut dyn Wire, stop: &AtomicBool) -> Result<Report, wire::Error> {
+        let dropped_before = wire.dropped();
         let start = Instant::now();
         let mut buffer = vec![0; wire::BUFFER_LEN];
         let mut last_activity = start;
@@ -219,6 +220,7 @@ impl<'a> Session<'a> {
             self.settle(number);
         }
         self.report.elapsed = start.elapsed();
+        self.report.dropped = wire.dropped().saturating_sub(dropped_before);
         Ok(self.report)
     }
 

@@ -17,6 +17,8 @@ pub struct Report {
     pub received: u64,
     /// Requests that nothing came back for.
     pub lost: u64,
+    /// Frames that there was no room for on this host, requests and answers.
+    pub dropped: u64,
     /// Right answers to requests that had been answered already.
     pub duplicates: u64,
     /// Right answers that came after the answer to a later request.
@@ -42,6 +44,7 @@ impl Report {
             transmitted: 0,
             received: 0,
             lost: 0,
+            dropped: 0,
             duplicates: 0,
             reordered: 0,
             corrupted: 0,
@@ -138,6 +141,13 @@ impl fmt::Display for Report {
             "{} lost, {} duplicates, {} reordered, {} corrupted",
             self.lost, self.duplicates, self.reordered, self.corrupted
         )?;
+        if self.dropped > 0 {
+            write!(
+                f,
+                "\n{} frames had no room in a socket of this machine: too many on their way (--window), or too small (net.core.rmem_default)",
+                self.dropped
+            )?;
+        }
         if !self.failures.is_empty() {
             write!(f, "\nnot answered correctly: request {}", self.failures)?;
         }

@@ -69,6 +69,28 @@ impl Wire for Fake {
     }
 }
 
+/// One on which an answer of each two requests finds no room.
+struct Crowded(Fake);
+
+impl Wire for Crowded {
+    fn send(&mut self, frame: &[u8]) -> Result<(), wire::Error> {
+        self.0.send(frame)
+    }
+
+    fn try_receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, wire::Error> {
+        self.0.try_receive(buffer)
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<(), wire::Error> {
+        self.0.wait(limit)
+    }
+
+    fn dropped(&self) -> u64 {
+        // Some were dropped before.
+        7 + self.0.requests / 2
+    }
+}
+
 fn settings(count: u64) -> Settings {
     let station = Station {
         mac_address: ISSUER,
@@ -147,6 +169,30 @@ fn a_lost_answer_is_counted_and_its_number_named() {
     assert_eq!(report.failures.to_string(), "4");
     assert!(events.contains(&Event::Overdue { number: 4 }));
     assert!(!report.all_answered());
+}
+
+#[test]
+fn what_this_machine_had_no_room_for_is_told() {
+    let settings = Settings {
+        timeout: Duration::from_millis(50),
+        ..settings(10)
+    };
+    let fault = |number, answer, queue: &mut VecDeque<_>| match number % 2 {
+        0 => {}
+        _ => queue.push_back(answer),
+    };
+    let mut wire = Crowded(Fake::new(fault));
+    let stop = AtomicBool::new(false);
+    let report = run(&mut wire, &settings, &stop, &mut |_| ()).expect("the wire works");
+    assert_eq!((report.lost, report.dropped), (5, 5));
+    let said = report.to_string();
+    assert!(
+        said.contains("\n5 frames had no room in a socket of this machine: "),
+        "{said}"
+    );
+    let (report, _) = session(&settings, honest);
+    let said = report.to_string();
+    assert!(!said.contains("no room"), "{said}");
 }
 
 #[test]

@@ -55,11 +55,6 @@ impl Dgram {
         })
     }
 
-    /// The UDP ports of the guest's side and of ours.
-    pub const fn ports(&self) -> [u16; 2] {
-        [self.guest_port, self.guest_port + 1]
-    }
-
     fn error(&self, error: io::Error) -> Error {
         Error::System {
             wire: format!("dgram:{}", self.guest_port),
@@ -105,12 +100,28 @@ impl Wire for Dgram {
         None
     }
 
+    fn dropped(&self) -> u64 {
+        dropped([self.guest_port, self.guest_port + 1])
+    }
+
     fn absence(&self) -> Option<String> {
         self.refused.then(|| {
             let port = self.guest_port;
             format!("nothing listens on UDP port {port} of 127.0.0.1: is an appliance running with --net dgram:{port}?")
         })
     }
+}
+
+/// Datagrams that the sockets at these UDP ports had no room for (proc_net(5): the last column).
+fn dropped(ports: [u16; 2]) -> u64 {
+    let sockets = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    let drops = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let port = u16::from_str_radix(words.get(1)?.rsplit(':').next()?, 16).ok()?;
+        let drops: u64 = words.last()?.parse().ok()?;
+        ports.contains(&port).then_some(drops)
+    };
+    sockets.lines().skip(1).filter_map(drops).sum()
 }
 
 #[cfg(test)]
@@ -171,5 +182,16 @@ mod tests {
             assert!(receive_until(&mut wire, deadline).unwrap().is_none());
         }
         assert!(wire.absence().unwrap().contains(&port.to_string()));
+    }
+
+    #[test]
+    fn what_a_socket_had_no_room_for_is_counted() {
+        let (_guest, port) = guest();
+        let mut wire = Dgram::open(port).unwrap();
+        let before = wire.dropped();
+        for _ in 0..100_000 {
+            wire.send(&[0; 1024]).unwrap();
+        }
+        assert!(wire.dropped() > before);
     }
 }

@@ -47,6 +47,11 @@ pub trait Wire {
         None
     }
 
+    /// How many frames there was no room for on this host so far, between the far end's program and this one.
+    fn dropped(&self) -> u64 {
+        0
+    }
+
     /// Whether the far end is known to be absent at the moment, with the reason.
     fn absence(&self) -> Option<String> {
         None
