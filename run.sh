@@ -350,26 +350,35 @@ build_tool() {
     ! is_fresh "$program" || return 0
     need_rust
     mkdir -p "$target/release"
-    # What is changed while it is built is newer than this.
-    touch "$program.begun"
+    # What is changed while it is built is newer than this, of which others that build it have their own.
+    local begun=$program.begun.$BASHPID
+    compiler_flags >"$begun"
     if [[ ! -x $program ]]; then say "building $1, the first time" >&2; fi
-    if [[ ! -x $program && -t 2 ]]; then
+    local status=0
+    cargo_build "$1" "$program" || status=$?
+    if ((status == 0)); then mv "$begun" "$program.checked"; else rm "$begun"; fi
+    return "$status"
+}
+
+# Has Cargo build the host program PACKAGE, at PROGRAM.
+cargo_build() {
+    if [[ ! -x $2 && -t 2 ]]; then
         # Cargo shows how far it is.
-        in_root cargo build --release --package "$1" || return
+        in_root cargo build --release --package "$1"
     else
         # Not `--quiet`, which would not say that another build is waited for.
         in_root cargo build --release --package "$1" 2>&1 | sed -u -E \
             -e 's/^ +Blocking waiting for file lock on (.*)/pollux: waiting for another build, which has locked the \1/' \
-            -e '/^ +(Compiling|Downloading|Downloaded|Finished|Locking|Updating) /d' >&2 || return
+            -e '/^ +(Compiling|Downloading|Downloaded|Finished|Locking|Updating) /d' >&2
     fi
-    mv "$program.begun" "$program.checked"
 }
 
-# Whether Cargo was asked for PROGRAM since the last change of what it names as its sources: then there is no need to ask again,
-# which takes a second, and waits for other builds.
+# Whether Cargo was asked for PROGRAM, with the same flags for the compiler, since the last change of what it names as its
+# sources: then there is no need to ask again, which takes a second, and waits for other builds.
 is_fresh() {
     local program=$1 names source sources
     [[ -x $program && -f $program.d && -f $program.checked ]] || return 1
+    [[ $(<"$program.checked") == "$(compiler_flags)" ]] || return 1
     names=$(<"$program.d")
     # A name with a blank is written with a backslash.
     [[ $names != *\\* ]] || return 1
@@ -382,6 +391,9 @@ is_fresh() {
         [[ ! $source -nt $program.checked ]] || return 1
     done
 }
+
+# What the environment has Cargo tell the compiler: RUSTFLAGS, CARGO_BUILD_RUSTFLAGS, and what else it is called.
+compiler_flags() { env | grep RUSTFLAGS= | sort || true; }
 
 # ---- ./run.sh picture ---------------------------------------------------------------------------
 

@@ -447,8 +447,25 @@ error: no room' >&2; exit 101",
     assert!(!printed.contains("Compiling"), "{printed}");
 }
 
-/// Cargo is asked the first time, and when a source is newer than its last answer; and then it is asked for this program
-/// alone.
+/// Cargo has the second one wait, and both are served.
+fn both_build() {
+    let (folder, mut command) = with_cargo("attach-both", "sleep 1");
+    program(
+        &folder.0.join("target/release/pollux-attach"),
+        "echo attached",
+    );
+    command.args(["console", "/nowhere"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let runs = [(); 2].map(|()| command.spawn().expect("bash is there"));
+    for run in runs {
+        let output = run.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(printed(&output), "attached\n");
+    }
+}
+
+/// Cargo is asked the first time, when other flags are for the compiler, and when a source is newer than its last answer; and
+/// then it is asked for this program alone.
 fn is_not_built_again() {
     let (folder, mut command) = with_cargo("attach-fresh", "echo \"asked: $*\"");
     let path = folder.0.display();
@@ -460,22 +477,31 @@ fn is_not_built_again() {
     std::fs::write(release.join("pollux-attach.d"), made_of).expect("can be written");
     command.args(["console", "/nowhere"]);
     let asked = "asked: build --release --package pollux-attach\n";
-    let mut check = |expected: &str| {
-        let output = run(&mut command, "");
+    let check = |command: &mut Command, expected: &str| {
+        let output = run(command, "");
         assert_eq!(printed(&output), "attached\n", "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(said, expected);
     };
-    check(asked);
-    check("");
-    check("");
+    check(&mut command, asked);
+    check(&mut command, "");
+    for name in ["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"] {
+        for flags in ["-Copt-level=1", "-Copt-level=2"] {
+            command.env(name, flags);
+            check(&mut command, asked);
+            check(&mut command, "");
+        }
+    }
+    command.env_remove("CARGO_BUILD_RUSTFLAGS");
+    check(&mut command, asked);
+    check(&mut command, "");
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
     let file = std::fs::File::options().write(true).open(&source);
     file.and_then(|file| file.set_modified(later))
         .expect("is ours");
-    check(asked);
+    check(&mut command, asked);
     std::fs::remove_file(&source).expect("is ours");
-    check(asked);
+    check(&mut command, asked);
 }
 
 /// A failed build is a failed step, and the program that an earlier one left is not taken for that of the sources.
