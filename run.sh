@@ -104,6 +104,7 @@ main() {
         test) run_tests "$@" ;;
         soak) soak "$@" ;;
         help | -h | --help) usage ;;
+        -*) die "options stand behind a command; did you mean './run.sh demo $command${*:+ $*}'?" ;;
         *) die "unknown command '$command'; one of: demo setup build boot console ping image picture bench fuzz test soak help" ;;
     esac
 }
@@ -251,6 +252,7 @@ find_kernel() {
         kernel=$(kernel_path --bin pollux)
     fi
     [[ -f $kernel ]] || die "kernel $kernel: no such file"
+    [[ $(head -c 4 "$kernel" | tr '\0' '?') == $'\x7fELF' ]] || die "kernel $kernel: no ELF file"
 }
 
 kernel_path() {

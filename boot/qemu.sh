@@ -57,7 +57,7 @@ check_boot_options() {
     [[ -z $cpu || $(qemu-system-x86_64 -cpu help 2>/dev/null) == *" ${cpu%%,*} "* ]] ||
         die "--cpu $cpu: QEMU has no processor of that name; qemu-system-x86_64 -cpu help lists them"
     [[ $memory =~ ^[1-9][0-9]{0,6}$ ]] || die "--memory '$memory' is no number of megabytes"
-    ((memory >= 16)) || die "--memory $memory: the appliance needs 16 megabytes or more"
+    ((memory >= 20)) || die "--memory $memory: the appliance needs 20 megabytes or more"
     [[ -z $firmware || -n $image$tftp ]] || die "--firmware is for --image and --tftp; a kernel boots without one"
     [[ -z $image || -z $tftp ]] || die "--image and --tftp: one of them only"
     [[ -z $tftp || -f $tftp/pollux.0 ]] || die "--tftp $tftp: no file pollux.0 there; ./run.sh image --loader network writes such a folder"

@@ -29,6 +29,10 @@ use std::process::ExitCode;
 enum Error {
     #[error("{0}")]
     Usage(#[from] lexopt::Error),
+    #[error("unknown option '{0}'; there is --command TEXT")]
+    Option(String),
+    #[error("one socket or serial device only, not '{0}' too; a command stands behind --command")]
+    SecondLine(String),
     #[error("{0}")]
     Line(#[from] LineError),
     #[error("{0}")]
@@ -60,7 +64,9 @@ fn run() -> Result<Outcome, Error> {
         match argument {
             Short('c') | Long("command") => commands.push(arguments.value()?.string()?),
             Value(value) if path.is_none() => path = Some(value.into()),
-            other => return Err(other.unexpected().into()),
+            Value(value) => return Err(Error::SecondLine(value.to_string_lossy().into())),
+            Short(option) => return Err(Error::Option(format!("-{option}"))),
+            Long(option) => return Err(Error::Option(format!("--{option}"))),
         }
     }
     let path = path.ok_or(lexopt::Error::from("which socket or serial device?"))?;

@@ -407,8 +407,24 @@ fn nobody() {
     let output = console(&[&left], "version\n");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("no appliance has its console at "), "{said}");
-    let output = console(&["--comand", "version"], "");
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    for (arguments, complaint) in [
+        (
+            &["--comand", "version"][..],
+            "console: unknown option '--comand'; there is --command TEXT\n",
+        ),
+        (
+            &["-x"],
+            "console: unknown option '-x'; there is --command TEXT\n",
+        ),
+        (
+            &[&left, "version"],
+            "console: one socket or serial device only, not 'version' too; a command stands behind --command\n",
+        ),
+    ] {
+        let output = console(arguments, "");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), complaint);
+    }
 }
 
 /// A folder of a test's own, in which Cargo is this script and nothing is built.

@@ -198,7 +198,7 @@ fn machine_tests(suite: &mut Suite) {
         appliance.peer.assert_pings(1000);
     });
     suite.test_alone("a_machine_with_too_little_memory_says_so", || {
-        let appliance = Boot::new().with(&["--memory", "16"]).spawn();
+        let appliance = Boot::new().qemu(&["-m", "16"]).spawn();
         let mark = appliance.console.mark();
         let printed = appliance.console.wait_for(mark, " s ***", START_LIMIT);
         assert!(printed.contains("not enough memory: "), "{printed}");
@@ -291,6 +291,8 @@ fn command_line_tests(suite: &mut Suite) {
         // Nobody could end the second.
         file.write("trace on\narping 10.10.10.99\nnonsense\n");
         let mut appliance = Boot::new().with(&["--config", &file.path()]).start();
+        // The file is carried out behind the first prompt.
+        appliance.console.fresh_prompt();
         let log = appliance.console.log();
         assert!(log.contains("unknown command 'nonsense'"), "{log}");
         let endless = "line 2, column 1: arping: it would never end at the start; add '-c COUNT'";
