@@ -672,7 +672,7 @@ soak() {
     [[ $rounds =~ ^[1-9][0-9]{0,5}$ ]] || die "soak: '$rounds' is no number of rounds"
     (($# <= 2)) || die "soak: one FILTER only, not '$2' and '$3'"
     set_up build boot test
-    log=$target/soak.log passed=0 failed=0 tests=0
+    log=$target/soak.log passed=0 failed=0 tests=0 skipped=()
     mkdir -p "$target"
     : >"$log"
     export POLLUX_SEED
@@ -706,9 +706,12 @@ test_cards() {
     done < <("$target/release/pollux-bench" list-cards)
 }
 
+# What could not run here is named in front of the count, of which it is no part.
 conclude() {
     rm -f "$log.step"
-    printf '\n%d passed, %d failed\n' "$passed" "$failed" | tee -a "$log"
+    printf '\n'
+    if ((${#skipped[@]})); then printf 'skipped: %s\n' "${skipped[@]}" | tee -a "$log"; fi
+    printf '%d passed, %d failed\n' "$passed" "$failed" | tee -a "$log"
     ((failed == 0))
 }
 
@@ -745,15 +748,17 @@ check() {
 }
 
 # Runs `cargo test ARGUMENTS` as one step called NAME and counts what its test programs counted. One
-# that did not compile, or died without counting, is one failure.
+# that did not compile, or died without counting, is one failure. A test that could not run here says why behind its name.
 cargo_tests() {
-    local name=$1 status=0 ok bad
+    local name=$1 status=0 ok bad reasons
     shift
     logged "$name" in_root cargo test --no-fail-fast "$@" || status=$?
     read -r ok bad < <(sed -nE 's/^test result: [^.]*\. ([0-9]+) passed; ([0-9]+) failed;.*/\1 \2/p' "$log.step" |
         awk '{ ok += $1; bad += $2 } END { print ok + 0, bad + 0 }')
     if ((status != 0 && bad == 0)); then bad=1; fi
-    tests=$((tests + ok + bad)) passed=$((passed + ok)) failed=$((failed + bad))
+    mapfile -t reasons < <(sed -nE 's/^test (.*[^ ]) +\.\.\. ignored \((.*)\)$/\1: \2/p' "$log.step")
+    skipped+=("${reasons[@]}")
+    tests=$((tests + ok + bad + ${#reasons[@]})) passed=$((passed + ok)) failed=$((failed + bad))
     verdict "$name" "$ok passed, $bad failed in this step"
 }
 

@@ -4,11 +4,12 @@
 //! it. A test that fails shows everything that was printed there, and the next one begins with a
 //! fresh boot.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::appliance::{Appliance, Boot};
 
@@ -58,14 +59,13 @@ impl<S: Shared> Suite<S> {
     /// Adds a test on what is shared.
     pub fn test(&mut self, name: &str, test: impl FnOnce(&mut S) + Send + 'static) {
         let (shared, start) = (Arc::clone(&self.shared), Arc::clone(&self.start));
-        self.trials.push(Trial::test(name, move || {
+        self.trials.push(Trial::ignorable_test(name, move || {
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let run = AssertUnwindSafe(|| {
                 let running = shared.take().filter(S::is_running);
                 test(shared.insert(running.unwrap_or_else(|| start())));
             });
-            catch_unwind(run).map_err(|panic| {
-                let mut message = message(panic.as_ref());
+            conclude(catch_unwind(run)).map_err(|mut message| {
                 if let Some(mut failed) = shared.take() {
                     message = format!("{message}\n{}", failed.transcript());
                 }
@@ -89,10 +89,10 @@ impl<S: Shared> Suite<S> {
 
     fn trial_alone(&self, name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
         let shared = Arc::clone(&self.shared);
-        Trial::test(name, move || {
+        Trial::ignorable_test(name, move || {
             // Two boots at once would only slow each other down.
             drop(shared.lock().unwrap_or_else(PoisonError::into_inner).take());
-            catch_unwind(AssertUnwindSafe(test)).map_err(|panic| message(panic.as_ref()).into())
+            conclude(catch_unwind(AssertUnwindSafe(test))).map_err(Failed::from)
         })
     }
 
@@ -106,7 +106,29 @@ impl<S: Shared> Suite<S> {
     }
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
+/// Why a test could not run here.
+struct Skipped(String);
+
+/// Ends a test that cannot run on this machine. It counts as ignored and as nothing else, and this reason, which is one line,
+/// stands behind its name.
+pub fn skip(reason: &str) -> ! {
+    let words: Vec<&str> = reason.split_whitespace().collect();
+    // Unlike a panic it is nothing to report.
+    resume_unwind(Box::new(Skipped(words.join(" "))))
+}
+
+/// What came of a test that ended like this; what to say if it failed.
+fn conclude(ended: Result<(), Box<dyn Any + Send>>) -> Result<Completion, String> {
+    let Err(panic) = ended else {
+        return Ok(Completion::Completed);
+    };
+    match panic.downcast::<Skipped>() {
+        Ok(skipped) => Ok(Completion::ignored_with(skipped.0)),
+        Err(panic) => Err(message(panic.as_ref())),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)

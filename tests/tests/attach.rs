@@ -21,10 +21,15 @@ fn main() -> ExitCode {
     suite.test_alone("a_serial_device_is_a_console_too", a_serial_device);
     suite.test_alone("where_nobody_listens_one_line_says_so", nobody);
     suite.test_alone("a_build_that_waits_for_another_says_so", waits_for_a_build);
+    suite.test_alone("who_builds_beside_another_is_served", both_build);
     suite.test_alone("what_is_built_is_not_built_again", is_not_built_again);
     suite.test_alone(
         "a_build_that_failed_is_repeated_wherever_it_was_asked_for",
         failed_build,
+    );
+    suite.test_alone(
+        "what_could_not_be_tested_is_named_before_the_count",
+        skipped_tests,
     );
     suite.test_alone("wireshark_s_format_is_read_by_others", read_by_scapy);
     suite.run()
@@ -539,6 +544,34 @@ fn failed_build() {
         if build_tool pollux-bench; then echo built; else echo \"failed: $?\"; fi; done";
     let output = run(shell.args(["-c", steps, "steps"]).arg(run_sh()), "");
     assert_eq!(printed(&output), "failed: 101\nfailed: 101\n", "{output:?}");
+}
+
+/// What could not run is not among those that passed.
+fn skipped_tests() {
+    let script = "printf '%s\n' 'test one         ... ok' 'test two, really ... ignored (no (good) reason)' \
+        'test four,five   ... ignored (none)' 'test six         ... ignored' 'test seven ... ignored, takes minutes' \
+        'test result: ok. 1 passed; 0 failed; 4 ignored; 0 measured; 0 filtered out; finished in 0.00s'";
+    let folder = Scratch::new("attach-skipped");
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    program(&folder.0.join("cargo"), script);
+    let mut shell = Command::new("bash");
+    let programs = std::env::var("PATH").expect("there are programs");
+    shell.env("PATH", format!("{}:{programs}", folder.path()));
+    let steps = "source \"$1\"; log=$2/log passed=0 failed=0 tests=0 skipped=(); \
+        cargo_tests some; cargo_tests others; conclude; echo \"of $tests\"";
+    let shell = shell
+        .args(["-c", steps, "steps"])
+        .arg(run_sh())
+        .arg(&folder.0);
+    let output = run(shell, "");
+    let said = printed(&output);
+    let twice = "skipped: two, really: no (good) reason\nskipped: four,five: none\n".repeat(2);
+    let end = format!("\n{twice}2 passed, 0 failed\nof 6\n");
+    assert!(said.ends_with(&end), "{said}");
+    assert!(
+        said.contains("--> others: 1 passed, 0 failed in this step\n"),
+        "{said}"
+    );
 }
 
 fn read_by_scapy() {

@@ -46,6 +46,8 @@ fn adds_up_alike(nic: &str, verifies: bool) {
     file.write("ethtool -K eth0 rx on\nethtool -K eth0 rx-vlan-filter on\n");
     let boot = crate::on(nic).with(&["--config", &file.path()]);
     let mut appliance = boot.start();
+    // The file is carried out behind the first prompt.
+    appliance.console.fresh_prompt();
     let log = appliance.console.log();
     assert_eq!(log.contains("verifies no checksums"), !verifies, "{log}");
     assert!(!log.contains("does not filter VLANs"), "{log}");

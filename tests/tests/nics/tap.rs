@@ -2,11 +2,13 @@
 //!
 //! Their checksums are partial: QEMU hands them on as they are to a card with `GUEST_CSUM`. A tap interface is made in
 //! namespaces of its own, for which no rights are needed where the kernel lets everybody have them; where it does not, the test
-//! says so and is skipped.
+//! is skipped: it counts as ignored.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use etherparse::{Ipv4Header, UdpHeader};
@@ -19,7 +21,8 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use pollux_tests::appliance::{Appliance, kernel};
 use pollux_tests::forge;
 use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE_MAC, PEER_MAC, hex};
-use pollux_tests::suite::Suite;
+use pollux_tests::scratch::Scratch;
+use pollux_tests::suite::{Suite, skip};
 
 use crate::checksums::{CHECKSUM, ECHO, UDP, datagram};
 
@@ -62,8 +65,12 @@ nix::setsockopt_impl!(
 struct VirtioHeader;
 
 pub fn add_to(suite: &mut Suite) {
+    suite.test_alone(
+        "what_needs_a_tap_interface_is_ignored_where_none_can_be_made",
+        is_ignored_without,
+    );
     for (index, nic) in CARDS.into_iter().enumerate() {
-        let name = format!("partial_checksums_of_a_real_kernel_are_completed_{nic}");
+        let name = name_on(nic);
         let own = name.clone();
         let test = move || match std::env::var_os(INSIDE) {
             Some(_) => answers_the_kernel(nic),
@@ -74,6 +81,34 @@ pub fn add_to(suite: &mut Suite) {
             _ => suite.test_long(&name, test),
         }
     }
+}
+
+fn name_on(nic: &str) -> String {
+    format!("partial_checksums_of_a_real_kernel_are_completed_{nic}")
+}
+
+/// Where the kernel lets only root have namespaces.
+fn is_ignored_without() {
+    let folder = Scratch::new("no-tap");
+    std::fs::create_dir_all(&folder.0).expect("a folder");
+    let refusal = "#!/bin/sh\necho 'unshare failed:\nOperation not permitted' >&2; exit 1\n";
+    let program = folder.0.join("setpriv");
+    std::fs::write(&program, refusal).expect("a program");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("is ours");
+    let name = name_on(CARDS[0]);
+    let own = std::env::current_exe().expect("this program has a name");
+    let mut command = Command::new(own);
+    command.args(["--exact", &name]).env("PATH", &folder.0);
+    let output = command.output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let reason = "no tap interface can be made here: unshare failed: Operation not permitted";
+    let line = format!("test {name} ... ignored ({reason})\n");
+    assert!(said.contains(&line), "{said}");
+    assert!(
+        said.contains("ok. 0 passed; 0 failed; 1 ignored;"),
+        "{said}"
+    );
 }
 
 /// Runs a test once more, where it may make a tap interface.
@@ -91,8 +126,7 @@ fn run_inside(name: &str) {
         .expect("setpriv (util-linux) starts");
     if !probe.status.success() {
         let reason = String::from_utf8_lossy(&probe.stderr);
-        println!("\n    SKIPPED, no tap interface can be made here: {reason}");
-        return;
+        skip(&format!("no tap interface can be made here: {reason}"));
     }
     let own = std::env::current_exe().expect("this program has a name");
     let words = [own.as_os_str(), "--exact".as_ref(), name.as_ref()];
