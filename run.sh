@@ -40,7 +40,7 @@ Pollux, a network appliance that boots instead of Linux.
 ./run.sh bench scale             count instructions per frame with more and more of everything
 ./run.sh bench instructions [--update]   count those of the whole appliance, in QEMU; compare with, or write, the table
 ./run.sh bench boot [--update]   boot it on every machine of the matrix; print the table of docs/boot.md, or write it there
-./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive reassembly services filter console), 30 s each
+./run.sh fuzz [TARGET] [SECONDS] octets that nobody thought of, for all targets or one (receive partial_checksum reassembly services filter console), 30 s each
 ./run.sh test [--all] [FILTER]   every check and test; --all adds the slow ones, FILTER is part of a test's name
 ./run.sh test --cards            what of it is about frames, on every network card, machine and option (twenty minutes; part of --all)
 ./run.sh soak [ROUNDS] [FILTER]  the tests that send what nobody thought of, so often (10), each time with other numbers, until one fails
@@ -542,7 +542,7 @@ prepare_bench() {
 readonly coverage=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1)
-readonly fuzz_targets=(receive reassembly services filter console)
+readonly fuzz_targets=(receive partial_checksum reassembly services filter console)
 
 fuzz() {
     local names=("${fuzz_targets[@]}") seconds=30 name

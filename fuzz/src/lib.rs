@@ -7,6 +7,7 @@
 mod console;
 mod filter;
 mod frames;
+mod partial_checksum;
 mod reader;
 mod reassembly;
 mod receive;
@@ -14,6 +15,7 @@ mod services;
 
 pub use console::console;
 pub use filter::filter;
+pub use partial_checksum::partial_checksum;
 pub use reassembly::reassembly;
 pub use receive::receive;
 pub use services::services;
@@ -22,8 +24,13 @@ pub use services::services;
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("receive", receive, receive::seeds),
+    (
+        "partial_checksum",
+        partial_checksum,
+        partial_checksum::seeds,
+    ),
     ("reassembly", reassembly, reassembly::seeds),
     ("services", services, services::seeds),
     ("filter", filter, filter::seeds),

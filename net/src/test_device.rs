@@ -99,7 +99,10 @@ impl TestDevice {
 }
 
 /// A frame, and what is said of its checksum.
-struct Delivered<'a>(&'a mut [u8; BUFFER_SIZE], TransportChecksum);
+pub(crate) struct Delivered<'a>(
+    pub(crate) &'a mut [u8; BUFFER_SIZE],
+    pub(crate) TransportChecksum,
+);
 
 impl SoundFrame for Delivered<'_> {
     fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {

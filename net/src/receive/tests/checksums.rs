@@ -2,9 +2,9 @@
 
 use super::udp::{data_of, request, serving};
 use super::*;
-use crate::device::SoundFrame;
 use crate::device::TransportChecksum::{Unverified, Verified};
 use crate::services::echo;
+use crate::test_device::Delivered;
 use proptest::prelude::*;
 use std::vec::Vec;
 
@@ -58,7 +58,7 @@ fn outcome(frame: &[u8], checksum: TransportChecksum) -> Result<Vec<u8>, Reason>
     let mut card = serving();
     let usual = card
         .reception(NOW, MILLISECONDS)
-        .receive_usual(&mut Said(&mut buffer, checksum), frame.len());
+        .receive_usual(&mut Delivered(&mut buffer, checksum), frame.len());
     match usual {
         Some(Verdict::Answer { length }) => {
             assert_eq!(step_by_step, Ok(buffer[..length].to_vec()));
@@ -67,19 +67,6 @@ fn outcome(frame: &[u8], checksum: TransportChecksum) -> Result<Vec<u8>, Reason>
         None => {}
     }
     step_by_step
-}
-
-/// A frame, and what is said of its checksum.
-struct Said<'a>(&'a mut [u8; BUFFER_SIZE], TransportChecksum);
-
-impl SoundFrame for Said<'_> {
-    fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
-        self.0
-    }
-
-    fn transport_checksum(&mut self) -> TransportChecksum {
-        self.1
-    }
 }
 
 fn data() -> impl Strategy<Value = Vec<u8>> {
