@@ -151,6 +151,18 @@ pub struct Figures {
     pub max_us: f64,
 }
 
+/// The figures of one divided by those of another for the same workload: medians of what the rounds gave. The two of
+/// a round were measured in the same minute, so that a machine with fast and slow minutes makes no difference.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratios {
+    /// Of the round trips in the middle.
+    pub p50: f64,
+    /// Of those that 99.9 % do not exceed.
+    pub p999: f64,
+    /// Of the answers a second.
+    pub rate: f64,
+}
+
 /// Everything that was measured.
 #[derive(Default)]
 pub struct Results {
@@ -230,14 +242,13 @@ fn measure_one(
     host: &Host,
     quiet: &mut Quiet,
 ) -> (Outcome, f64) {
-    let is_alone = workload.outstanding == 1;
-    let span = match is_alone {
-        true => plan.one,
-        false => plan.more,
+    let span = match workload.outstanding {
+        1 => plan.one,
+        _ => plan.more,
     };
     if let Some(places) = &host.places {
         contender
-            .place(places, is_alone)
+            .place(places)
             .expect("this program may choose its contenders' processors");
     }
     contender.resume();
@@ -251,10 +262,10 @@ fn measure_one(
         quiet.measure(&processes, || asked(span))
     };
     let measured = match &host.places {
-        Some(places) if is_alone => places
+        Some(places) => places
             .apart(measure)
             .expect("this program may choose among its own processors"),
-        _ => measure(),
+        None => measure(),
     };
     contender.pause();
     measured
@@ -317,11 +328,7 @@ impl Results {
 
     /// The figures, if there are any.
     pub fn figures(&self, key: &Key) -> Option<Figures> {
-        let all = self.round_trips.get(key)?;
-        let rows = self.rows.iter().filter(|row| row.is_about(key));
-        let rows: Vec<_> = rows
-            .filter(|row| !all.are_quiet_ones_enough() || row.others_share <= TOLERATED)
-            .collect();
+        let rows = self.rows_that_count(key)?;
         let median = |figure: fn(&Row) -> f64| median(rows.iter().map(|row| figure(row)));
         Some(Figures {
             answered: rows.iter().map(|row| row.answered).sum(),
@@ -332,6 +339,32 @@ impl Results {
             p99_us: median(|row| row.p99_us),
             p999_us: median(|row| row.p999_us),
             max_us: median(|row| row.max_us),
+        })
+    }
+
+    fn rows_that_count(&self, key: &Key) -> Option<Vec<&Row>> {
+        let all = self.round_trips.get(key)?;
+        let rows = self.rows.iter().filter(|row| row.is_about(key));
+        let rows = rows.filter(|row| !all.are_quiet_ones_enough() || row.others_share <= TOLERATED);
+        Some(rows.collect())
+    }
+
+    /// The figures of `own` divided by those of `other`; none where there is no round that counts for both.
+    pub fn ratios(&self, own: &Key, other: &Key) -> Option<Ratios> {
+        let (own, other) = (self.rows_that_count(own)?, self.rows_that_count(other)?);
+        let pairs: Vec<_> = own
+            .iter()
+            .flat_map(|own| other.iter().map(move |other| (own, other)))
+            .filter(|(own, other)| own.round == other.round)
+            .collect();
+        let ratio = |figure: fn(&Row) -> f64| {
+            let ratios = pairs.iter().map(|(own, other)| figure(own) / figure(other));
+            median(ratios)
+        };
+        (!pairs.is_empty()).then(|| Ratios {
+            p50: ratio(|row| row.p50_us),
+            p999: ratio(|row| row.p999_us),
+            rate: ratio(|row| row.rate_per_s),
         })
     }
 
@@ -439,6 +472,47 @@ mod tests {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
         assert_eq!(median([].into_iter()), 0.0);
+    }
+
+    #[test]
+    fn ratios_are_those_of_the_same_rounds() {
+        let key = |contender| Key {
+            card: CARDS[0],
+            protocol: Protocol::Icmp.name(),
+            length: USUAL_LENGTH,
+            outstanding: 1,
+            contender,
+        };
+        let (own, other) = (key(Name::Pollux), key(Name::Linux));
+        let mut results = Results::default();
+        let mut enter = |contender, round, answered| {
+            let workload = Workload {
+                protocol: Protocol::Icmp,
+                length: USUAL_LENGTH,
+                outstanding: 1,
+            };
+            let mut outcome = Outcome {
+                span: Duration::from_secs(1),
+                answered,
+                lost: 0,
+                dropped: 0,
+                round_trips: load::histogram(),
+            };
+            let trips = outcome.round_trips.record(1_000_000 / answered);
+            trips.expect("is within the bounds");
+            results.enter(CARDS[0], contender, workload, round, &outcome, 0.0);
+        };
+        // The machine is ten times as slow in one round, and one of them has no figure in another.
+        for (round, own, other) in [(0, 300, 100), (1, 20, 10), (2, 150, 100)] {
+            enter(Name::Pollux, round, own);
+            enter(Name::Linux, round, other);
+        }
+        enter(Name::Pollux, 3, 1);
+        let ratios = results.ratios(&own, &other).expect("there are three pairs");
+        assert_eq!(ratios.rate, 2.0);
+        assert!((0.49..0.51).contains(&ratios.p50), "{ratios:?}");
+        assert!((0.49..0.51).contains(&ratios.p999), "{ratios:?}");
+        assert_eq!(results.ratios(&own, &key(Name::Dpdk)), None);
     }
 
     #[test]

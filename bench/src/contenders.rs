@@ -186,16 +186,13 @@ impl Contender {
         }
     }
 
-    /// Has it answer on a processor of its own, or leaves that to the scheduler.
+    /// Has it answer on a processor of its own.
     ///
     /// # Errors
     ///
     /// What the operating system said.
-    pub fn place(&self, places: &Places, apart: bool) -> std::io::Result<()> {
-        match apart {
-            true => places.put(self.process(), &self.processors()),
-            false => places.free(self.process()),
-        }
+    pub fn place(&self, places: &Places) -> std::io::Result<()> {
+        places.put(self.process(), &self.processors())
     }
 
     /// The threads that are its processors, by what QEMU says of them; none, if it is no virtual machine.

@@ -1,9 +1,8 @@
 //! Which processor each thread of a measurement runs on: the same for everybody.
 //!
 //! A virtual processor that polls never sleeps, so that whoever wakes up on its processor takes turns with it,
-//! for milliseconds at a time. Therefore it has one for itself while round trips are measured, and whoever carries frames
-//! to it and asks has the others, as in the field. Rates are what is left to the scheduler: there all of them work
-//! without a pause. A machine with one processor is left as it is.
+//! for milliseconds at a time. Therefore it has one for itself, and whoever carries frames to it and asks has the others,
+//! as in the field. A machine with one processor is left as it is.
 
 use std::path::PathBuf;
 use std::{fs, io};
@@ -56,15 +55,6 @@ impl Places {
                 false => self.others,
             }
         })
-    }
-
-    /// Has the threads of a process run wherever they may.
-    ///
-    /// # Errors
-    ///
-    /// What the operating system said.
-    pub fn free(&self, process: u32) -> io::Result<()> {
-        each_thread(process, |_| self.all)
     }
 
     /// Does `ask` in this thread, with who answers left alone.
@@ -130,14 +120,11 @@ mod tests {
         places.put(whole, &[]).unwrap();
         places.put(part, &[part + 1]).unwrap();
         let found = [whole, part].map(|process| of(Pid::from_raw(process as i32)));
-        places.free(whole).unwrap();
-        let freed = of(Pid::from_raw(whole as i32));
         for sleeper in &mut sleepers {
             sleeper.kill().unwrap();
             sleeper.wait().unwrap();
         }
         assert_eq!(found, [vec![last], others.to_vec()]);
-        assert_eq!(freed, before);
         assert_eq!(places.apart(|| of(SELF)).unwrap(), others);
         assert_eq!(of(SELF), before);
     }

@@ -1,11 +1,12 @@
 //! What was measured, for people: a table for the terminal, and a page with pictures.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-use crate::comparison::{Figures, Key, MANY, Results};
+use crate::comparison::{Figures, Key, MANY, Ratios, Results};
 use crate::contenders::Name;
 use crate::drawing;
 use crate::frames::LENGTHS;
@@ -63,14 +64,22 @@ struct Row {
     key: Key,
     one: Figures,
     many: Figures,
+    /// The appliance's figures divided by these, with one request on its way and with [`MANY`].
+    ratios: Option<(Ratios, Ratios)>,
 }
 
 impl Row {
-    fn cells(&self, linux: Option<&Self>) -> [String; 11] {
-        let Self { key, one, many } = self;
+    fn cells(&self) -> [String; COLUMNS] {
+        let Self {
+            key,
+            one,
+            many,
+            ratios,
+        } = self;
         let us = |value: f64| format!("{value:.1}");
-        let times = |own: f64, other: Option<f64>| {
-            other.map_or_else(|| "–".to_owned(), |other| format!("{:.2}", own / other))
+        let times = |ratio: fn(&(Ratios, Ratios)) -> f64| {
+            let ratio = ratios.as_ref().map(ratio);
+            ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"))
         };
         [
             format!("{} {}", key.protocol, key.length),
@@ -82,13 +91,15 @@ impl Row {
             one.answered.to_string(),
             format!("{:.1}", many.rate / 1e3),
             many.answered.to_string(),
-            times(one.p50_us, linux.map(|linux| linux.one.p50_us)),
-            times(many.rate, linux.map(|linux| linux.many.rate)),
+            times(|(one, _)| one.p50),
+            times(|(one, _)| one.p999),
+            times(|(_, many)| many.rate),
         ]
     }
 }
 
-const HEADINGS: [&str; 11] = [
+const COLUMNS: usize = 12;
+const HEADINGS: [&str; COLUMNS] = [
     "frame",
     "who",
     "p50 µs",
@@ -98,33 +109,42 @@ const HEADINGS: [&str; 11] = [
     "of",
     "k/s",
     "of",
-    "p50 ÷ Linux",
-    "rate ÷ Linux",
+    "÷ p50",
+    "÷ p99.9",
+    "÷ rate",
 ];
+/// What the last of them are.
+const RATIOS: &str = "The last three columns are Pollux's figure divided by that of the row: of each round, and of these the median.";
 
 /// The rows for a card, kind by kind.
-fn rows(results: &Results, card: &'static str) -> Vec<Vec<[String; 11]>> {
+fn rows(results: &Results, card: &'static str) -> Vec<Vec<[String; COLUMNS]>> {
     let kinds = Protocol::ALL
         .into_iter()
         .flat_map(|protocol| LENGTHS.map(|length| (protocol.name(), length)));
     let kind = |(protocol, length)| {
         let row = |contender| {
-            let key = |outstanding| Key {
+            let key = |contender, outstanding| Key {
                 card,
                 protocol,
                 length,
                 outstanding,
                 contender,
             };
-            Some(Row {
-                key: key(1),
-                one: results.figures(&key(1))?,
-                many: results.figures(&key(MANY))?,
-            })
+            let ratios = |outstanding| {
+                let own = key(Name::Pollux, outstanding);
+                results.ratios(&own, &key(contender, outstanding))
+            };
+            let row = Row {
+                key: key(contender, 1),
+                one: results.figures(&key(contender, 1))?,
+                many: results.figures(&key(contender, MANY))?,
+                ratios: ratios(1)
+                    .zip(ratios(MANY))
+                    .filter(|_| contender != Name::Pollux),
+            };
+            Some(row.cells())
         };
-        let rows: Vec<_> = Name::ALL.into_iter().filter_map(row).collect();
-        let linux = rows.iter().find(|row| row.key.contender == Name::Linux);
-        rows.iter().map(|row| row.cells(linux)).collect()
+        Name::ALL.into_iter().filter_map(row).collect()
     };
     kinds.map(kind).collect()
 }
@@ -152,7 +172,7 @@ pub fn table(results: &Results) -> String {
             }
         }
     }
-    let _ = writeln!(text, "\n{}", disturbance(results));
+    let _ = writeln!(text, "\n{RATIOS}\n{}", disturbance(results));
     for (card, name, reason) in &results.absent {
         let _ = writeln!(text, "{card}: {name} was not measured: {}", reason.trim());
     }
@@ -192,7 +212,8 @@ fn markdown(results: &Results, circumstances: &Circumstances) -> String {
     let facts: Vec<_> = facts
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
-    let _ = writeln!(text, "{}.\n{}", facts.join("; "), disturbance(results));
+    let facts = facts.join("; ");
+    let _ = writeln!(text, "{facts}.\n{}\n{RATIOS}", disturbance(results));
     for &card in &results.cards {
         let _ = writeln!(text, "\n### {card}\n");
         let _ = writeln!(text, "| {} |", HEADINGS.join(" | "));
@@ -208,34 +229,48 @@ fn markdown(results: &Results, circumstances: &Circumstances) -> String {
             );
         }
     }
+    text.push('\n');
     for line in losses(results) {
-        let _ = writeln!(text, "\n{line}");
+        let _ = writeln!(text, "- {line}");
     }
     for (card, name, reason) in &results.absent {
-        let _ = writeln!(text, "\n{card}: {name} was not measured: {}", reason.trim());
+        let _ = writeln!(text, "- {card}: {name} was not measured: {}", reason.trim());
     }
     text
 }
 
-/// What was lost, a line for each kind of frame and each who lost any.
+/// What was lost, a line for each card and each who lost any on it.
 fn losses(results: &Results) -> Vec<String> {
-    let lost = results
-        .keys()
-        .filter_map(|key| Some((key, results.figures(key)?)));
-    lost.filter(|(_, figures)| figures.lost > 0)
-        .map(|(key, figures)| {
-            format!(
-                "lost: {} of {} {} {}, {} on their way, on {}; {} of them by the sockets",
-                figures.lost,
-                key.contender,
-                key.protocol,
-                key.length,
-                key.outstanding,
-                key.card,
-                figures.dropped
-            )
-        })
-        .collect()
+    let mut losses: BTreeMap<(&str, Name), Loss> = BTreeMap::new();
+    for key in results.keys() {
+        let figures = results.figures(key).filter(|figures| figures.lost > 0);
+        if let Some(figures) = figures {
+            let loss = losses.entry((key.card, key.contender)).or_default();
+            loss.lost += figures.lost;
+            loss.dropped += figures.dropped;
+            loss.outstanding.insert(key.outstanding);
+        }
+    }
+    let line = |((card, contender), loss): (&(&str, Name), &Loss)| {
+        let outstanding = loss.outstanding.iter().map(ToString::to_string);
+        let outstanding: Vec<_> = outstanding.collect();
+        format!(
+            "lost on {card}: {} of {contender}, with {} on their way; {} of them by the sockets",
+            loss.lost,
+            outstanding.join(", "),
+            loss.dropped
+        )
+    };
+    losses.iter().map(line).collect()
+}
+
+/// What somebody lost on a card, all kinds of frames together.
+#[derive(Default)]
+struct Loss {
+    lost: u64,
+    dropped: u64,
+    /// With how many requests on their way.
+    outstanding: BTreeSet<usize>,
 }
 
 /// How far the machine was in use otherwise.
@@ -296,7 +331,8 @@ pub fn write_page(
     page += "</table>\n<p>Everybody stands at the same kind of socket with the same addresses, on VLAN 42, and \
         was asked in turn, over and over. Lengths are those of frames with their tag and without check \
         sequence. “of” is the number of answers that the figures before it stand on. Under an emulator only \
-        ratios within this page mean anything.\n";
+        ratios within this page mean anything.\n<p>";
+    page += RATIOS;
     for &card in &results.cards {
         let _ = write!(page, "<h2>{card}</h2>\n<table><thead><tr>");
         for heading in HEADINGS {
