@@ -19,14 +19,6 @@ const MAXIMUM_PATH: usize = 100;
 /// How many requests are said to be sent.
 pub(crate) const REQUESTS: &str = "a number of requests, 1 or more";
 
-/// An option and the value that is attached to it, as in `-c4`; a word that is none, and nothing.
-pub(crate) fn split_option(word: &str) -> (&str, &str) {
-    match word.starts_with('-') {
-        true => word.split_at_checked(2).unwrap_or((word, "")),
-        false => (word, ""),
-    }
-}
-
 /// Reads the arguments of one command, which names itself in what it says about them.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader {

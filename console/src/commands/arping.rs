@@ -3,7 +3,8 @@
 //! The asking is the stack's; a line is printed for each reply as it is taken from there, and the summary when it is over
 //! or Ctrl-C ends it.
 
-use super::arguments::{INTERFACE, REQUESTS, Reader, split_option};
+use super::arguments::{INTERFACE, REQUESTS, Reader};
+use super::options::{Argument, Options};
 use super::{Completion, Specification};
 use crate::cards::{Cards, down};
 use crate::command::{Command, Grammar};
@@ -63,29 +64,26 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
         is_quiet: false,
     };
     let mut address = None;
-    while let Some(word) = words.next() {
-        let (option, attached) = split_option(word);
-        let mut value = |after, expected| match attached {
-            "" => READER.value(words, after, expected),
-            attached => Ok(attached),
-        };
-        match option {
-            "-c" => {
+    let mut options = Options::new(words);
+    while let Some(argument) = options.next() {
+        let mut value = |option, expected| options.value(READER, option, expected);
+        match argument {
+            Argument::Option('c') => {
                 let word = value("-c", REQUESTS)?;
                 arping.settings.count = READER.number(word, 1..=u32::MAX, REQUESTS)?;
             }
-            "-w" => {
+            Argument::Option('w') => {
                 const SECONDS: &str = "a number of seconds, 1 or more";
                 let word = value("-w", SECONDS)?;
                 arping.settings.seconds = READER.number(word, 1..=u32::MAX, SECONDS)?;
             }
-            "-f" if attached.is_empty() => arping.settings.until_reply = true,
-            "-q" if attached.is_empty() => arping.is_quiet = true,
-            "-I" | "-i" => arping.device = Some(clipped(value("-I", INTERFACE)?)),
-            option if option.starts_with('-') => return Err(READER.none_of(word, OPTIONS)),
-            word if address.is_none() => address = Some(READER.address(word)?),
-            _ => {
-                words.give_back();
+            Argument::Option('f') => arping.settings.until_reply = true,
+            Argument::Option('q') => arping.is_quiet = true,
+            Argument::Option('I' | 'i') => arping.device = Some(clipped(value("-I", INTERFACE)?)),
+            Argument::Option(_) => return Err(READER.none_of(options.word(), OPTIONS)),
+            Argument::Word(word) if address.is_none() => address = Some(READER.address(word)?),
+            Argument::Word(_) => {
+                options.give_back();
                 break;
             }
         }

@@ -19,6 +19,7 @@ pub mod help;
 pub mod icmp;
 pub mod ip;
 pub mod latency;
+pub(crate) mod options;
 pub mod ping;
 pub(crate) mod poweroff;
 pub(crate) mod reboot;

@@ -3,7 +3,8 @@
 //! The session is the stack's; a line is printed for each reply as it is taken from there, and the summary
 //! when it is over or Ctrl-C ends it.
 
-use super::arguments::{INTERFACE, REQUESTS, Reader, split_option};
+use super::arguments::{INTERFACE, REQUESTS, Reader};
+use super::options::{Argument, Options};
 use super::{Completion, Specification};
 use crate::cards::{Cards, down};
 use crate::command::{Command, Grammar};
@@ -62,6 +63,7 @@ pub struct Ping {
 
 fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     const SECONDS: &str = "a number of seconds from 0.001 to 3600";
+    let seconds = |word| nanoseconds(word).ok_or_else(|| READER.wrong(word, SECONDS));
     let mut destination = None;
     let mut ping = Ping {
         settings: PingSettings {
@@ -78,50 +80,37 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
         is_quiet: false,
     };
     let settings = &mut ping.settings;
-    while let Some(word) = words.next() {
-        let (option, attached) = split_option(word);
-        let mut value = |expected| match OPTIONS.iter().find(|&&known| known == option) {
-            Some(after) if attached.is_empty() => READER.value(words, after, expected),
-            _ => Ok(attached),
-        };
-        match option {
-            "-c" => {
-                let word = value(REQUESTS)?;
+    let mut options = Options::new(words);
+    while let Some(argument) = options.next() {
+        let mut value = |option, expected| options.value(READER, option, expected);
+        match argument {
+            Argument::Option('c') => {
+                let word = value("-c", REQUESTS)?;
                 ping.count = u64::from(READER.number(word, 1..=u32::MAX, REQUESTS)?);
             }
-            "-s" => {
+            Argument::Option('s') => {
                 const SIZE: &str = "a size from 0 to 65507 octets";
-                let word = value(SIZE)?;
+                let word = value("-s", SIZE)?;
                 let size = READER.number(word, 0..=u32::from(MAXIMUM_SIZE), SIZE)?;
                 settings.size = size as u16;
             }
-            "-i" => {
-                let word = value(SECONDS)?;
-                settings.interval_ns = seconds(word).ok_or_else(|| READER.wrong(word, SECONDS))?;
-            }
-            "-W" => {
-                let word = value(SECONDS)?;
-                settings.timeout_ns = seconds(word).ok_or_else(|| READER.wrong(word, SECONDS))?;
-            }
-            "-w" => {
-                let word = value(SECONDS)?;
-                let deadline = seconds(word).ok_or_else(|| READER.wrong(word, SECONDS))?;
-                ping.deadline_ns = Some(deadline);
-            }
-            "-q" if attached.is_empty() => ping.is_quiet = true,
+            Argument::Option('i') => settings.interval_ns = seconds(value("-i", SECONDS)?)?,
+            Argument::Option('W') => settings.timeout_ns = seconds(value("-W", SECONDS)?)?,
+            Argument::Option('w') => ping.deadline_ns = Some(seconds(value("-w", SECONDS)?)?),
+            Argument::Option('q') => ping.is_quiet = true,
             // There is nothing but numbers.
-            "-n" if attached.is_empty() => {}
-            "-f" if attached.is_empty() => {
+            Argument::Option('n') => {}
+            Argument::Option('f') => {
                 let reason = "'-q -i 0.001' asks a thousand times a second";
-                return Err(READER.not_supported(word, reason));
+                return Err(READER.not_supported("-f", reason));
             }
-            "-I" => ping.device = Some(clipped(value(INTERFACE)?)),
-            option if option.starts_with('-') => {
-                return Err(READER.none_of(word, OPTIONS));
+            Argument::Option('I') => ping.device = Some(clipped(value("-I", INTERFACE)?)),
+            Argument::Option(_) => return Err(READER.none_of(options.word(), OPTIONS)),
+            Argument::Word(word) if destination.is_none() => {
+                destination = Some(READER.address(word)?);
             }
-            word if destination.is_none() => destination = Some(READER.address(word)?),
-            _ => {
-                words.give_back();
+            Argument::Word(_) => {
+                options.give_back();
                 break;
             }
         }
@@ -138,7 +127,7 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
 }
 
 /// Nanoseconds of `1`, `0.2` or `.01` seconds.
-fn seconds(word: &str) -> Option<u64> {
+fn nanoseconds(word: &str) -> Option<u64> {
     let (whole, fraction) = word.split_once('.').unwrap_or((word, ""));
     let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
     if !is_number(whole) || !is_number(fraction) || fraction.len() > 9 || word == "." {

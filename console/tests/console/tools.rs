@@ -484,8 +484,8 @@ fn a_neighbor_is_asked_for() {
             "arping: '-D' is not one of -c, -f, -q, -w, -I",
         ),
         (
-            "arping -fc1 10.10.10.10",
-            "arping: '-fc1' is not one of -c, -f, -q, -w, -I",
+            "arping -fxc1 10.10.10.10",
+            "arping: '-fxc1' is not one of -c, -f, -q, -w, -I",
         ),
         (
             "arping host",
@@ -602,17 +602,46 @@ fn who_has_an_address_is_summed_up_and_to_have_found_nobody_is_a_failure() {
 }
 
 #[test]
-fn an_option_s_value_may_follow_it_without_a_blank() {
+fn options_may_share_a_word_and_a_value_that_of_its_option() {
     let parse = |line| Grammar::default().parse(line).expect(line);
-    assert_eq!(
-        parse("ping -n -c4 -i0.2 -s1400 -W2 -Ieth0.42 10.10.10.10"),
-        parse("ping -c 4 -i 0.2 -s 1400 -W 2 -I eth0.42 10.10.10.10")
-    );
-    let error = Grammar::default().parse("ping -cx 10.10.10.10");
-    assert_eq!(
-        error.expect_err("is wrong").to_string(),
-        "ping: 'x' is not a number of requests, 1 or more"
-    );
+    for (joined, apart) in [
+        (
+            "ping -n -c4 -i0.2 -s1400 -W2 -Ieth0.42 10.10.10.10",
+            "ping -c 4 -i 0.2 -s 1400 -W 2 -I eth0.42 10.10.10.10",
+        ),
+        (
+            "ping -nqc3 10.10.10.10 -qw5",
+            "ping -n -q -c 3 10.10.10.10 -q -w 5",
+        ),
+        ("arping -fqc 1 10.10.10.10", "arping -f -q -c 1 10.10.10.10"),
+        (
+            "arping -qIeth0.42 10.10.10.10",
+            "arping -q -I eth0.42 10.10.10.10",
+        ),
+    ] {
+        assert_eq!(parse(joined), parse(apart), "{joined}");
+    }
+    for (line, said) in [
+        (
+            "ping -cx 10.10.10.10",
+            "ping: 'x' is not a number of requests, 1 or more",
+        ),
+        (
+            "ping -c3q 10.10.10.10",
+            "ping: '3q' is not a number of requests, 1 or more",
+        ),
+        (
+            "arping 10.10.10.10 -fc",
+            "arping: '-c' must be followed by a number of requests, 1 or more",
+        ),
+        (
+            "ping - 10.10.10.10",
+            "ping: '-' is not an IPv4 address, such as 10.10.10.10",
+        ),
+    ] {
+        let error = Grammar::default().parse(line);
+        assert_eq!(error.expect_err("is wrong").to_string(), said, "{line}");
+    }
 }
 
 #[test]
@@ -924,8 +953,8 @@ fn what_cannot_be_pinged_is_named() {
             "ping: '-f' is not supported: '-q -i 0.001' asks a thousand times a second",
         ),
         (
-            "ping -qc3 10.10.10.10",
-            "ping: '-qc3' is not one of -c, -w, -q, -i, -s, -W, -I",
+            "ping -qx3 10.10.10.10",
+            "ping: '-qx3' is not one of -c, -w, -q, -i, -s, -W, -I",
         ),
         (
             "ping -w 0 10.10.10.10",
