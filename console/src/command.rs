@@ -23,6 +23,7 @@ use crate::commands::status::Part;
 use crate::commands::stty::Stty;
 use crate::commands::sysctl::Sysctl;
 use crate::commands::trace::Switch;
+use crate::commands::turns::TurnsAction;
 use crate::commands::{COMMANDS, Specification, base64, file};
 use crate::error::{Mistake, ParseError};
 use crate::grep::Grep;
@@ -52,8 +53,8 @@ pub enum Command {
     Responder(Responder),
     /// Show why frames were not answered.
     Drops,
-    /// What the poll loop did.
-    Turns,
+    /// Show or forget what the poll loop did. The kernel has it, and forgets it.
+    Turns(TurnsAction),
     /// Show, keep or forget the frames that passed last.
     Dump(Dump),
     /// Show or forget the residence times.

@@ -17,9 +17,9 @@ use crate::commands::latency::{self, Latency};
 use crate::commands::ping;
 use crate::commands::stty::{self, Stty};
 use crate::commands::sysctl::Sysctl;
+use crate::commands::turns::{self, TurnsAction};
 use crate::commands::{
     about, arping, bpftool, dump, evl, poweroff, reboot, report, show, status, sysctl, top, trace,
-    turns,
 };
 use crate::complete::Completions;
 use crate::error::{ParseError, Refusal};
@@ -91,7 +91,8 @@ enum Content {
     Dump(dump::Page),
     Latency(Box<latency::Page>),
     Top(top::Page),
-    LatencyForgotten,
+    /// That this was.
+    Forgotten(&'static str),
     Ethtool(Ethtool),
     Ping(ping::Page),
     Arping(arping::Page),
@@ -128,10 +129,11 @@ impl Reply {
             Command::File(access) => Content::File(access, 0),
             Command::Responder(responder) => Content::Responder(responder),
             Command::Drops => Content::Drops(Box::default()),
-            Command::Turns => Content::Turns(Cursor::default()),
+            Command::Turns(TurnsAction::Show) => Content::Turns(Cursor::default()),
+            Command::Turns(TurnsAction::Reset) => Content::Forgotten("turns"),
             Command::Dump(dump) => Content::Dump(dump::Page::new(dump)),
             Command::Latency(Latency::Show) => Content::Latency(Box::default()),
-            Command::Latency(Latency::Reset) => Content::LatencyForgotten,
+            Command::Latency(Latency::Reset) => Content::Forgotten("residence times"),
             Command::Top => Content::Top(top::Page::default()),
             Command::Ethtool(ethtool) => Content::Ethtool(ethtool),
             Command::Ping(ping) => Content::Ping(ping::Page::new(ping)),
@@ -358,7 +360,7 @@ impl Reply {
             Content::Dump(page) => page.next_line(json, view, out),
             Content::Latency(page) => page.next_line(json, view, out),
             Content::Top(page) => page.next_line(json, view, out),
-            Content::LatencyForgotten => latency::forgotten(row, json, out),
+            Content::Forgotten(what) => forgotten(row, what, json, out),
             Content::Ethtool(ethtool) => ethtool::line(ethtool, row, json, view, out),
             Content::Ping(page) => page.next_line(json, view, out),
             Content::Arping(page) => page.next_line(json, view, out),
@@ -399,6 +401,19 @@ fn sentence_line(
     let room = MAXIMUM_LINE - "{\"\":}".len() - member.len();
     let sentence = Fitted(sentence, room);
     single_line(row, format_args!("{{\"{member}\":{sentence}}}"), out)
+}
+
+/// Writes line `row` of what is said when something was forgotten.
+fn forgotten(
+    row: usize,
+    what: &str,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<Progress, fmt::Error> {
+    match json {
+        true => single_line(row, "{\"reset\":true}", out),
+        false => single_line(row, format_args!("{what} forgotten"), out),
+    }
 }
 
 /// Writes line `row` of a reply that has only one.

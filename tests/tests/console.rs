@@ -56,6 +56,7 @@ fn main() -> ExitCode {
     suite.test("oob_net_icmp_prints_until_ctrl_c", oob_net_icmp);
     suite.test("ping_asks_and_sums_up", ping_asks_and_sums_up);
     suite.test("arping_asks_and_waits_for_the_answer", arping_waits);
+    suite.test("turns_of_the_loop_are_forgotten", turns_are_forgotten);
     suite.test("top_goes_on_until_ctrl_c", |appliance| {
         let mark = appliance.console.mark();
         appliance.console.type_bytes(b"top\r");
@@ -294,6 +295,25 @@ From 10.10.10.11 icmp_seq=1 Destination Host Unreachable
 }
 
 /// Whoever asks for us is answered, and the prompt comes back with the answer, not before.
+fn turns_are_forgotten(appliance: &mut Appliance) {
+    let answering = |appliance: &mut Appliance| {
+        let shown = appliance.console.command("show turns");
+        let mut rows = shown.lines().map(str::split_whitespace);
+        let row = rows.find_map(|mut row| (row.next()? == "answering").then_some(row));
+        row.map_or(0, |mut row| {
+            let turns = row.next().and_then(|turns| turns.parse::<u64>().ok());
+            turns.unwrap_or_else(|| panic!("no number in {shown}"))
+        })
+    };
+    appliance.peer.assert_pings(20);
+    assert!(answering(appliance) > 0);
+    let said = appliance.console.command("show turns reset");
+    assert_eq!(said, "turns forgotten\n");
+    assert_eq!(answering(appliance), 0);
+    appliance.peer.assert_pings(20);
+    assert!(answering(appliance) > 0);
+}
+
 fn arping_waits(appliance: &mut Appliance) {
     let said = appliance.console.command("arping -c 2 10.10.10.99");
     assert_eq!(

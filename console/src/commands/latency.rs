@@ -232,17 +232,3 @@ impl Page {
         Ok(Row::Beyond)
     }
 }
-
-/// Writes line `row` of what is said when they are forgotten.
-pub(crate) fn forgotten(
-    row: usize,
-    json: bool,
-    out: &mut dyn Write,
-) -> Result<Progress, fmt::Error> {
-    let line = if json {
-        "{\"reset\":true}"
-    } else {
-        "residence times forgotten"
-    };
-    crate::reply::single_line(row, line, out)
-}

@@ -31,7 +31,7 @@ pub mod stty;
 pub mod sysctl;
 pub(crate) mod top;
 pub mod trace;
-pub(crate) mod turns;
+pub mod turns;
 
 use crate::command::{Command, Grammar};
 use crate::error::Mistake;

@@ -2,6 +2,7 @@
 
 use super::arguments::Reader;
 use super::ethtool::filters_vlans;
+use super::turns::TurnsAction;
 use super::{Completion, Specification};
 use crate::command::{Command, Grammar};
 use crate::error::Mistake;
@@ -16,7 +17,7 @@ use pollux_net::counters::{Counters, Reason};
 
 pub(crate) const SPECIFICATION: Specification = Specification {
     name: "show",
-    synopsis: "show drops|turns",
+    synopsis: "show drops|turns [reset]",
     summary: "why frames got no answer, by reason; what turns of the loop did",
     words: &[
         ("drops", "each reason that occurred, for each card"),
@@ -24,9 +25,18 @@ pub(crate) const SPECIFICATION: Specification = Specification {
             "turns",
             "what turns of the loop did, how many, and the longest of each kind",
         ),
+        ("reset", "forget the turns there were"),
     ],
-    examples: &["show drops", "show drops -j", "show turns"],
-    complete: |_| Completion::words(&["drops", "turns"]),
+    examples: &[
+        "show drops",
+        "show drops -j",
+        "show turns",
+        "show turns reset",
+    ],
+    complete: |before| match before {
+        ["turns"] => Completion::words(&["reset"]),
+        _ => Completion::words(&["drops", "turns"]),
+    },
     test_only: false,
     parse,
 };
@@ -35,7 +45,8 @@ fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     const READER: Reader = Reader { command: "show" };
     match words.next() {
         Some("drops") => Ok(Command::Drops),
-        Some("turns") => Ok(Command::Turns),
+        Some("turns") if words.take_if("reset") => Ok(Command::Turns(TurnsAction::Reset)),
+        Some("turns") => Ok(Command::Turns(TurnsAction::Show)),
         Some(other) => Err(READER.none_of(other, &["drops", "turns"])),
         None => Err(Mistake::MissingWord {
             command: SPECIFICATION.name,

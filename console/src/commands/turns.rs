@@ -1,10 +1,20 @@
-//! `show turns`: what the poll loop did, how often, and how long the longest turn of each kind took.
+//! `show turns`: what the poll loop did, how often, and how long the longest turn of each kind took; `show turns reset`
+//! forgets it.
 
 use super::status::Span;
 use crate::listing::{Cursor, Row};
 use crate::reply::Progress;
 use crate::view::StatusView;
 use core::fmt::{self, Write};
+
+/// What is to be done with what is known of the turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnsAction {
+    /// Show it.
+    Show,
+    /// Forget it. The kernel has it, and does it.
+    Reset,
+}
 
 /// Writes the next line of the list.
 pub(crate) fn next_line(

@@ -46,6 +46,7 @@ fn a_word_that_can_only_be_one_is_completed() {
         ("config e", "rrors "),
         ("stt", "y "),
         ("stty ", "columns "),
+        ("show turns ", "reset "),
         ("cat st", "art.conf "),
         ("rm st", "art.conf "),
         ("rm start.conf ne", "trx.o "),

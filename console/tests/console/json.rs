@@ -133,6 +133,7 @@ fn every_answer_is_one_value() {
             "reboot -j",
             "poweroff -j",
             "latency reset -j",
+            "show turns reset -j",
             // Errors too.
             "ip -j addr show dev eth9",
             "ip -j adr",

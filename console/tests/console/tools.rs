@@ -29,14 +29,14 @@ eth0: received 3, answered 1, not answered 2
 "
     );
     for (line, said) in [
-        ("show", "missing word after 'show'; usage: show drops|turns"),
+        ("show", "missing word after 'show'; usage: show drops|turns [reset]"),
         (
             "show drop",
             "show: 'drop' is not one of drops, turns; did you mean 'drops'?",
         ),
         (
             "show drops eth0",
-            "unexpected word 'eth0'; usage: show drops|turns",
+            "unexpected word 'eth0'; usage: show drops|turns [reset]",
         ),
     ] {
         assert_eq!(appliance.typed(line), format!("{said}\n"));
@@ -1019,6 +1019,20 @@ print                   1 turns, longest      9999 ns       28932 ticks  besides
          {\"activity\":\"answering\",\"turns\":1,\"longest_ns\":221,\"longest_ticks\":640},\
          {\"activity\":\"print\",\"turns\":1,\"longest_ns\":9999,\"longest_ticks\":28932}]"
     );
+    for (line, said) in [
+        ("show turns reset", "turns forgotten\n"),
+        ("show turns reset -j", "{\"reset\":true}\n"),
+        (
+            "show turns all",
+            "unexpected word 'all'; usage: show drops|turns [reset]\n",
+        ),
+        (
+            "show drops reset",
+            "unexpected word 'reset'; usage: show drops|turns [reset]\n",
+        ),
+    ] {
+        assert_eq!(appliance.typed(line), said, "{line}");
+    }
 }
 
 #[test]

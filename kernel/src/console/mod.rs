@@ -23,6 +23,7 @@ use pollux_console::commands::fault::Fault;
 use pollux_console::commands::file::STATUS_QUESTION;
 use pollux_console::commands::ping::PingLine;
 use pollux_console::commands::stty::Stty;
+use pollux_console::commands::turns::TurnsAction;
 use pollux_console::error::ParseError;
 use pollux_console::line::{CAPACITY, LineEditor, MAXIMUM_ECHO};
 use pollux_console::reply::{Asked, PROMPT, Progress, Reply};
@@ -30,6 +31,7 @@ use pollux_console::trace::TraceLines;
 use pollux_net::services::sink::{self, Message, Sink};
 use pollux_net::time::Instant;
 use pollux_net::trace::Tracing;
+use pollux_net::turns::Turns;
 use script::{Place, Script, column, scripts};
 use view::file_views;
 
@@ -515,6 +517,7 @@ impl Session {
                 // There is nothing to reply yet that Ctrl-C could end.
                 return;
             }
+            Command::Turns(TurnsAction::Reset) => kernel.turns = Turns::default(),
             Command::Stty(Stty::Columns(columns)) => self.editor.set_columns(columns),
             Command::Reboot => self.then = Some(Last::Reboot),
             Command::Poweroff => self.then = Some(Last::Poweroff),
