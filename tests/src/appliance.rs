@@ -158,10 +158,10 @@ impl Boot {
         let mut appliance = self.spawn();
         if self.has_network {
             let deadline = appliance.started + START_LIMIT;
-            let found = appliance.peer.find(deadline);
+            let found = appliance.find(deadline);
             assert!(
                 found.is_some(),
-                "no ARP reply within {START_LIMIT:?}\n{}",
+                "it ended, or gave no ARP reply within {START_LIMIT:?}\n{}",
                 appliance.transcript()
             );
             appliance.first_arp_reply = found.map(|at| at - appliance.started);
@@ -240,6 +240,11 @@ impl Appliance {
     /// The appliance was not waited for.
     pub fn first_arp_reply(&self) -> Duration {
         self.first_arp_reply.expect("the appliance was waited for")
+    }
+
+    /// Asks for its address until it answers, and returns when it did; `None` when `deadline` passed or it ended.
+    pub fn find(&mut self, deadline: Instant) -> Option<Instant> {
+        self.peer.find(deadline, self.console.is_over())
     }
 
     /// What `status` prints.

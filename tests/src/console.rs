@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::process::{ChildStdin, ChildStdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 struct Printed {
-    bytes: Mutex<(Vec<u8>, bool)>,
+    bytes: Mutex<Vec<u8>>,
     more: Condvar,
+    /// Whether no more can come. It is set while `bytes` are held.
+    is_over: AtomicBool,
 }
 
 /// A console.
@@ -44,8 +47,8 @@ impl Console {
             loop {
                 let length = screen.read(&mut chunk).unwrap_or(0);
                 let mut bytes = collector.bytes.lock().expect("no holder panics");
-                bytes.0.extend_from_slice(&chunk[..length]);
-                bytes.1 = length == 0;
+                bytes.extend_from_slice(&chunk[..length]);
+                collector.is_over.store(length == 0, Ordering::Relaxed);
                 collector.more.notify_all();
                 if length == 0 {
                     return;
@@ -165,12 +168,17 @@ impl Console {
 
     /// Whether the process may still print something.
     pub fn is_open(&self) -> bool {
-        !self.printed.bytes.lock().expect("no holder panics").1
+        !self.is_over().load(Ordering::Relaxed)
+    }
+
+    /// What is set once the process can print nothing any more.
+    pub(crate) fn is_over(&self) -> &AtomicBool {
+        &self.printed.is_over
     }
 
     /// The end of what was printed so far.
     pub fn mark(&self) -> Mark {
-        Mark(self.printed.bytes.lock().expect("no holder panics").0.len())
+        Mark(self.printed.bytes.lock().expect("no holder panics").len())
     }
 
     /// Everything that was printed so far.
@@ -180,7 +188,7 @@ impl Console {
 
     /// Everything that was printed so far after `mark`.
     pub fn since(&self, mark: Mark) -> String {
-        plain(&self.printed.bytes.lock().expect("no holder panics").0[mark.0..])
+        plain(&self.printed.bytes.lock().expect("no holder panics")[mark.0..])
     }
 
     /// Waits until `found` finds something in what was printed after `mark`.
@@ -208,14 +216,14 @@ impl Console {
     ) -> Result<T, String> {
         let mut bytes = self.printed.bytes.lock().expect("no holder panics");
         loop {
-            let printed = &bytes.0[mark.0..];
+            let printed = &bytes[mark.0..];
             if may_be(printed)
                 && let Some(value) = found(&plain(printed))
             {
                 return Ok(value);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || bytes.1 {
+            if left.is_zero() || !self.is_open() {
                 return Err(plain(printed));
             }
             let wait = self.printed.more.wait_timeout(bytes, left);

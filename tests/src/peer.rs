@@ -70,9 +70,9 @@ impl Peer {
         Echo::new(PEER, APPLIANCE, payload).request(&Self::link())
     }
 
-    /// Asks for the appliance's address until it answers, and returns when it did.
-    pub fn find(&mut self, deadline: Instant) -> Option<Instant> {
-        let never = AtomicBool::new(false);
+    /// Asks for the appliance's address until it answers, and returns when it did; `None` when `deadline` passed or `stop` was
+    /// set first.
+    pub(crate) fn find(&mut self, deadline: Instant, stop: &AtomicBool) -> Option<Instant> {
         let station = Self::station();
         let found = arp::resolve(
             &mut self.wire,
@@ -80,7 +80,7 @@ impl Peer {
             APPLIANCE,
             ARP_INTERVAL,
             deadline,
-            &never,
+            stop,
         );
         let mac_address = found.expect("the wire carries frames")?;
         let at = Instant::now();

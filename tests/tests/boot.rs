@@ -46,7 +46,7 @@ fn reboot_comes_back(appliance: &mut Appliance) {
     let mark = appliance.console.mark();
     appliance.console.type_bytes(b"reboot\r");
     appliance.console.wait_for(mark, "\nPollux ", START_LIMIT);
-    let found = appliance.peer.find(Instant::now() + START_LIMIT);
+    let found = appliance.find(Instant::now() + START_LIMIT);
     assert!(found.is_some(), "no ARP reply after the restart");
     appliance.console.fresh_prompt();
     let before = appliance.counters();
@@ -152,7 +152,7 @@ fn restarts_and_says_why(appliance: &mut Appliance) {
     let said = "last run: exception 0: divide error, error code 0x0\n";
     appliance.console.wait_for(mark, said, START_LIMIT);
     appliance.console.wait_for(mark, "\nPollux ", START_LIMIT);
-    let found = appliance.peer.find(Instant::now() + START_LIMIT);
+    let found = appliance.find(Instant::now() + START_LIMIT);
     assert!(found.is_some(), "no ARP reply after the restart");
     appliance.peer.assert_pings(10);
     appliance.console.fresh_prompt();
@@ -265,7 +265,7 @@ fn machine_tests(suite: &mut Suite) {
         }
         appliance.monitor("system_reset");
         appliance.console.wait_for(mark, "\nPollux ", START_LIMIT);
-        let found = appliance.peer.find(Instant::now() + START_LIMIT);
+        let found = appliance.find(Instant::now() + START_LIMIT);
         assert!(found.is_some(), "no ARP reply after the reset");
         appliance.peer.assert_pings(1000);
         appliance.console.fresh_prompt();

@@ -200,7 +200,7 @@ fn serial_tests(suite: &mut Suite) {
             let mut appliance = boot.without_serial_output().start();
             let line = "serial: no serial port answers at 0x2e8";
             await_on_screen(&mut appliance, text_mode, &[line]);
-            let found = appliance.peer.find(Instant::now() + START_LIMIT);
+            let found = appliance.find(Instant::now() + START_LIMIT);
             assert!(found.is_some(), "no ARP reply");
         },
     );
@@ -231,7 +231,7 @@ fn watchdog_tests(suite: &mut Suite) {
                 let said = "last run: restarted by the watchdog";
                 let printed = appliance.console.wait_for(mark, said, START_LIMIT);
                 assert_eq!(printed.matches("provoking fault").count(), 1, "{printed}");
-                let found = appliance.peer.find(Instant::now() + START_LIMIT);
+                let found = appliance.find(Instant::now() + START_LIMIT);
                 assert!(found.is_some(), "no ARP reply after the restart");
                 appliance.console.fresh_prompt();
                 let status = appliance.status();
@@ -368,7 +368,7 @@ fn power_tests(suite: &mut Suite) {
                 let mark = appliance.console.mark();
                 appliance.console.type_bytes(b"reboot\r");
                 appliance.console.wait_for(mark, "\nPollux ", START_LIMIT);
-                let found = appliance.peer.find(Instant::now() + START_LIMIT);
+                let found = appliance.find(Instant::now() + START_LIMIT);
                 assert!(found.is_some(), "no ARP reply after the restart");
                 appliance.console.fresh_prompt();
                 appliance.console.type_bytes(b"poweroff\r");

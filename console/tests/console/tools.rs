@@ -29,7 +29,10 @@ eth0: received 3, answered 1, not answered 2
 "
     );
     for (line, said) in [
-        ("show", "missing word after 'show'; usage: show drops|turns [reset]"),
+        (
+            "show",
+            "missing word after 'show'; usage: show drops|turns [reset]",
+        ),
         (
             "show drop",
             "show: 'drop' is not one of drops, turns; did you mean 'drops'?",

@@ -191,7 +191,7 @@ impl Victim<'_> {
             let console = &self.appliance.console;
             console.wait_for(mark, last, SAYING_LIMIT);
         }
-        let found = self.appliance.peer.find(Instant::now() + START_LIMIT);
+        let found = self.appliance.find(Instant::now() + START_LIMIT);
         let found = found.map(|_| self.time());
         let away = found.expect("an answer") - began;
         println!("\n    {fault}: back after {} ms", away / 1_000_000);

@@ -58,7 +58,7 @@ fn taken_over(nic: &str) {
         std::thread::sleep(INTERVAL);
     }
     assert_ne!(received_before, 0, "the ring was not live");
-    let found = appliance.peer.find(deadline);
+    let found = appliance.find(deadline);
     assert!(found.is_some(), "no ARP reply after the reset");
     appliance.console.wait_for(mark, "pollux> ", SAYING_LIMIT);
     appliance.console.fresh_prompt();
