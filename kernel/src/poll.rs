@@ -36,10 +36,15 @@ const BUSY_INTERVAL: u64 = 220_000;
 pub fn run(kernel: &mut Kernel) -> ! {
     let mut rest = Rest::new(kernel);
     let mut start = clock::now();
+    let mut turn = Turn::default();
     loop {
+        let known = rest.finish(kernel, start, &turn);
+        // What can be done before the clock is read is, for no frame waits for it after it was seen.
+        turn = Turn::default();
         let milliseconds = rest.housekeeping.milliseconds();
-        let mut turn = Turn::default();
-        for port in &mut kernel.ports {
+        let ports = kernel.ports.iter_mut();
+        start = known.unwrap_or_else(clock::now);
+        for port in ports {
             let (interface, company) = (&mut port.interface, &mut port.company);
             let served = match &mut port.device {
                 Nic::E1000(card) => serve(card, interface, company, start, milliseconds),
@@ -62,7 +67,6 @@ pub fn run(kernel: &mut Kernel) -> ! {
                 turn.has_fragments = true;
             }
         }
-        start = rest.finish(kernel, start, &turn).unwrap_or_else(clock::now);
     }
 }
 
@@ -181,19 +185,20 @@ fn serve(
         return None;
     }
     let mut look = seen;
-    if company.is_expected() {
+    let is_crowd = company.is_expected();
+    if is_crowd {
         look = company.wait(seen);
         count = card.ready(BATCH);
     }
     let before = interface.counters().answered();
     let heap_is_off_limits = FramePath::enter();
     card.process(count, &mut interface.reception(look, milliseconds));
-    let ringing_since = company.is_expected().then(clock::now);
+    let ringing_since = is_crowd.then(clock::now);
     card.ring_doorbells();
     drop(heap_is_off_limits);
     let rung = clock::now();
     let answers = interface.counters().answered().wrapping_sub(before);
-    if answers > 1 || company.is_expected() {
+    if answers > 1 || is_crowd {
         company.expect(answers, ringing_since.map(|start| rung - start));
     }
     interface.record_residence(rung - seen, answers, milliseconds);
