@@ -67,6 +67,8 @@ pub struct Interface {
     pub(crate) capture: Capture,
     /// Whether no frame takes the usual way unseen: a program decides, or all are kept.
     pub(crate) is_watched: bool,
+    /// To whom a frame is addressed that may be answered at first sight: to `station`, or, while they are watched, to nobody.
+    pub(crate) usual: u64,
     /// Whether only a program wants to see them: it is asked first, and what it leaves in real time is served as usual.
     pub(crate) is_only_filtered: bool,
     pub(crate) services: Services,
@@ -117,8 +119,9 @@ impl Interface {
     ) -> Self {
         let mut neighbors = NeighborTable::with_capacity(capacity);
         neighbors.set_up(rate, DEFAULT_QUESTIONS);
+        let station = OwnStation::new(mac);
         Self {
-            station: OwnStation::new(mac),
+            station,
             ifindex,
             last_ifindex: ifindex,
             rate,
@@ -134,6 +137,7 @@ impl Interface {
             trace: Trace::new(),
             capture: Capture::new(),
             is_watched: false,
+            usual: station.to_bits(),
             is_only_filtered: false,
             services: Services::new(rate),
             ethernet_services: EthernetServices::new(),
@@ -363,6 +367,10 @@ impl Interface {
     pub(crate) const fn watch(&mut self) {
         let is_kept = self.capture.is_on() || self.trace.keeps_frames();
         self.is_watched = self.filter.is_active() || is_kept;
+        self.usual = match self.is_watched {
+            true => u64::MAX,
+            false => self.station.to_bits(),
+        };
         self.is_only_filtered = self.filter.is_active() && !is_kept;
     }
 

@@ -25,19 +25,12 @@ use crate::time::Instant;
 use crate::trace::Trace;
 use crate::wire::ethernet::{EtherType, EthernetHeader, MacAddress};
 use crate::wire::ipv4::{Ipv4Header, Protocol};
-use crate::wire::vlan::{OwnStation, TaggedHeader};
+use crate::wire::vlan::TaggedHeader;
 use zerocopy::FromBytes;
 
 /// Receives one batch of frames for an interface, all seen at the same instant.
 pub struct Reception<'interface> {
     interface: &'interface mut Interface,
-    /// The interface's station address, as bits.
-    own: u64,
-    /// As a tagged frame has it for its source.
-    station: OwnStation,
-    /// To whom a frame is addressed that [`Self::answer_echo`] may answer: to the interface's station address,
-    /// or, where somebody wants to see all frames first, to nobody.
-    usual: u64,
     now: Instant,
     milliseconds: u32,
 }
@@ -48,11 +41,7 @@ pub struct DeferredReception<'interface>(Reception<'interface>);
 impl Interface {
     /// Prepares to receive frames that were seen at `now`, `milliseconds` after the start.
     pub const fn reception(&mut self, now: Instant, milliseconds: u32) -> Reception<'_> {
-        let own = self.station.to_bits();
         Reception {
-            own,
-            station: self.station,
-            usual: if self.is_watched { u64::MAX } else { own },
             interface: self,
             now,
             milliseconds,
@@ -95,7 +84,7 @@ impl Receiver for Reception<'_> {
     where
         F: SoundFrame + ?Sized,
     {
-        self.receive_usual_for(frame, length, self.usual)
+        self.receive_usual_for(frame, length, self.interface.usual)
     }
 
     fn receive(&mut self, frame: Received<'_>) -> Verdict {
@@ -191,7 +180,7 @@ impl Reception<'_> {
         let interface = &mut *self.interface;
         let device = interface.vlans.realtime(front.vid())?;
         let octets = ipv4::answer_echo(room)?;
-        front.turn_around(self.station);
+        front.turn_around(interface.station);
         let length = size_of::<TaggedHeader>().saturating_add(octets);
         device.count_received(frame_length);
         device.count_transmitted(length);
@@ -280,7 +269,7 @@ impl Reception<'_> {
             return Err(reason_for_short(buffer, length).into());
         }
         let (header, _) = TaggedHeader::ref_from_prefix(&buffer[..]).map_err(|_| Reason::Runt)?;
-        check_addresses(header, self.own)?;
+        check_addresses(header, self.interface.station.to_bits())?;
         Ok(header)
     }
 

@@ -19,9 +19,10 @@ impl Reception<'_> {
             return self.receive_any(frame, None);
         }
         let said = self.ask_program(frame.buffer, length);
+        let own = self.interface.station.to_bits();
         if matches!(said, Verdict::Accept | Verdict::Vlan)
             && frame.can_answer
-            && let Some(verdict) = self.receive_usual_for(&mut frame, length, self.own)
+            && let Some(verdict) = self.receive_usual_for(&mut frame, length, own)
         {
             return verdict;
         }

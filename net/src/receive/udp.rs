@@ -50,7 +50,8 @@ impl Reception<'_> {
     #[inline(never)]
     pub(super) fn serve_usual(&mut self, frame: &mut Received<'_>) -> Option<Result<usize, Exit>> {
         let (length, can_answer) = (frame.length, frame.can_answer);
-        match self.protocol_of_usual(frame.buffer, length, self.own)? {
+        let own = self.interface.station.to_bits();
+        match self.protocol_of_usual(frame.buffer, length, own)? {
             Protocol::UDP => self.serve(frame.buffer, length, frame.checksum, can_answer),
             Protocol::ICMP if can_answer => self.answer_echo(frame.buffer, length).map(Ok),
             _ => None,
@@ -102,7 +103,7 @@ impl Reception<'_> {
                     header.turn_around();
                     header.set_answer(total_length_field, answer.maximum_time_to_live);
                     header.seal(&[]);
-                    front.turn_around(self.station);
+                    front.turn_around(interface.station);
                     let length = size_of::<TaggedHeader>().saturating_add(total_length);
                     device.count_transmitted(length);
                     Ok(length)
