@@ -152,7 +152,6 @@ impl Exchange {
         receiver: &mut impl Receiver,
     ) {
         let mut batch = Batch::new();
-        let room = self.backlog.room();
         'frames: for _ in 0..count {
             let Some(mut arrival) = arrivals.arrival() else {
                 break;
@@ -182,7 +181,7 @@ impl Exchange {
                 }
                 continue 'frames;
             };
-            let can_defer = batch.unanswered() < room;
+            let can_defer = self.backlog.room() > 0;
             let verdict = self.process_any(arrival, vacancy, can_defer, receiver);
             if batch.ends_with(verdict) {
                 break;

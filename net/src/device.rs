@@ -129,12 +129,6 @@ impl Batch {
         Self { unanswered: 0 }
     }
 
-    /// How many of its frames got no answer.
-    #[inline]
-    pub const fn unanswered(&self) -> usize {
-        self.unanswered
-    }
-
     /// Takes note of a verdict. Returns whether the frame was the batch's last.
     #[inline]
     pub const fn ends_with(&mut self, verdict: Verdict) -> bool {
