@@ -142,7 +142,7 @@ impl Exchange {
 
     /// Hands up to `count` frames that stand in `arrivals` to `receiver`, oldest first, and does with
     /// them as it says. Ends where [`Batch`] says so.
-    #[inline]
+    #[inline(always)]
     pub fn process(
         &mut self,
         arrivals: &mut impl Arrivals,

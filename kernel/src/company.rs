@@ -2,23 +2,32 @@
 //!
 //! A doorbell of an emulated card is dear: whoever rings it leaves the machine, or takes a lock from the thread that
 //! brings the frames, and then sends the answers one by one. Where several went out by one, more frames are on
-//! their way; the next answers wait for these as long as it took to ring. To ring twice would have taken no less, so
-//! that waiting never costs more than twice what would have been best (as with hiring skis, until they have
-//! cost what it takes to buy them). A doorbell of a real card takes a tenth of a microsecond, and no more is waited for
-//! then; and whoever asks one at a time is never made to wait.
+//! their way; the next answers wait for these until none has come for as long as it took to ring. To ring at once would
+//! have taken no less, so that waiting in vain never costs more than twice what would have been best (as with hiring skis,
+//! until they have cost what it takes to buy them). A doorbell of a real card takes a tenth of a microsecond, and no
+//! more is waited for then; and whoever asks one at a time is not made to wait.
 
 use crate::clock;
+use core::ops::ControlFlow;
 use pollux_net::time::{Instant, TickRate, Ticks};
 
-/// No longer than this, in nanoseconds: a doorbell may have taken long for another reason.
+/// For no longer than this after a frame, in nanoseconds: a doorbell may have taken long for another reason.
 const MOST: u64 = 16_000;
+/// For no longer than this after the first frame, in nanoseconds, however many follow it.
+const MOST_IN_ALL: u64 = 64_000;
+/// So many waits in a row in which nobody came are the last: a crowd that was served one by one comes one by one for a while,
+/// since its next frames are held up by each doorbell.
+const VAIN: u32 = 8;
 
 /// For how long the next answers of a card wait.
 #[derive(Debug)]
 pub struct Company {
     wait: Ticks,
     most: Ticks,
+    most_in_all: Ticks,
     waits: u64,
+    /// How many of the last waits were in vain, one after the other.
+    vain: u32,
 }
 
 impl Company {
@@ -27,7 +36,9 @@ impl Company {
         Self {
             wait: Ticks(0),
             most: rate.ticks(MOST),
+            most_in_all: rate.ticks(MOST_IN_ALL),
             waits: 0,
+            vain: 0,
         }
     }
 
@@ -37,23 +48,31 @@ impl Company {
         self.wait > Ticks(0)
     }
 
-    /// Whether answers to frames that were seen at `seen` still wait. They do not for a counter that ran backwards, as
-    /// after a migration.
-    fn is_awaited(&self, seen: Instant, now: Instant) -> bool {
-        now >= seen && now - seen < self.wait
-    }
-
-    /// Waits for those that follow frames seen at `seen`. Returns when it ended.
+    /// Waits for more frames, the first having been seen at `first`, until `comes` says that there are some. Returns when
+    /// that was, to continue with, or when it was waited for no longer.
     #[cold]
     #[inline(never)]
-    pub fn wait(&mut self, seen: Instant) -> Instant {
-        self.waits = self.waits.wrapping_add(1);
-        loop {
-            let now = clock::now();
-            if !self.is_awaited(seen, now) {
-                return now;
+    pub fn wait(
+        &self,
+        first: Instant,
+        mut comes: impl FnMut() -> bool,
+    ) -> ControlFlow<Instant, Instant> {
+        let since = clock::now();
+        let mut now = since;
+        while self.is_awaited(first, since, now) {
+            if comes() {
+                return ControlFlow::Continue(now);
             }
+            now = clock::now();
         }
+        ControlFlow::Break(now)
+    }
+
+    /// Whether it is still waited at `now` for frames that have not come since `since`, nor for too long since `first`. It
+    /// is not for a counter that ran backwards, as after a migration.
+    fn is_awaited(&self, first: Instant, since: Instant, now: Instant) -> bool {
+        let is_within = |start, span| now >= start && now - start < span;
+        is_within(since, self.wait) && is_within(first, self.most_in_all)
     }
 
     /// Takes note of so many answers that went out together, and of how long it took to ring for them: that is measured
@@ -61,11 +80,17 @@ impl Company {
     #[cold]
     #[inline(never)]
     pub fn expect(&mut self, answers: u64, ringing: Option<Ticks>) {
-        self.wait = match answers {
-            0 | 1 => Ticks(0),
+        self.waits = self.waits.wrapping_add(u64::from(ringing.is_some()));
+        if answers > 1 {
+            self.vain = 0;
             // At least as long as to measure it the next time.
-            _ => ringing.unwrap_or_default().clamp(Ticks(1), self.most),
-        };
+            self.wait = ringing.unwrap_or_default().clamp(Ticks(1), self.most);
+            return;
+        }
+        self.vain += 1;
+        if self.vain >= VAIN {
+            self.wait = Ticks(0);
+        }
     }
 
     /// How often answers waited.
@@ -78,55 +103,88 @@ impl Company {
 mod tests {
     use super::*;
 
+    const SEEN: Instant = Instant::from_ticks(1_000_000);
+
     fn company() -> Company {
         // A tick is a nanosecond.
         Company::new(TickRate::from_hertz(1_000_000_000))
     }
 
-    /// Up to when frames wait that were seen at a million.
-    fn end(company: &Company) -> u64 {
-        let [seen, now] = [1_000_000, 1_020_000].map(Instant::from_ticks);
-        assert_eq!(company.is_expected(), company.is_awaited(seen, seen));
-        assert!(!company.is_awaited(seen, now), "for no longer than MOST");
-        let mut spans = 0..20_000;
-        let is_over = |&span: &u64| !company.is_awaited(seen, seen.after(Ticks(span)));
-        spans.find(is_over).expect("an end")
+    /// For how long is waited when nobody follows the first frame, and when others follow all the time.
+    fn spans(company: &Company) -> [u64; 2] {
+        let end = |last: fn(Instant) -> Instant| {
+            let is_over = |&span: &u64| {
+                let now = SEEN.after(Ticks(span));
+                !company.is_awaited(SEEN, last(now), now)
+            };
+            (0..100_000).find(is_over).expect("an end")
+        };
+        [end(|_| SEEN), end(|now| now)]
     }
 
     #[test]
     fn who_comes_alone_does_not_wait() {
+        let company = company();
+        assert!(!company.is_expected());
+        assert_eq!(spans(&company), [0, 0]);
+    }
+
+    #[test]
+    fn several_wait_for_as_long_as_it_took_to_ring_and_no_longer_in_all_than_there_is_sense_in() {
         let mut company = company();
-        assert_eq!(end(&company), 0);
-        for answers in [0, 1] {
-            company.expect(2, Some(Ticks(5_000)));
-            company.expect(answers, Some(Ticks(5_000)));
-            assert_eq!(end(&company), 0);
+        company.expect(2, None);
+        assert!(company.is_expected());
+        assert_eq!(spans(&company), [1, 64_000], "to measure it");
+        for ringing in [100, 15_999, 16_000] {
+            company.expect(2, Some(Ticks(ringing)));
+            assert_eq!(spans(&company), [ringing, 64_000]);
         }
     }
 
     #[test]
-    fn several_wait_for_as_long_as_it_took_to_ring() {
+    fn who_has_waited_in_vain_often_enough_waits_no_more() {
         let mut company = company();
-        company.expect(2, None);
-        assert_eq!(end(&company), 1, "to measure it");
-        for ringing in [100, 15_999, 16_000] {
-            company.expect(2, Some(Ticks(ringing)));
-            assert_eq!(end(&company), ringing);
+        for _ in 0..2 {
+            company.expect(2, Some(Ticks(5_000)));
+            for answers in [0, 1, 1, 1, 1, 0, 1] {
+                company.expect(answers, Some(Ticks(100)));
+                assert_eq!(spans(&company)[0], 5_000);
+            }
         }
+        company.expect(1, Some(Ticks(100)));
+        assert!(!company.is_expected());
+        assert_eq!(spans(&company), [0, 0]);
     }
 
     #[test]
     fn nobody_waits_because_the_machine_stood_still() {
         let mut company = company();
         company.expect(2, Some(Ticks(4_000_000)));
-        assert_eq!(end(&company), 16_000);
+        assert_eq!(spans(&company), [16_000, 64_000]);
     }
 
     #[test]
     fn nobody_waits_for_a_counter_that_ran_backwards() {
         let mut company = company();
         company.expect(2, Some(Ticks(5_000)));
-        let [seen, now] = [1_000_000, 999].map(Instant::from_ticks);
-        assert!(!company.is_awaited(seen, now));
+        let now = Instant::from_ticks(999);
+        assert!(!company.is_awaited(SEEN, SEEN, now));
+        assert!(!company.is_awaited(SEEN, now, now));
+    }
+
+    #[test]
+    fn a_wait_ends_with_a_frame_or_without() {
+        let mut company = company();
+        let seen = clock::now();
+        assert!(company.wait(seen, || panic!("looked for")).is_break());
+        company.expect(2, Some(Ticks(5_000)));
+        assert!(company.wait(seen, || true).is_continue());
+        let mut looks = 0;
+        let end = company.wait(clock::now(), || {
+            looks += 1;
+            false
+        });
+        assert!(end.is_break() && looks > 0);
+        assert_eq!(company.waits(), 1, "that were told of");
     }
 }

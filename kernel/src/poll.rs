@@ -12,6 +12,7 @@ use crate::housekeeping::Housekeeping;
 use crate::memory::heap::FramePath;
 use crate::nics::Nic;
 use crate::ports::Port;
+use core::ops::ControlFlow;
 use pollux_net::device::Device;
 use pollux_net::interface::Interface;
 use pollux_net::time::{Instant, Ticks};
@@ -24,9 +25,6 @@ const BATCH: usize = 64;
 const FRAGMENTS: usize = 4;
 /// At most this many in-band frames are served in a turn in which nothing was answered.
 const IN_BAND: usize = 1;
-/// After a card had several answers at once, more are on their way: this many empty looks are made leisurely,
-/// so that they come together and share a doorbell. Who asks one at a time is not made to wait.
-const PATIENCE: u32 = 16;
 /// Slices of housekeeping follow each other by this much when the wire is quiet, in nanoseconds.
 const QUIET_INTERVAL: u64 = 50_000;
 /// And by this much when it is not: every fifth looks for typed octets, of which the UART holds 1.4 ms.
@@ -60,7 +58,6 @@ pub fn run(kernel: &mut Kernel) -> ! {
             if let Some(served) = served {
                 turn.done_at = Some(served.rung);
                 turn.has_answers |= served.answers > 0;
-                turn.has_several |= served.answers > 1;
             }
             if port.interface.has_large() {
                 port.send_large(FRAGMENTS, start);
@@ -76,8 +73,6 @@ struct Turn {
     /// When the last doorbell rang that sent answers; none when there was no frame.
     done_at: Option<Instant>,
     has_answers: bool,
-    /// More than one of a card.
-    has_several: bool,
     has_fragments: bool,
 }
 
@@ -87,8 +82,6 @@ struct Rest {
     housekeeping: Housekeeping,
     quiet_interval: Ticks,
     busy_interval: Ticks,
-    /// How many empty looks are still made leisurely.
-    patience: u32,
     last_slice: Instant,
     in_band_turn: usize,
     /// The turn before: when it began, what it did, and whether it found frames.
@@ -103,7 +96,6 @@ impl Rest {
             housekeeping: Housekeeping::new(kernel),
             quiet_interval: rate.ticks(QUIET_INTERVAL),
             busy_interval: rate.ticks(BUSY_INTERVAL),
-            patience: 0,
             last_slice: start,
             in_band_turn: 0,
             before: (start, Activity::Looking, false),
@@ -122,12 +114,6 @@ impl Rest {
         if turn.has_fragments {
             activity = Activity::Fragments;
             done_at = None;
-        }
-        if turn.has_several {
-            self.patience = PATIENCE;
-        } else if !is_busy && self.patience > 0 {
-            self.patience -= 1;
-            core::hint::spin_loop();
         }
         if !turn.has_answers {
             self.in_band_turn += 1;
@@ -180,29 +166,52 @@ fn serve(
     seen: Instant,
     milliseconds: u32,
 ) -> Option<Served> {
-    let mut count = card.ready(BATCH);
+    let count = card.ready(BATCH);
     if count == 0 {
         return None;
     }
-    let mut look = seen;
-    let is_crowd = company.is_expected();
-    if is_crowd {
-        look = company.wait(seen);
-        count = card.ready(BATCH);
-    }
     let before = interface.counters().answered();
     let heap_is_off_limits = FramePath::enter();
-    card.process(count, &mut interface.reception(look, milliseconds));
-    let ringing_since = is_crowd.then(clock::now);
+    card.process(count, &mut interface.reception(seen, milliseconds));
+    let ringing_since = company
+        .is_expected()
+        .then(|| gather(card, interface, company, seen, before, milliseconds));
     card.ring_doorbells();
     drop(heap_is_off_limits);
     let rung = clock::now();
     let answers = interface.counters().answered().wrapping_sub(before);
-    if answers > 1 || is_crowd {
+    if answers > 1 || ringing_since.is_some() {
         company.expect(answers, ringing_since.map(|start| rung - start));
     }
     interface.record_residence(rung - seen, answers, milliseconds);
     Some(Served { rung, answers })
+}
+
+/// Answers the frames that follow those seen at `seen`, for as long as they are waited for, and at most until there are
+/// [`BATCH`] answers more than `before`. Returns when that ended.
+#[cold]
+#[inline(never)]
+fn gather(
+    card: &mut impl Device,
+    interface: &mut Interface,
+    company: &Company,
+    seen: Instant,
+    before: u64,
+    milliseconds: u32,
+) -> Instant {
+    loop {
+        let answers = interface.counters().answered().wrapping_sub(before);
+        let room = BATCH.saturating_sub(answers as usize);
+        if room == 0 {
+            return clock::now();
+        }
+        match company.wait(seen, || card.ready(room) > 0) {
+            ControlFlow::Continue(look) => {
+                card.process(room, &mut interface.reception(look, milliseconds));
+            }
+            ControlFlow::Break(end) => return end,
+        }
+    }
 }
 
 /// The same as a function of its own: with more of it in the loop, the loop would be slower for every card.

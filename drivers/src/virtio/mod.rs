@@ -125,7 +125,7 @@ impl<T: Transport, Q: Virtqueue> Device for VirtioNet<T, Q> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
         if self.runs {
             self.exchange.process(
