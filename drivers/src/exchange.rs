@@ -151,8 +151,8 @@ impl Exchange {
         count: usize,
         receiver: &mut impl Receiver,
     ) {
-        let mut batch = Batch::new();
-        'frames: for _ in 0..count {
+        let mut batch = Batch::of(count);
+        'frames: while batch.takes_one() {
             let Some(mut arrival) = arrivals.arrival() else {
                 break;
             };
@@ -176,16 +176,11 @@ impl Exchange {
                     queue(vacancy, length);
                 }
                 arrival.release();
-                if batch.ends_with(verdict) {
-                    break 'frames;
-                }
+                batch.note(verdict);
                 continue 'frames;
             };
             let can_defer = self.backlog.room() > 0;
-            let verdict = self.process_any(arrival, vacancy, can_defer, receiver);
-            if batch.ends_with(verdict) {
-                break;
-            }
+            batch.note(self.process_any(arrival, vacancy, can_defer, receiver));
         }
     }
 

@@ -109,34 +109,47 @@ pub enum Verdict {
     Defer,
 }
 
-/// How many frames without an answer end a batch.
-const UNANSWERED_PER_BATCH: usize = 2;
+/// How many frames are looked at behind the first that gets no answer.
+const BEHIND_UNANSWERED: usize = 1;
 
-/// When a batch ends before all frames that stood in memory were looked at.
+/// How many more frames of a batch are looked at.
 ///
-/// An answer must not wait for its doorbell behind frames that need none: so a batch ends with the
-/// first answer behind a frame that got none, and with the second frame that got none. Putting a frame off costs
-/// half of what answering one does, so that no answer's residence is twice what it is in quiet.
-#[derive(Clone, Copy, Debug, Default)]
+/// An answer must not wait for its doorbell behind frames that need none: so a batch ends with the frame behind the
+/// first that got none. Putting a frame off costs half of what answering one does, so that no answer's residence is
+/// twice what it is in quiet.
+#[derive(Clone, Copy, Debug)]
 pub struct Batch {
-    unanswered: usize,
+    left: usize,
 }
 
 impl Batch {
-    /// A batch without frames.
+    /// A batch of `frames` at most.
     #[inline]
-    pub const fn new() -> Self {
-        Self { unanswered: 0 }
+    pub const fn of(frames: usize) -> Self {
+        Self { left: frames }
     }
 
-    /// Takes note of a verdict. Returns whether the frame was the batch's last.
+    /// Whether one more frame is looked at, which is one less from now on.
     #[inline]
-    pub const fn ends_with(&mut self, verdict: Verdict) -> bool {
+    pub const fn takes_one(&mut self) -> bool {
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes note of a verdict.
+    #[inline]
+    pub const fn note(&mut self, verdict: Verdict) {
         match verdict {
-            Verdict::Answer { .. } => self.unanswered > 0,
+            Verdict::Answer { .. } => {}
             Verdict::Release | Verdict::Defer => {
-                self.unanswered = self.unanswered.saturating_add(1);
-                self.unanswered >= UNANSWERED_PER_BATCH
+                if self.left > BEHIND_UNANSWERED {
+                    self.left = BEHIND_UNANSWERED;
+                }
             }
         }
     }
