@@ -43,14 +43,14 @@ pub trait Arrival: SoundFrame {
     fn release(self);
 }
 
-/// A ring of frames that a card sends.
+/// A ring of frames that a card sends. It has no room for any while the link is down.
 pub trait Vacancies {
     /// A slot that is free.
     type Vacancy<'ring>: Vacancy
     where
         Self: 'ring;
 
-    /// The next slot, if what it held has gone out.
+    /// The next slot, if the link is up and what the slot held has gone out.
     fn vacancy(&mut self) -> Option<Self::Vacancy<'_>>;
 }
 
@@ -147,7 +147,6 @@ impl Exchange {
         &mut self,
         arrivals: &mut impl Arrivals,
         vacancies: &mut impl Vacancies,
-        link_is_up: bool,
         count: usize,
         receiver: &mut impl Receiver,
     ) {
@@ -156,13 +155,8 @@ impl Exchange {
             let Some(mut arrival) = arrivals.arrival() else {
                 break;
             };
-            let vacancy = if link_is_up {
-                vacancies.vacancy()
-            } else {
-                None
-            };
             let vacancy = 'unusual: {
-                let Some(mut vacancy) = vacancy else {
+                let Some(mut vacancy) = vacancies.vacancy() else {
                     break 'unusual None;
                 };
                 let Some(length) = arrival.sound_length() else {
@@ -229,7 +223,6 @@ impl Exchange {
     pub fn process_deferred(
         &mut self,
         vacancies: &mut impl Vacancies,
-        link_is_up: bool,
         budget: usize,
         receiver: &mut impl Receiver,
     ) {
@@ -237,11 +230,7 @@ impl Exchange {
             let Some(mut kept) = self.backlog.oldest() else {
                 break;
             };
-            let vacancy = if link_is_up {
-                vacancies.vacancy()
-            } else {
-                None
-            };
+            let vacancy = vacancies.vacancy();
             let verdict = receiver.receive(Received {
                 length: kept.length(),
                 checksum: kept.transport_checksum(),

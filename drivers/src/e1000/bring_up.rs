@@ -220,6 +220,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
     /// Takes note of the link's state, and has it negotiated where it was not.
     pub(super) fn set_link(&mut self, link: Link) {
         self.link = link;
+        self.transmit.open(link.up);
         self.negotiation
             .proceed(self.card, &mut self.registers, link.up);
     }

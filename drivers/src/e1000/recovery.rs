@@ -172,6 +172,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
     fn leave_alone(&mut self) {
         self.runs = false;
         self.link = Link::default();
+        self.transmit.open(false);
     }
 
     fn stop_for(&mut self, fault: Fault) {

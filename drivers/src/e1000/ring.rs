@@ -303,8 +303,9 @@ pub struct TransmitRing<F> {
     format: PhantomData<F>,
     /// What the tail register was last told.
     announced: usize,
-    /// How many slots from `next` on are known to be free.
+    /// How many slots from `next` on are known to be free, and may be used: none while it is closed.
     free: usize,
+    is_open: bool,
 }
 
 impl<F: Format> TransmitRing<F> {
@@ -317,6 +318,7 @@ impl<F: Format> TransmitRing<F> {
             format: PhantomData,
             announced: 0,
             free: 0,
+            is_open: false,
         })
     }
 
@@ -325,6 +327,12 @@ impl<F: Format> TransmitRing<F> {
     pub fn restart(&mut self) {
         self.slots.restart(SENT);
         self.announced = 0;
+        self.free = 0;
+    }
+
+    /// Opens it for frames, or closes it, as the link goes up or down. A new one is closed.
+    pub const fn open(&mut self, is_open: bool) {
+        self.is_open = is_open;
         self.free = 0;
     }
 
@@ -392,7 +400,7 @@ impl<F: Format> Vacancies for TransmitRing<F> {
 }
 
 impl<F: Format> TransmitRing<F> {
-    /// Looks how many slots are free: many, or one, or none.
+    /// Looks how many slots may be used: many, or one, or none.
     ///
     /// It is the slot behind them that is looked at. That one must be free in any case, since the tail may
     /// come to point there and must not meet the head; and the card sends in order, so that all slots
@@ -407,7 +415,7 @@ impl<F: Format> TransmitRing<F> {
         };
         self.free = [MANY, 1]
             .into_iter()
-            .find(|&free| is_done(free))
+            .find(|&free| self.is_open && is_done(free))
             .unwrap_or(0);
     }
 }

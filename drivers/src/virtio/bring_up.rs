@@ -251,6 +251,7 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
             (true, true) => self.link,
             (true, false) => self.read_speed(),
         };
+        self.transmit.open(up);
     }
 
     fn read_speed(&self) -> Link {

@@ -128,19 +128,14 @@ impl<T: Transport, Q: Virtqueue> Device for VirtioNet<T, Q> {
     #[inline(always)]
     fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
         if self.runs {
-            self.exchange.process(
-                &mut self.receive,
-                &mut self.transmit,
-                self.link.up,
-                count,
-                receiver,
-            );
+            self.exchange
+                .process(&mut self.receive, &mut self.transmit, count, receiver);
         }
     }
 
     fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {
         self.exchange
-            .process_deferred(&mut self.transmit, self.link.up, budget, receiver);
+            .process_deferred(&mut self.transmit, budget, receiver);
     }
 
     #[inline]

@@ -168,6 +168,7 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     fn stop(&mut self) {
         self.runs = false;
         self.link = Link::default();
+        self.transmit.open(false);
     }
 
     /// Lets go of the device: it is reset, and used no more until it answers again after that. `delay` waits for at least as many

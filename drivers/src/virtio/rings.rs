@@ -287,6 +287,7 @@ impl<Q: Virtqueue> exchange::Arrival for Arrival<'_, Q> {
 #[derive(Debug)]
 pub struct TransmitRing<Q> {
     slots: Slots<Q>,
+    is_open: bool,
 }
 
 impl<Q: Virtqueue> TransmitRing<Q> {
@@ -297,7 +298,13 @@ impl<Q: Virtqueue> TransmitRing<Q> {
     pub fn new(memory: &mut DmaRegion, size: u16) -> Result<Self, OutOfDmaMemory> {
         Ok(Self {
             slots: Slots::new(memory, size)?,
+            is_open: false,
         })
+    }
+
+    /// Opens it for frames, or closes it, as the link goes up or down. A new one is closed.
+    pub const fn open(&mut self, is_open: bool) {
+        self.is_open = is_open;
     }
 
     /// Starts afresh, with nothing to send. The device must have been reset.
@@ -347,6 +354,9 @@ impl<Q: Virtqueue> Vacancies for TransmitRing<Q> {
 
     #[inline]
     fn vacancy(&mut self) -> Option<Vacancy<'_, Q>> {
+        if !self.is_open {
+            return None;
+        }
         let slot = self.slots.queue.next_slot();
         if self.slots.queue.is_given(slot) {
             self.collect(slot)?;
