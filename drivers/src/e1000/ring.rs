@@ -28,10 +28,11 @@ const MASK: usize = SLOTS - 1;
 /// want of a write.
 pub const RECEIVE_BATCH: usize = 32;
 
-/// In no status: more than [`Format::VERIFICATION`] has.
+/// In no part of a status: more than [`Format::VERIFICATION`] or [`Format::ERRORS`] has.
 const NEVER: u32 = u32::MAX;
 
 const _: () = assert!(Legacy::VERIFICATION != NEVER && Advanced::VERIFICATION != NEVER);
+const _: () = assert!(Legacy::ERRORS | Advanced::ERRORS | END_OF_PACKET != NEVER);
 const _: () = assert!(SLOTS.is_power_of_two() && RECEIVE_BATCH < SLOTS / 2);
 // RDLEN and TDLEN count in 128 octets (82540EM SDM §13.4.27, §13.4.38), and the rings are aligned to
 // their size, since bursts that cross a page have gone wrong on cards of this family.
@@ -130,8 +131,9 @@ pub struct ReceiveRing<F> {
     format: PhantomData<F>,
     /// The value of `next` of which the card was last told.
     announced: usize,
-    /// Whether the frame before went on into the next slot.
-    continued: bool,
+    /// What of a status says that a frame is whole: [`END_OF_PACKET`] alone, or what no status has after a frame that went on
+    /// into the next slot.
+    whole: u32,
     /// What of a status says that checksums are right: [`Format::VERIFIED`], or what no status is while the card is not
     /// believed.
     verified: u32,
@@ -146,7 +148,7 @@ impl<F: Format> ReceiveRing<F> {
             slots,
             format: PhantomData,
             announced: 0,
-            continued: false,
+            whole: END_OF_PACKET,
             verified: NEVER,
         })
     }
@@ -156,7 +158,7 @@ impl<F: Format> ReceiveRing<F> {
     pub fn restart(&mut self) {
         self.slots.restart(EMPTY);
         self.announced = 0;
-        self.continued = false;
+        self.whole = END_OF_PACKET;
     }
 
     /// Says whether what the card says of checksums is listened to.
@@ -252,8 +254,8 @@ impl<F: Format> exchange::Arrival for Arrival<'_, F> {
 
     #[inline]
     fn sound_length(&self) -> Option<usize> {
-        let is_sound = self.is_whole() && !self.ring.continued;
-        is_sound.then(|| F::length(self.fields))
+        let said = F::status(self.fields) & (END_OF_PACKET | F::ERRORS);
+        (said == self.ring.whole).then(|| F::length(self.fields))
     }
 
     /// A frame that goes on into the next slot is remembered.
@@ -273,17 +275,12 @@ impl<F: Format> exchange::Arrival for Arrival<'_, F> {
 }
 
 impl<F: Format> Arrival<'_, F> {
-    /// Whether the frame ends in this slot, and the card found nothing wrong with it.
-    #[inline]
-    fn is_whole(&self) -> bool {
-        F::status(self.fields) & (END_OF_PACKET | F::ERRORS) == END_OF_PACKET
-    }
-
     #[cold]
     fn diagnose(&mut self) -> Damage {
         let status = F::status(self.fields);
         let ends = status & END_OF_PACKET != 0;
-        let continues = mem::replace(&mut self.ring.continued, !ends);
+        let whole = if ends { END_OF_PACKET } else { NEVER };
+        let continues = mem::replace(&mut self.ring.whole, whole) == NEVER;
         if continues || !ends {
             Damage::Oversized
         } else if status & F::ERRORS != 0 {
