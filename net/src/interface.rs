@@ -65,7 +65,7 @@ pub struct Interface {
     pub(crate) counters: Counters,
     pub(crate) trace: Trace,
     pub(crate) capture: Capture,
-    /// Whether no frame takes the usual way unseen: a program decides, or all are kept.
+    /// Whether no frame takes the usual way unseen: a program decides, all are kept, or echo requests are traced.
     pub(crate) is_watched: bool,
     /// To whom a frame is addressed that may be answered at first sight: to `station`, or, while they are watched, to nobody.
     pub(crate) usual: u64,
@@ -365,7 +365,7 @@ impl Interface {
 
     /// Works out which way frames take.
     pub(crate) const fn watch(&mut self) {
-        let is_kept = self.capture.is_on() || self.trace.keeps_frames();
+        let is_kept = self.capture.is_on() || self.trace.is_enabled();
         self.is_watched = self.filter.is_active() || is_kept;
         self.usual = match self.is_watched {
             true => u64::MAX,

@@ -184,10 +184,6 @@ impl Reception<'_> {
         let length = size_of::<TaggedHeader>().saturating_add(octets);
         device.count_received(frame_length);
         device.count_transmitted(length);
-        if interface.trace.is_enabled() {
-            let (trace, ifindex) = (&mut interface.trace, interface.ifindex);
-            trace_echo(trace, ifindex, room, front.destination);
-        }
         Some(length)
     }
 

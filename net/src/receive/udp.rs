@@ -44,16 +44,19 @@ impl Reception<'_> {
         Some(self.conclude(answered, buffer, length))
     }
 
-    /// Serves a usual frame that could not be asked for as such. `None` when it is anything else, and then nothing
-    /// has happened.
+    /// Serves a usual frame that could not be asked for as such. `None` when it is anything else, or is to be traced, and then
+    /// nothing has happened.
     #[cold]
     #[inline(never)]
     pub(super) fn serve_usual(&mut self, frame: &mut Received<'_>) -> Option<Result<usize, Exit>> {
         let (length, can_answer) = (frame.length, frame.can_answer);
         let own = self.interface.station.to_bits();
+        let is_traced = self.interface.trace.is_enabled();
         match self.protocol_of_usual(frame.buffer, length, own)? {
             Protocol::UDP => self.serve(frame.buffer, length, frame.checksum, can_answer),
-            Protocol::ICMP if can_answer => self.answer_echo(frame.buffer, length).map(Ok),
+            Protocol::ICMP if can_answer && !is_traced => {
+                self.answer_echo(frame.buffer, length).map(Ok)
+            }
             _ => None,
         }
     }

@@ -1,5 +1,5 @@
-//! The way of a frame while somebody watches: where all frames are kept, or a program decides about what is in-band or
-//! unusual. What a program alone is to see begins in [`super::filtered`].
+//! The way of a frame while somebody watches: where all frames are kept, echo requests are traced, or a program decides about
+//! what is in-band or unusual. What a program alone is to see begins in [`super::filtered`].
 //!
 //! It costs what it costs; the usual way pays one branch for it ([`super::Receiver::receive`]).
 
