@@ -41,6 +41,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
         turn = Turn::default();
         let milliseconds = rest.housekeeping.milliseconds();
         let ports = kernel.ports.iter_mut();
+        let heap_is_off_limits = FramePath::enter();
         start = known.unwrap_or_else(clock::now);
         for port in ports {
             let (interface, company) = (&mut port.interface, &mut port.company);
@@ -64,6 +65,7 @@ pub fn run(kernel: &mut Kernel) -> ! {
                 turn.has_fragments = true;
             }
         }
+        drop(heap_is_off_limits);
     }
 }
 
@@ -171,13 +173,11 @@ fn serve(
         return None;
     }
     let before = interface.counters().answered();
-    let heap_is_off_limits = FramePath::enter();
     card.process(count, &mut interface.reception(seen, milliseconds));
     let ringing_since = company
         .is_expected()
         .then(|| gather(card, interface, company, seen, before, milliseconds));
     card.ring_doorbells();
-    drop(heap_is_off_limits);
     let rung = clock::now();
     let answers = interface.counters().answered().wrapping_sub(before);
     if answers > 1 || ringing_since.is_some() {

@@ -1,6 +1,6 @@
 //! The heap: for start-up and control only, never for a frame.
 //!
-//! The poll loop raises [`FramePath`] around each batch. An allocation in there is counted; in test
+//! The poll loop raises [`FramePath`] while it looks for frames and answers them. An allocation in there is counted; in test
 //! mode it is a fault, so that none goes unnoticed.
 
 use core::alloc::{GlobalAlloc, Layout};
