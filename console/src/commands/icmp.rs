@@ -1,7 +1,8 @@
 //! `oob-net-icmp`: EVL's example responder. Answering is what the appliance does anyway; the command
 //! prints a line for each answer until Ctrl-C, as the program does.
 
-use super::arguments::Reader;
+use super::arguments::{INTERFACE, Reader};
+use super::options::{Argument, Options};
 use super::{Completion, Specification};
 use crate::cards::Cards;
 use crate::command::{Command, Grammar};
@@ -23,7 +24,7 @@ pub(crate) const SPECIFICATION: Specification = Specification {
         ("-s", "silent: only answer"),
     ],
     examples: &["oob-net-icmp -i eth0.42", "oob-net-icmp -d -i eth0.42"],
-    complete: |_| Completion::with_interfaces(&["-i", "-d", "-s"]),
+    complete: |_| Completion::with_interfaces(OPTIONS),
     test_only: false,
     parse,
 };
@@ -31,6 +32,7 @@ pub(crate) const SPECIFICATION: Specification = Specification {
 const READER: Reader = Reader {
     command: "oob-net-icmp",
 };
+const OPTIONS: &[&str] = &["-i", "-d", "-s"];
 
 /// On which device, and what is printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +43,16 @@ pub struct Responder {
 
 fn parse(_: Grammar, words: &mut Words<'_>) -> Result<Command, Mistake> {
     let (mut device, mut tracing) = (None, Tracing::Lines);
-    while let Some(word) = words.next() {
-        match word {
-            "-i" => device = Some(READER.device(words, "-i")?),
-            // As in EVL's program, the last of the two counts.
-            "-s" => tracing = Tracing::Off,
-            "-d" => tracing = Tracing::Frames,
-            attached if attached.starts_with("-i") => {
-                device = attached.strip_prefix("-i").map(clipped);
+    let mut options = Options::new(words);
+    while let Some(argument) = options.next() {
+        match argument {
+            Argument::Option('i') => {
+                device = Some(clipped(options.value(READER, "-i", INTERFACE)?));
             }
-            other => return Err(READER.none_of(other, &["-i", "-d", "-s"])),
+            // As in EVL's program, the last of the two counts.
+            Argument::Option('s') => tracing = Tracing::Off,
+            Argument::Option('d') => tracing = Tracing::Frames,
+            _ => return Err(READER.none_of(options.word(), OPTIONS)),
         }
     }
     let device = device.ok_or(Mistake::MissingValue {

@@ -434,6 +434,8 @@ fn the_responder_prints_until_it_is_ended() {
     assert_eq!(appliance.typed("oob-net-icmp -d -i eth0.42"), listening);
     assert!(appliance.interface.trace().keeps_frames());
     assert_eq!(appliance.typed("oob-net-icmp -s -i eth0.42"), listening);
+    assert_eq!(appliance.typed("oob-net-icmp -di eth0.42"), listening);
+    assert_eq!(appliance.typed("oob-net-icmp -sieth0.42"), listening);
     assert!(!appliance.interface.trace().is_enabled());
 }
 
