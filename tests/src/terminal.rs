@@ -26,7 +26,7 @@ pub struct Terminal {
     keys: File,
     drawn: Arc<(Mutex<Drawn>, Condvar)>,
     columns: u16,
-    program: Mutex<Child>,
+    program: Child,
 }
 
 impl Terminal {
@@ -63,7 +63,7 @@ impl Terminal {
             keys: ours,
             drawn,
             columns,
-            program: Mutex::new(program),
+            program,
         }
     }
 
@@ -81,7 +81,7 @@ impl Terminal {
     /// # Panics
     ///
     /// They are not within [`PATIENCE`], or the program has ended.
-    pub fn wait_until(&self, wanted: impl Fn(&[String], (u16, u16)) -> bool) {
+    pub fn wait_until(&mut self, wanted: impl Fn(&[String], (u16, u16)) -> bool) {
         let deadline = Instant::now() + LIMIT;
         let (drawn, changed) = &*self.drawn;
         let mut drawn = drawn.lock().expect("no holder panics");
@@ -93,7 +93,7 @@ impl Terminal {
                 return;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let status = self.program.lock().expect("no holder panics").try_wait();
+            let status = self.program.try_wait();
             assert!(
                 !left.is_zero() && !drawn.is_over,
                 "the terminal, whose program's status is {status:?}, does not show what it should, but, with the cursor at {:?}:\n{}",
@@ -108,10 +108,9 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let program = self.program.get_mut().expect("no holder panics");
         // It may have ended by itself.
-        let _ = program.kill();
-        let _ = program.wait();
+        let _ = self.program.kill();
+        let _ = self.program.wait();
     }
 }
 

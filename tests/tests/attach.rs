@@ -247,7 +247,7 @@ fn a_terminal() {
     printed(&console(&[&socket, "--command", "version"], ""));
     let at_a_terminal = || {
         let mut command = Command::new(run_sh());
-        let terminal = Terminal::run(command.args(["console", &socket]), 25, 80);
+        let mut terminal = Terminal::run(command.args(["console", &socket]), 25, 80);
         terminal.wait_until(|rows, _| {
             let said = rows.concat();
             said.contains("attached to ") && ends_with(rows, PROMPT.trim_end())
