@@ -142,6 +142,7 @@ impl Exchange {
 
     /// Hands up to `count` frames that stand in `arrivals` to `receiver`, oldest first, and does with
     /// them as it says. Ends where [`Batch`] says so.
+    // Into all of its callers: called, it takes some 35 instructions more for each batch.
     #[inline(always)]
     pub fn process(
         &mut self,

@@ -129,6 +129,7 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
         }
     }
 
+    // As [`Exchange::process`].
     #[inline(always)]
     fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
         self.exchange

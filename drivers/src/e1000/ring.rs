@@ -302,6 +302,7 @@ pub struct TransmitRing<F> {
     announced: usize,
     /// How many slots from `next` on are known to be free, and may be used: none while it is closed.
     free: usize,
+    /// Whether frames may be queued at all.
     is_open: bool,
 }
 

@@ -125,6 +125,7 @@ impl<T: Transport, Q: Virtqueue> Device for VirtioNet<T, Q> {
         }
     }
 
+    // As [`Exchange::process`].
     #[inline(always)]
     fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
         if self.runs {

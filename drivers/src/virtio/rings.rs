@@ -287,6 +287,7 @@ impl<Q: Virtqueue> exchange::Arrival for Arrival<'_, Q> {
 #[derive(Debug)]
 pub struct TransmitRing<Q> {
     slots: Slots<Q>,
+    /// Whether frames may be queued at all.
     is_open: bool,
 }
 

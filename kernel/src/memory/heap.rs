@@ -1,7 +1,7 @@
 //! The heap: for start-up and control only, never for a frame.
 //!
-//! The poll loop raises [`FramePath`] while it looks for frames and answers them. An allocation in there is counted; in test
-//! mode it is a fault, so that none goes unnoticed.
+//! The poll loop raises [`FramePath`] while it looks for frames and answers them. An allocation in there is
+//! counted; in test mode it is a fault, so that none goes unnoticed.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, null_mut};
