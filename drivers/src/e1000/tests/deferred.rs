@@ -71,17 +71,20 @@ fn no_more_are_kept_than_there_is_room_for() {
 }
 
 #[test]
-fn deferred_frames_are_not_answered_while_the_link_is_down() {
-    let mut bench = bench();
-    bench.model().receive(&frame(1));
-    bench.turn(64, |_| Verdict::Defer);
-    bench.model().link_up = false;
-    bench.device.refresh_link();
-    let count = bench.deferred_turn(1, |received| {
-        assert!(!received.can_answer);
-        Verdict::Release
-    });
-    assert_eq!((count, bench.device.deferred()), (1, 0));
+fn deferred_frames_are_not_answered_while_the_link_is_down_or_the_card_is_away() {
+    for is_away in [false, true] {
+        let mut bench = bench();
+        bench.model().receive(&frame(1));
+        bench.turn(64, |_| Verdict::Defer);
+        bench.model().link_up = is_away;
+        bench.model().gone = is_away;
+        bench.look(100);
+        let count = bench.deferred_turn(1, |received| {
+            assert!(!received.can_answer);
+            Verdict::Release
+        });
+        assert_eq!((count, bench.device.deferred()), (1, 0));
+    }
 }
 
 /// Processes what is ready as one batch, with `verdicts` for one frame after the other. Returns how

@@ -10,6 +10,7 @@ in_each_format!(
     frames_may_be_finished_in_any_order,
     an_overrun_ends_when_buffers_come_back,
     deferred_frames_come_up_later_in_order,
+    nothing_is_answered_for_a_dead_link_or_by_a_device_that_is_away,
     frames_of_our_own_go_out,
 );
 use crate::backlog::CAPACITY;
@@ -139,6 +140,27 @@ fn deferred_frames_come_up_later_in_order<Q: Virtqueue>() {
     let expected: Vec<_> = (0..CAPACITY as u8).map(frame).collect();
     assert_eq!(bench.take_sent(), expected);
     assert_eq!(bench.statistic("rx_dropped"), 4);
+}
+
+fn nothing_is_answered_for_a_dead_link_or_by_a_device_that_is_away<Q: Virtqueue>() {
+    let mut refusing = Script(|received: Received<'_>| {
+        assert!(!received.can_answer);
+        Verdict::Release
+    });
+    for is_away in [false, true] {
+        let mut bench = bench::<Q>();
+        bench.model().receive(&frame(1));
+        bench.turn(64, |_| Verdict::Defer);
+        bench.model().receive(&frame(2));
+        bench.model().link_up = is_away;
+        bench.model().gone = is_away;
+        bench.look(100);
+        let count = bench.turn(64, |received| (refusing.0)(received));
+        assert_eq!(count, usize::from(!is_away));
+        bench.device.process_deferred(64, &mut refusing);
+        assert_eq!(bench.device.deferred(), 0);
+        assert_eq!(bench.statistic("tx_dropped"), 0);
+    }
 }
 
 fn frames_of_our_own_go_out<Q: Virtqueue>() {

@@ -17,7 +17,7 @@ in_each_format!(
 );
 
 impl<Q: Virtqueue> Bench<Q> {
-    fn look(&mut self, times: usize) {
+    pub(super) fn look(&mut self, times: usize) {
         for _ in 0..times {
             self.device.refresh_link();
             self.device.refresh_statistics();
