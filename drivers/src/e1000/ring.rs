@@ -328,10 +328,13 @@ impl<F: Format> TransmitRing<F> {
         self.free = 0;
     }
 
-    /// Opens it for frames, or closes it, as the link goes up or down. A new one is closed.
+    /// Opens it for frames, or closes it, as the link goes up or down. A new one is closed. Where that is no news, what is
+    /// known of free slots stays so, and need not be looked for again.
     pub const fn open(&mut self, is_open: bool) {
-        self.is_open = is_open;
-        self.free = 0;
+        if self.is_open != is_open {
+            self.is_open = is_open;
+            self.free = 0;
+        }
     }
 
     /// Whether the card has not sent yet all that it was told of: whether the last of it is not done.
