@@ -214,15 +214,20 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
         }
         self.runs = true;
         self.negotiation = Negotiation::default();
-        self.set_link(self.registers.read(STATUS).link());
+        self.attend_to_link(self.registers.read(STATUS).link());
     }
 
     /// Takes note of the link's state, and has it negotiated where it was not.
+    pub(super) fn attend_to_link(&mut self, link: Link) {
+        self.set_link(link);
+        self.negotiation
+            .proceed(self.card, &mut self.registers, link.up);
+    }
+
+    /// Takes note of the link's state: frames are queued while it is up.
     pub(super) fn set_link(&mut self, link: Link) {
         self.link = link;
         self.transmit.open(link.up);
-        self.negotiation
-            .proceed(self.card, &mut self.registers, link.up);
     }
 }
 

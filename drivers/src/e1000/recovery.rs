@@ -112,7 +112,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
             Phase::Gone => self.stop_for(Fault::CameBack),
             Phase::Runs => match self.find_fault(status) {
                 Some(fault) => self.stop_for(fault),
-                None => self.set_link(status.link()),
+                None => self.attend_to_link(status.link()),
             },
             Phase::FlushesTransmit if self.rings_hold_frames() => self.quiet_receive(),
             Phase::QuietsReceive => self.flush_receive(),
@@ -171,8 +171,7 @@ impl<R: RegisterAccess, F: Format> E1000<R, F> {
     /// Uses the card no more, whatever it does from now on.
     fn leave_alone(&mut self) {
         self.runs = false;
-        self.link = Link::default();
-        self.transmit.open(false);
+        self.set_link(Link::default());
     }
 
     fn stop_for(&mut self, fault: Fault) {

@@ -245,13 +245,19 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     pub(super) fn read_link(&mut self) {
         let says_state = self.features.contains(Features::STATUS);
         let up = !says_state || self.transport.read_config_u16(config::STATUS) & LINK_UP != 0;
-        self.link = match (up, self.link.up) {
+        let link = match (up, self.link.up) {
             (false, _) => Link::default(),
             // Speed and duplex are looked at when the link comes up.
             (true, true) => self.link,
             (true, false) => self.read_speed(),
         };
-        self.transmit.open(up);
+        self.set_link(link);
+    }
+
+    /// Takes note of the link's state: frames are queued while it is up.
+    pub(super) fn set_link(&mut self, link: Link) {
+        self.link = link;
+        self.transmit.open(link.up);
     }
 
     fn read_speed(&self) -> Link {

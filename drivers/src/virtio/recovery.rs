@@ -167,8 +167,7 @@ impl<T: Transport, Q: Virtqueue> VirtioNet<T, Q> {
     /// Stops using the device, whatever it does from now on.
     fn stop(&mut self) {
         self.runs = false;
-        self.link = Link::default();
-        self.transmit.open(false);
+        self.set_link(Link::default());
     }
 
     /// Lets go of the device: it is reset, and used no more until it answers again after that. `delay` waits for at least as many
