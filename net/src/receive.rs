@@ -179,7 +179,8 @@ impl Reception<'_> {
         let (front, room) = TaggedHeader::mut_from_prefix(&mut buffer[..]).ok()?;
         let interface = &mut *self.interface;
         let device = interface.vlans.realtime(front.vid())?;
-        let octets = ipv4::answer_echo(room)?;
+        let payload = room.get_mut(..frame_length.checked_sub(size_of::<TaggedHeader>())?)?;
+        let octets = ipv4::answer_echo(payload)?;
         front.turn_around(interface.station);
         let length = size_of::<TaggedHeader>().saturating_add(octets);
         device.count_received(frame_length);

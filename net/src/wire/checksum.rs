@@ -43,13 +43,15 @@ impl Checksum {
     }
 
     /// The checksum after a pair of octets at an even offset of what it covers became less by `amount`
-    /// (RFC 1141). Where nothing but zeros may be left, all ones come out, and zero or all ones can be right.
+    /// (RFC 1141). Where nothing but zeros may be left, zero comes out, and zero or all ones can be right.
     #[inline]
     #[must_use]
     pub const fn plus(self, amount: [u8; 2]) -> Self {
-        let (sum, carry) = u16::from_ne_bytes(self.0).overflowing_add(u16::from_ne_bytes(amount));
-        // What has just overflowed can take one more.
-        Self(sum.wrapping_add(carry as u16).to_ne_bytes())
+        let (before, amount) = (u16::from_ne_bytes(self.0), u16::from_ne_bytes(amount));
+        // One more where the sum overflows, or comes to all ones, for which zero stands.
+        let is_less = before < !amount;
+        let sum = before.wrapping_add(amount).wrapping_add(1);
+        Self(sum.wrapping_sub(is_less as u16).to_ne_bytes())
     }
 
     /// The checksum after pairs of octets, each at an even offset of what it covers, changed from
@@ -247,7 +249,7 @@ fn sum_of_block<const OCTETS: usize>(block: &[u8; OCTETS]) -> u64 {
     for word in words {
         (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
     }
-    let (sum, carry) = sum.carrying_add(0, carry);
+    // Never all ones with a carry: each word and the carry that it met would have to be so, the first of which met none.
     sum.wrapping_add(u64::from(carry))
 }
 

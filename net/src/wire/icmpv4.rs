@@ -45,17 +45,16 @@ impl EchoHeader {
         self.message_type = ECHO_REPLY;
         // What the message has become less, its complement has become more.
         self.checksum = self.checksum.plus([ECHO_REQUEST, 0]);
-        if self.checksum == Checksum::ONES {
+        if self.checksum == Checksum::ZERO {
             self.settle_checksum(data);
         }
     }
 
-    /// Tells the two messages apart whose checksum comes out as all ones: most sum to all ones, and zero
+    /// Tells the two messages apart whose checksum comes out as zero: most sum to all ones, and zero
     /// is right; but one of nothing but zeros sums to zero, and all ones are. Identifier and sequence
     /// number 0 without data, which some tools send by default, is such a message.
     #[cold]
     fn settle_checksum(&mut self, data: &[u8]) {
-        self.checksum = Checksum::ZERO;
         let is_zero = |octets: &[u8]| octets.iter().all(|&octet| octet == 0);
         if is_zero(self.as_bytes()) && is_zero(data) {
             self.checksum = Checksum::ONES;

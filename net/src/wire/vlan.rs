@@ -44,14 +44,25 @@ struct BehindDestination {
     rest: [u8; 4],
 }
 
+/// The header with the source and the two octets before it as one number.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct UpToSource {
+    destination: [u8; 4],
+    source: U64,
+    rest: [u8; 6],
+}
+
 impl TaggedHeader {
     /// To whom and by whom the frame was sent, as [bits](MacAddress::to_bits).
     #[inline]
     pub fn address_bits(&self) -> (u64, u64) {
-        // Each in one load of eight octets, of which two are shifted out.
+        // Each in one load of eight octets, of which two are not its own: none of them the tag's, which is compared where it
+        // stands.
         let front: &Front = transmute_ref!(self);
-        let behind: &BehindDestination = transmute_ref!(self);
-        (front.destination.get() << 16, behind.source.get() << 16)
+        let up_to_source: &UpToSource = transmute_ref!(self);
+        let source = up_to_source.source.get() & !0xffff;
+        (front.destination.get() << 16, source)
     }
 
     /// What stands where an untagged frame has its type.
