@@ -89,9 +89,9 @@ impl Receiver for Reception<'_> {
 
     fn receive(&mut self, frame: Received<'_>) -> Verdict {
         if self.interface.is_only_filtered {
-            return self.receive_filtered(frame);
+            return self.handed_on().receive_filtered(frame);
         }
-        self.receive_any(frame, None)
+        self.handed_on().receive_any(frame, None)
     }
 }
 
@@ -109,6 +109,16 @@ impl Receiver for DeferredReception<'_> {
 }
 
 impl Reception<'_> {
+    /// The same, for a function that is called: so the usual way, which calls none, need not put it into memory.
+    #[inline(always)]
+    const fn handed_on(&mut self) -> Reception<'_> {
+        Reception {
+            interface: self.interface,
+            now: self.now,
+            milliseconds: self.milliseconds,
+        }
+    }
+
     /// What a frame carries that is what nearly every frame to an appliance like this is, as far as its headers say:
     /// a whole datagram without IP options to one of our addresses, in a frame to `station` alone, in a VLAN
     /// that is served in real time. `None` for anything else; which of the conditions failed does not matter here, and so
@@ -162,7 +172,8 @@ impl Reception<'_> {
             }
             Protocol::UDP => {
                 let checksum = frame.transport_checksum();
-                self.receive_usual_udp(frame.bytes(), length, checksum)
+                self.handed_on()
+                    .receive_usual_udp(frame.bytes(), length, checksum)
             }
             _ => None,
         }
@@ -192,7 +203,7 @@ impl Reception<'_> {
     /// keeps what it needs of registers out of the way of the usual frame.)
     #[cold]
     #[inline(never)]
-    fn receive_any(&mut self, mut frame: Received<'_>, asked: Option<filter::Verdict>) -> Verdict {
+    fn receive_any(mut self, mut frame: Received<'_>, asked: Option<filter::Verdict>) -> Verdict {
         self.interface.counters.count_received();
         let answered = match frame.damage {
             Some(damage) => Err(reason_for(damage).into()),

@@ -13,7 +13,7 @@ impl Reception<'_> {
     /// one, it is answered as such.
     #[cold]
     #[inline(never)]
-    pub(super) fn receive_filtered(&mut self, mut frame: Received<'_>) -> DeviceVerdict {
+    pub(super) fn receive_filtered(mut self, mut frame: Received<'_>) -> DeviceVerdict {
         let length = frame.length;
         if frame.damage.is_some() || length > MAXIMUM_FRAME {
             return self.receive_any(frame, None);

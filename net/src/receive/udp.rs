@@ -34,7 +34,7 @@ impl Reception<'_> {
     /// happened, when it is not for a port that a service has, or is not sound.
     #[inline(never)]
     pub(super) fn receive_usual_udp(
-        &mut self,
+        mut self,
         buffer: &mut [u8; BUFFER_SIZE],
         length: usize,
         checksum: TransportChecksum,
