@@ -195,7 +195,7 @@ impl Device for Nic {
 
 /// The registers of a card on the PCI bus.
 pub struct CardRegisters {
-    mmio: Mmio,
+    mmio: Mmio<{ e1000::registers::REGISTERS_LENGTH as usize }>,
     address: PciAddress,
 }
 
@@ -440,6 +440,7 @@ fn start_virtio(
 /// Why a card did not come up.
 enum Failure {
     NoRegisters,
+    TooFewRegisters { length: u64, needed: u64 },
     NoAddress(AssignError),
     CannotMap(memory::MapError),
     Occupant(Occupant),
@@ -451,6 +452,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRegisters => write!(f, "firmware gave its registers no address"),
+            Self::TooFewRegisters { length, needed } => write!(
+                f,
+                "its registers are {length} octets, and {needed} are needed"
+            ),
             Self::NoAddress(error) => write!(f, "{error}"),
             Self::CannotMap(error) => write!(f, "its registers cannot be mapped: {error}"),
             Self::Occupant(occupant) => write!(f, "{occupant}"),
@@ -491,11 +496,15 @@ impl Start<'_> {
 
     fn e1000(&mut self, card: &'static Card) -> Result<Nic, Failure> {
         let (registers, length) = self.bar(0)?;
+        let needed = e1000::registers::REGISTERS_LENGTH.into();
+        if length < needed {
+            return Err(Failure::TooFewRegisters { length, needed });
+        }
         let base = map(registers, length)?.cast();
         pci::enable_registers(self.access, self.address);
-        // SAFETY: the region's registers are mapped there, uncached, for good, and are this card's
-        // alone.
-        let mmio = unsafe { Mmio::new(base, length as usize) };
+        // SAFETY: the region's registers, and so many at least, are mapped there, uncached, for good, and are
+        // this card's alone.
+        let mmio = unsafe { Mmio::new(base) };
         let address = self.address;
         let registers = CardRegisters { mmio, address };
         let quiet = e1000::Quiet::reset(card, registers, |microseconds| {
@@ -543,8 +552,10 @@ impl Start<'_> {
     fn map_structure(&self, location: &Location) -> Result<NonNull<u8>, Failure> {
         let (start, length) = self.bar(location.bar)?;
         let (offset, needed) = (u64::from(location.offset), u64::from(location.length));
-        if offset + needed > length {
-            return Err(Failure::NoRegisters);
+        let end = offset + needed;
+        if end > length {
+            let needed = end;
+            return Err(Failure::TooFewRegisters { length, needed });
         }
         map(start + offset, needed)
     }
@@ -569,7 +580,10 @@ fn virtio_legacy_at(access: &Space, address: PciAddress) -> Result<LegacyTranspo
         return Err(Failure::NoRegisters);
     };
     if length < LegacyTransport::PORTS {
-        return Err(Failure::NoRegisters);
+        return Err(Failure::TooFewRegisters {
+            length: length.into(),
+            needed: LegacyTransport::PORTS.into(),
+        });
     }
     pci::enable_ports(access, address);
     // SAFETY: a transitional device without the structures of version 1.0 has its legacy registers
