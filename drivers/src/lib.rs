@@ -19,6 +19,7 @@ pub mod e1000;
 pub mod exchange;
 pub mod mmio;
 pub mod pci;
+mod place;
 pub mod registers;
 pub mod supervision;
 pub mod virtio;

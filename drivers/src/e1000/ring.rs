@@ -17,16 +17,22 @@ use pollux_net::device::{BUFFER_SIZE, Damage, SoundFrame, TransportChecksum};
 use super::format::{Advanced, DONE, EMPTY, END_OF_PACKET, Format, Legacy, SENT};
 use crate::dma::{Buffer, DeviceShared, DmaRegion, OutOfDmaMemory, TABLE_ALIGNMENT, Table};
 use crate::exchange::{self, Arrivals, Vacancies};
+use crate::place;
 
 /// Slots of each ring.
 pub const SLOTS: usize = 256;
-const MASK: usize = SLOTS - 1;
+
+/// A place in a ring.
+type Place = place::Place<SLOTS, { size_of::<Descriptor>() }>;
 
 /// How many receive slots are handed back with one write of the tail register. Under a hypervisor
 /// that write is what costs most of all. While fewer are kept back, the card has at least
 /// `SLOTS - 1 - RECEIVE_BATCH` left that are empty or not looked at yet; so it never runs dry for
 /// want of a write.
 pub const RECEIVE_BATCH: usize = 32;
+
+/// Where the first of them are handed back.
+const FIRST_DUE: Place = Place::START.after(RECEIVE_BATCH);
 
 /// In no part of a status: more than [`Format::VERIFICATION`] or [`Format::ERRORS`] has.
 const NEVER: u32 = u32::MAX;
@@ -76,7 +82,7 @@ struct Slots {
     descriptors: Table<Descriptor, SLOTS>,
     buffers: [Buffer; SLOTS],
     /// The slot whose turn is next: to be filled by the card, or by us.
-    next: usize,
+    next: Place,
 }
 
 impl Slots {
@@ -84,15 +90,18 @@ impl Slots {
         Ok(Self {
             descriptors: memory.table()?,
             buffers: memory.buffers()?,
-            next: 0,
+            next: Place::START,
         })
     }
 
     /// Tells every descriptor's fields to be `fields`, and begins at the first slot.
     fn restart(&mut self, fields: u64) {
-        for index in 0..SLOTS {
-            self.advance(index, fields);
+        let mut place = Place::START;
+        for _ in 0..SLOTS {
+            self.advance(place, fields);
+            place = self.next;
         }
+        self.next = Place::START;
     }
 
     const fn placement(&self) -> Placement {
@@ -102,22 +111,28 @@ impl Slots {
         }
     }
 
-    /// The buffer of the slot `index`, which is `next`, kept by who asks so that it need not be loaded again.
+    /// The descriptor at `place`.
     #[inline]
-    const fn buffer(&mut self, index: usize) -> &mut Buffer {
-        &mut self.buffers[index & MASK]
+    const fn descriptor(&self, place: Place) -> &Descriptor {
+        place.of(self.descriptors.entries())
     }
 
-    /// Tells what is to stand in the descriptor of the slot `index`, which is `next`, and goes on to the
+    /// The buffer of the slot at `place`, which is `next`, kept by who asks so that it need not be loaded again.
+    #[inline]
+    const fn buffer(&mut self, place: Place) -> &mut Buffer {
+        place.of_mut(&mut self.buffers)
+    }
+
+    /// Tells what is to stand in the descriptor of the slot at `place`, which is `next`, and goes on to the
     /// slot behind it. Both stores may be relaxed: the card looks at neither before the tail register is
     /// written, and a release fence comes before that.
     #[inline]
-    fn advance(&mut self, index: usize, fields: u64) {
-        let buffer = self.buffers[index & MASK].physical();
-        let descriptor = self.descriptors.entry(index);
+    fn advance(&mut self, place: Place, fields: u64) {
+        let buffer = place.of(&self.buffers).physical();
+        let descriptor = self.descriptor(place);
         descriptor.buffer.store(buffer, Ordering::Relaxed);
         descriptor.fields.store(fields, Ordering::Relaxed);
-        self.next = (index + 1) & MASK;
+        self.next = place.after(1);
     }
 }
 
@@ -129,8 +144,8 @@ impl Slots {
 pub struct ReceiveRing<F> {
     slots: Slots,
     format: PhantomData<F>,
-    /// The value of `next` of which the card was last told.
-    announced: usize,
+    /// The value of `next` of which the card is to be told.
+    due: Place,
     /// What of a status says that a frame is whole: [`END_OF_PACKET`] alone, or what no status has after a frame that went on
     /// into the next slot.
     whole: u32,
@@ -147,7 +162,7 @@ impl<F: Format> ReceiveRing<F> {
         Ok(Self {
             slots,
             format: PhantomData,
-            announced: 0,
+            due: FIRST_DUE,
             whole: END_OF_PACKET,
             verified: NEVER,
         })
@@ -157,7 +172,7 @@ impl<F: Format> ReceiveRing<F> {
     /// the ring is gone.
     pub fn restart(&mut self) {
         self.slots.restart(EMPTY);
-        self.announced = 0;
+        self.due = FIRST_DUE;
         self.whole = END_OF_PACKET;
     }
 
@@ -180,21 +195,20 @@ impl<F: Format> ReceiveRing<F> {
     /// before [`ReceiveRing::arrival`] has looked again.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        let descriptor = self.slots.descriptors.entry(self.slots.next);
+        let descriptor = self.slots.descriptor(self.slots.next);
         F::status(descriptor.fields.load(Ordering::Relaxed)) & DONE != 0
     }
 
     /// What to tell the tail register, if it is time to.
     #[inline]
     pub fn take_tail(&mut self) -> Option<u32> {
-        let handed_back = self.slots.next.wrapping_sub(self.announced) & MASK;
-        if handed_back < RECEIVE_BATCH {
+        if self.slots.next < self.due {
             return None;
         }
-        self.announced = self.slots.next;
+        self.due = self.slots.next.after(RECEIVE_BATCH);
         // All descriptors written so far must be in memory before the card is told of them.
         fence(Ordering::Release);
-        Some((self.announced.wrapping_sub(1) & MASK) as u32)
+        Some(self.slots.next.before().slot() as u32)
     }
 
     #[cfg(test)]
@@ -208,12 +222,11 @@ impl<F: Format> Arrivals for ReceiveRing<F> {
 
     #[inline]
     fn arrival(&mut self) -> Option<Arrival<'_, F>> {
-        let index = self.slots.next;
-        let fields = self.slots.descriptors.entry(index);
-        let fields = fields.fields.load(Ordering::Acquire);
+        let place = self.slots.next;
+        let fields = self.slots.descriptor(place).fields.load(Ordering::Acquire);
         (F::status(fields) & DONE != 0).then_some(Arrival {
             ring: self,
-            index,
+            place,
             fields,
         })
     }
@@ -223,8 +236,8 @@ impl<F: Format> Arrivals for ReceiveRing<F> {
 #[derive(Debug)]
 pub struct Arrival<'ring, F> {
     ring: &'ring mut ReceiveRing<F>,
-    /// The slot.
-    index: usize,
+    /// The slot's.
+    place: Place,
     fields: u64,
 }
 
@@ -233,7 +246,7 @@ impl<F: Format> SoundFrame for Arrival<'_, F> {
     fn bytes(&mut self) -> &mut [u8; BUFFER_SIZE] {
         // SAFETY: an arrival exists only where the card has set "descriptor done", and it may not use
         // the slot again before the tail register says so, which is after the arrival's end.
-        unsafe { self.ring.slots.buffer(self.index).bytes() }
+        unsafe { self.ring.slots.buffer(self.place).bytes() }
     }
 
     #[inline]
@@ -249,7 +262,7 @@ impl<F: Format> SoundFrame for Arrival<'_, F> {
 impl<F: Format> exchange::Arrival for Arrival<'_, F> {
     #[inline]
     fn buffer(&mut self) -> &mut Buffer {
-        self.ring.slots.buffer(self.index)
+        self.ring.slots.buffer(self.place)
     }
 
     #[inline]
@@ -270,7 +283,7 @@ impl<F: Format> exchange::Arrival for Arrival<'_, F> {
 
     #[inline]
     fn release(self) {
-        self.ring.slots.advance(self.index, EMPTY);
+        self.ring.slots.advance(self.place, EMPTY);
     }
 }
 
@@ -299,7 +312,7 @@ pub struct TransmitRing<F> {
     slots: Slots,
     format: PhantomData<F>,
     /// What the tail register was last told.
-    announced: usize,
+    announced: Place,
     /// How many slots from `next` on are known to be free, and may be used: none while it is closed.
     free: usize,
     /// Whether frames may be queued at all.
@@ -314,7 +327,7 @@ impl<F: Format> TransmitRing<F> {
         Ok(Self {
             slots,
             format: PhantomData,
-            announced: 0,
+            announced: Place::START,
             free: 0,
             is_open: false,
         })
@@ -324,7 +337,7 @@ impl<F: Format> TransmitRing<F> {
     /// not sent.
     pub fn restart(&mut self) {
         self.slots.restart(SENT);
-        self.announced = 0;
+        self.announced = Place::START;
         self.free = 0;
     }
 
@@ -339,7 +352,7 @@ impl<F: Format> TransmitRing<F> {
 
     /// Whether the card has not sent yet all that it was told of: whether the last of it is not done.
     pub fn is_owed(&self) -> bool {
-        let last = self.slots.descriptors.entry(self.announced.wrapping_sub(1));
+        let last = self.slots.descriptor(self.announced.before());
         last.fields.load(Ordering::Relaxed) & SENT == 0
     }
 
@@ -347,20 +360,20 @@ impl<F: Format> TransmitRing<F> {
     /// told of. Returns what to tell the tail register. For a ring that is to be emptied before a reset; where
     /// it is full, nothing is queued.
     pub fn queue_for_nobody(&mut self, length: usize) -> u32 {
-        let index = self.announced;
-        let behind = self.slots.descriptors.entry(index + 1);
+        let place = self.announced;
+        let behind = self.slots.descriptor(place.after(1));
         if behind.fields.load(Ordering::Acquire) & SENT == 0 {
-            return index as u32;
+            return place.slot() as u32;
         }
-        let buffer = self.slots.buffer(index);
+        let buffer = self.slots.buffer(place);
         // SAFETY: the slot at the tail is never the card's.
         let octets = unsafe { buffer.bytes() };
         octets.iter_mut().take(length).for_each(|octet| *octet = 0);
-        self.slots.advance(index, F::send(length));
+        self.slots.advance(place, F::send(length));
         self.announced = self.slots.next;
         self.free = 0;
         fence(Ordering::Release);
-        self.announced as u32
+        self.announced.slot() as u32
     }
 
     /// Where the ring lies.
@@ -378,7 +391,7 @@ impl<F: Format> TransmitRing<F> {
         // All descriptors and frames written so far must be in memory before the card is told of
         // them.
         fence(Ordering::Release);
-        Some(self.announced as u32)
+        Some(self.announced.slot() as u32)
     }
 
     #[cfg(test)]
@@ -395,8 +408,8 @@ impl<F: Format> Vacancies for TransmitRing<F> {
         if self.free == 0 {
             self.look();
         }
-        let index = self.slots.next;
-        (self.free > 0).then_some(Vacancy { ring: self, index })
+        let place = self.slots.next;
+        (self.free > 0).then_some(Vacancy { ring: self, place })
     }
 }
 
@@ -411,7 +424,7 @@ impl<F: Format> TransmitRing<F> {
     #[cold]
     fn look(&mut self) {
         let is_done = |behind: usize| {
-            let descriptor = self.slots.descriptors.entry(self.slots.next + behind);
+            let descriptor = self.slots.descriptor(self.slots.next.after(behind));
             descriptor.fields.load(Ordering::Acquire) & SENT != 0
         };
         self.free = [MANY, 1]
@@ -428,14 +441,14 @@ const MANY: usize = 32;
 #[derive(Debug)]
 pub struct Vacancy<'ring, F> {
     ring: &'ring mut TransmitRing<F>,
-    /// The slot.
-    index: usize,
+    /// The slot's.
+    place: Place,
 }
 
 impl<F: Format> exchange::Vacancy for Vacancy<'_, F> {
     #[inline]
     fn buffer(&mut self) -> &mut Buffer {
-        self.ring.slots.buffer(self.index)
+        self.ring.slots.buffer(self.place)
     }
 
     #[inline]
@@ -447,6 +460,6 @@ impl<F: Format> exchange::Vacancy for Vacancy<'_, F> {
     #[inline]
     fn queue(self, length: usize) {
         self.ring.free -= 1;
-        self.ring.slots.advance(self.index, F::send(length));
+        self.ring.slots.advance(self.place, F::send(length));
     }
 }
