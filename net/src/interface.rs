@@ -365,13 +365,13 @@ impl Interface {
 
     /// Works out which way frames take.
     pub(crate) const fn watch(&mut self) {
-        let is_kept = self.capture.is_on() || self.trace.is_enabled();
-        self.is_watched = self.filter.is_active() || is_kept;
+        let is_recorded = self.capture.is_on() || self.trace.is_enabled();
+        self.is_watched = self.filter.is_active() || is_recorded;
         self.usual = match self.is_watched {
             true => u64::MAX,
             false => self.station.to_bits(),
         };
-        self.is_only_filtered = self.filter.is_active() && !is_kept;
+        self.is_only_filtered = self.filter.is_active() && !is_recorded;
     }
 
     /// The UDP services.
