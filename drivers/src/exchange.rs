@@ -141,7 +141,7 @@ impl Exchange {
     }
 
     /// Hands up to `count` frames that stand in `arrivals` to `receiver`, oldest first, and does with
-    /// them as it says. Ends where [`Batch`] says so.
+    /// them as it says. Ends where [`Batch`] says so. `None` when there was no frame.
     // Into all of its callers: called, it takes some 35 instructions more for each batch.
     #[inline(always)]
     pub fn process(
@@ -150,12 +150,13 @@ impl Exchange {
         vacancies: &mut impl Vacancies,
         count: usize,
         receiver: &mut impl Receiver,
-    ) {
+    ) -> Option<Batch> {
         let mut batch = Batch::of(count);
-        'frames: while batch.takes_one() {
+        'frames: while batch.has_room() {
             let Some(mut arrival) = arrivals.arrival() else {
                 break;
             };
+            batch.take();
             let vacancy = 'unusual: {
                 let Some(mut vacancy) = vacancies.vacancy() else {
                     break 'unusual None;
@@ -177,6 +178,7 @@ impl Exchange {
             let can_defer = self.backlog.room() > 0;
             batch.note(self.process_any(arrival, vacancy, can_defer, receiver));
         }
+        batch.if_any()
     }
 
     /// Hands a frame to `receiver` that it did not answer at once.

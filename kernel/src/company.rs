@@ -8,7 +8,7 @@
 //! more is waited for then; and whoever asks one at a time is not made to wait.
 
 use crate::clock;
-use core::ops::ControlFlow;
+use pollux_net::device::Batch;
 use pollux_net::time::{Instant, TickRate, Ticks};
 
 /// For no longer than this after a frame, in nanoseconds: a doorbell may have taken long for another reason.
@@ -18,6 +18,28 @@ const MOST_IN_ALL: u64 = 64_000;
 /// So many waits in a row in which nobody came are the last: a crowd that was served one by one comes one by one for a while,
 /// since its next frames are held up by each doorbell.
 const VAIN: u32 = 8;
+
+/// What a look for more frames found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// None.
+    Empty,
+    /// Some, and all were answered.
+    Answers,
+    /// Such that nothing more is to be waited for.
+    Enough,
+}
+
+impl Look {
+    /// What a look found in which these frames were taken: behind one that needs no answer no other answer must wait.
+    pub fn of(batch: Option<Batch>) -> Self {
+        match batch {
+            None => Self::Empty,
+            Some(batch) if batch.has_unanswered() => Self::Enough,
+            Some(_) => Self::Answers,
+        }
+    }
+}
 
 /// For how long the next answers of a card wait.
 #[derive(Debug)]
@@ -48,24 +70,24 @@ impl Company {
         self.wait > Ticks(0)
     }
 
-    /// Waits for more frames, the first having been seen at `first`, until `comes` says that there are some. Returns when
-    /// that was, to continue with, or when it was waited for no longer.
+    /// Has `take` look for more frames, the first having been seen at `first`, for as long as they are waited for. Returns when
+    /// that ended.
     #[cold]
     #[inline(never)]
-    pub fn wait(
-        &self,
-        first: Instant,
-        mut comes: impl FnMut() -> bool,
-    ) -> ControlFlow<Instant, Instant> {
-        let since = clock::now();
+    pub fn gather(&self, first: Instant, mut take: impl FnMut(Instant) -> Look) -> Instant {
+        let mut since = clock::now();
         let mut now = since;
         while self.is_awaited(first, since, now) {
-            if comes() {
-                return ControlFlow::Continue(now);
+            match take(now) {
+                Look::Empty => now = clock::now(),
+                Look::Answers => {
+                    since = clock::now();
+                    now = since;
+                }
+                Look::Enough => return clock::now(),
             }
-            now = clock::now();
         }
-        ControlFlow::Break(now)
+        now
     }
 
     /// Whether it is still waited at `now` for frames that have not come since `since`, nor for too long since `first`. It
@@ -102,6 +124,7 @@ impl Company {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pollux_net::device::Verdict;
 
     const SEEN: Instant = Instant::from_ticks(1_000_000);
 
@@ -173,22 +196,47 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_with_a_frame_or_without() {
+    fn nothing_is_waited_for_behind_a_frame_without_an_answer() {
+        let look = |verdicts: &[Verdict]| {
+            let mut batch = Batch::of(64);
+            for verdict in verdicts {
+                batch.take();
+                batch.note(*verdict);
+            }
+            Look::of(batch.if_any())
+        };
+        let answer = Verdict::Answer { length: 60 };
+        assert_eq!(look(&[]), Look::Empty);
+        assert_eq!(look(&[answer, answer]), Look::Answers);
+        for unanswered in [Verdict::Release, Verdict::Defer] {
+            assert_eq!(look(&[unanswered]), Look::Enough);
+            assert_eq!(look(&[answer, unanswered, answer]), Look::Enough);
+        }
+    }
+
+    #[test]
+    fn it_is_waited_on_from_frame_to_frame_until_none_comes_or_there_are_enough() {
         let mut company = Company {
             // Whatever else this machine does meanwhile.
             most_in_all: Ticks(u64::MAX),
             ..company()
         };
-        let seen = clock::now();
-        assert!(company.wait(seen, || panic!("looked for")).is_break());
-        company.expect(2, Some(Ticks(5_000)));
-        assert!(company.wait(seen, || true).is_continue());
-        let mut looks = 0;
-        let end = company.wait(clock::now(), || {
-            looks += 1;
-            false
-        });
-        assert!(end.is_break() && looks > 0);
+        let looks = |company: &Company, found: &[Look]| {
+            let (mut looks, seen) = (0, clock::now());
+            let end = company.gather(seen, |_| {
+                looks += 1;
+                found.get(looks - 1).copied().unwrap_or(Look::Empty)
+            });
+            assert!(end >= seen);
+            looks
+        };
+        assert_eq!(looks(&company, &[]), 0, "nobody is expected");
+        company.expect(2, Some(Ticks(16_000)));
+        assert!(looks(&company, &[]) > 0);
+        assert_eq!(looks(&company, &[Look::Enough]), 1);
+        let found = [Look::Answers, Look::Answers, Look::Enough];
+        assert_eq!(looks(&company, &found), 3);
+        assert!(looks(&company, &[Look::Answers; 3]) > 3);
         assert_eq!(company.waits(), 1, "that were told of");
     }
 }

@@ -28,7 +28,7 @@ use pollux_drivers::virtio::split::{LegacyQueue, SplitQueue};
 use pollux_drivers::virtio::transport::{Status, Transport};
 use pollux_drivers::virtio::{self, Attachment, VirtioError, VirtioNet};
 use pollux_net::device::{
-    BUFFER_SIZE, Device, FlowControl, Link, Receiver, Statistic, TransmitError,
+    BUFFER_SIZE, Batch, Device, FlowControl, Link, Receiver, Statistic, TransmitError,
 };
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
@@ -107,13 +107,8 @@ impl Device for Nic {
     }
 
     #[inline]
-    fn ready(&mut self, budget: usize) -> usize {
-        with_card!(self, card => card.ready(budget))
-    }
-
-    #[inline]
-    fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
-        with_card!(self, card => card.process(count, receiver));
+    fn process(&mut self, count: usize, receiver: &mut impl Receiver) -> Option<Batch> {
+        with_card!(self, card => card.process(count, receiver))
     }
 
     fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {

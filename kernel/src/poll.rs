@@ -7,12 +7,11 @@
 
 use crate::Kernel;
 use crate::clock;
-use crate::company::Company;
+use crate::company::{Company, Look};
 use crate::housekeeping::Housekeeping;
 use crate::memory::heap::FramePath;
 use crate::nics::Nic;
 use crate::ports::Port;
-use core::ops::ControlFlow;
 use pollux_net::device::Device;
 use pollux_net::interface::Interface;
 use pollux_net::time::{Instant, Ticks};
@@ -168,15 +167,12 @@ fn serve(
     seen: Instant,
     milliseconds: u32,
 ) -> Option<Served> {
-    let count = card.ready(BATCH);
-    if count == 0 {
-        return None;
-    }
     let before = interface.counters().answered();
-    card.process(count, &mut interface.reception(seen, milliseconds));
-    let ringing_since = company
-        .is_expected()
-        .then(|| gather(card, interface, company, seen, before, milliseconds));
+    let batch = card.process(BATCH, &mut interface.reception(seen, milliseconds))?;
+    let ringing_since = company.is_expected().then(|| match batch.has_unanswered() {
+        false => gather(card, interface, company, seen, before, milliseconds),
+        true => clock::now(),
+    });
     card.ring_doorbells();
     let rung = clock::now();
     let answers = interface.counters().answered().wrapping_sub(before);
@@ -187,8 +183,9 @@ fn serve(
     Some(Served { rung, answers })
 }
 
-/// Answers the frames that follow those seen at `seen`, for as long as they are waited for, and at most until there are
-/// [`BATCH`] answers more than `before`. Returns when that ended.
+/// Answers the frames that follow those seen at `seen`, for as long as they are waited for: until one gets no answer, behind
+/// which the others must not wait, and at most until there are [`BATCH`] answers more than `before`. Returns when
+/// that ended.
 #[cold]
 #[inline(never)]
 fn gather(
@@ -199,19 +196,14 @@ fn gather(
     before: u64,
     milliseconds: u32,
 ) -> Instant {
-    loop {
+    company.gather(seen, |look| {
         let answers = interface.counters().answered().wrapping_sub(before);
         let room = BATCH.saturating_sub(answers as usize);
         if room == 0 {
-            return clock::now();
+            return Look::Enough;
         }
-        match company.wait(seen, || card.ready(room) > 0) {
-            ControlFlow::Continue(look) => {
-                card.process(room, &mut interface.reception(look, milliseconds));
-            }
-            ControlFlow::Break(end) => return end,
-        }
-    }
+        Look::of(card.process(room, &mut interface.reception(look, milliseconds)))
+    })
 }
 
 /// The same as a function of its own: with more of it in the loop, the loop would be slower for every card.

@@ -1,9 +1,8 @@
 //! The contract between the stack and a network card driver.
 //!
 //! A driver implements [`Device`]; the poll loop calls it in this order, turn after turn:
-//! [`Device::ready`] looks at memory and says how many frames stand there, [`Device::process`] hands
-//! them up one by one and queues the answers, [`Device::ring_doorbells`] tells the hardware, once. No
-//! call waits, allocates or copies a frame.
+//! [`Device::process`] looks at memory, hands the frames that stand there up one by one and queues the answers;
+//! [`Device::ring_doorbells`] tells the hardware, once. No call waits, allocates or copies a frame.
 
 use crate::interface::DEFAULT_MTU;
 use crate::vlan::VlanSet;
@@ -112,36 +111,44 @@ pub enum Verdict {
 /// How many frames are looked at behind the first that gets no answer.
 const BEHIND_UNANSWERED: usize = 1;
 
-/// How many more frames of a batch are looked at.
+/// A batch while it is processed.
 ///
 /// An answer must not wait for its doorbell behind frames that need none: so a batch ends with the frame behind the
 /// first that got none. Putting a frame off costs half of what answering one does, so that no answer's residence is
 /// twice what it is in quiet.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
+    /// How many frames it may have.
+    of: usize,
+    /// How many more may be taken.
     left: usize,
+    has_unanswered: bool,
 }
 
 impl Batch {
     /// A batch of `frames` at most.
     #[inline]
     pub const fn of(frames: usize) -> Self {
-        Self { left: frames }
-    }
-
-    /// Whether one more frame is looked at, which is one less from now on.
-    #[inline]
-    pub const fn takes_one(&mut self) -> bool {
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
+        Self {
+            of: frames,
+            left: frames,
+            has_unanswered: false,
         }
     }
 
-    /// Takes note of a verdict.
+    /// Whether one more frame may be taken.
+    #[inline]
+    pub const fn has_room(&self) -> bool {
+        self.left > 0
+    }
+
+    /// Takes a frame, for which there is room.
+    #[inline]
+    pub const fn take(&mut self) {
+        self.left = self.left.wrapping_sub(1);
+    }
+
+    /// Takes note of the verdict about what was taken.
     #[inline]
     pub const fn note(&mut self, verdict: Verdict) {
         match verdict {
@@ -150,8 +157,23 @@ impl Batch {
                 if self.left > BEHIND_UNANSWERED {
                     self.left = BEHIND_UNANSWERED;
                 }
+                self.has_unanswered = true;
             }
         }
+    }
+
+    /// The batch, if it has any frames.
+    #[inline]
+    pub const fn if_any(self) -> Option<Self> {
+        match self.left == self.of {
+            true => None,
+            false => Some(self),
+        }
+    }
+
+    /// Whether there were frames that got no answer: nothing more is to be waited for before the doorbell rings.
+    pub const fn has_unanswered(&self) -> bool {
+        self.has_unanswered
     }
 }
 
@@ -230,16 +252,12 @@ pub trait Device {
         DEFAULT_MTU
     }
 
-    /// How many received frames may be processed now, at most `budget`: 0 when none stands in memory. Where
-    /// to count them takes a look at each, one look at the first will do. Looks at descriptors only, never
-    /// at a register.
-    fn ready(&mut self, budget: usize) -> usize;
-
     /// Hands the frames that stand in memory, at most `count`, to `receiver`, oldest first,
-    /// and queues its answers. Nothing reaches the device before [`Device::ring_doorbells`].
+    /// and queues its answers. Nothing reaches the device before [`Device::ring_doorbells`]. Looks at descriptors only, never
+    /// at a register.
     ///
-    /// May stop before `count`, where [`Batch`] says so.
-    fn process(&mut self, count: usize, receiver: &mut impl Receiver);
+    /// May stop before `count`, where [`Batch`] says so. `None` when no frame stood there.
+    fn process(&mut self, count: usize, receiver: &mut impl Receiver) -> Option<Batch>;
 
     /// Hands the oldest frames that were deferred to `receiver`, at most `budget` of them, and queues
     /// its answers. None of them can be deferred again.

@@ -11,7 +11,7 @@
     clippy::indexing_slicing
 )]
 
-use crate::device::{BUFFER_SIZE, Device, Link, Received, Receiver, SoundFrame, Statistic};
+use crate::device::{BUFFER_SIZE, Batch, Device, Link, Received, Receiver, SoundFrame, Statistic};
 use crate::device::{TransmitError, TransportChecksum, Verdict};
 use crate::interface::{Interface, Traffic};
 use crate::time::{Instant, Ticks};
@@ -74,7 +74,7 @@ impl TestDevice {
         length: usize,
         can_defer: bool,
         receiver: &mut impl Receiver,
-    ) -> bool {
+    ) -> Verdict {
         let usual = match self.can_send() {
             true => receiver.receive_usual(&mut Delivered(buffer, self.checksum), length),
             false => None,
@@ -94,7 +94,7 @@ impl TestDevice {
             Verdict::Release => {}
             Verdict::Defer => assert!(can_defer, "a frame that cannot wait was deferred"),
         }
-        verdict == Verdict::Defer
+        verdict
     }
 }
 
@@ -123,21 +123,24 @@ impl Device for TestDevice {
         self.mac
     }
 
-    fn ready(&mut self, budget: usize) -> usize {
-        self.received.len().min(budget)
-    }
-
-    fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
-        for _ in 0..count {
-            let frame = self.received.pop_front().expect("a frame that was counted");
+    fn process(&mut self, count: usize, receiver: &mut impl Receiver) -> Option<Batch> {
+        let mut batch = Batch::of(count);
+        while batch.has_room() {
+            let Some(frame) = self.received.pop_front() else {
+                break;
+            };
+            batch.take();
             let mut buffer = Box::new([LEFT_OVER; BUFFER_SIZE]);
             buffer[..frame.len()].copy_from_slice(&frame);
             let can_defer = self.deferred.len() < self.deferral_room;
-            if self.hand_up(&mut buffer, frame.len(), can_defer, receiver) {
+            let verdict = self.hand_up(&mut buffer, frame.len(), can_defer, receiver);
+            batch.note(verdict);
+            if verdict == Verdict::Defer {
                 assert_eq!(buffer[..frame.len()], frame, "a deferred frame was altered");
                 self.deferred.push_back((buffer, frame.len()));
             }
         }
+        batch.if_any()
     }
 
     fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {
@@ -231,9 +234,8 @@ impl Station {
     pub fn receive(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
         self.delivered += 1;
         self.device.received.push_back(frame.to_vec());
-        let ready = self.device.ready(usize::MAX);
         let mut reception = self.card.reception(self.now, 0);
-        self.device.process(ready, &mut reception);
+        self.device.process(usize::MAX, &mut reception);
         self.check(false)
     }
 

@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         a_hundred_thousand_pings,
     );
     suite.test(
-        "many_requests_wait_for_each_other_and_one_at_a_time_never_waits",
+        "many_requests_wait_for_each_other_and_who_asks_one_at_a_time_soon_does_not",
         many_wait_for_each_other,
     );
     suite.test(
@@ -354,7 +354,7 @@ fn many_wait_for_each_other(appliance: &mut Appliance) {
         });
         assert!(report.all_answered(), "{report}");
     };
-    // As often as nobody came, and no more.
+    // As often as nobody may come after a crowd, by docs/performance.md, and no more.
     const IN_VAIN: u64 = 8;
     ping(appliance, 2_000, 1);
     let before = waits(appliance);

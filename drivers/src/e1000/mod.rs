@@ -27,7 +27,7 @@ mod statistics;
 mod tests;
 
 use pollux_net::device::{
-    BUFFER_SIZE, Device, FlowControl, Link, Receiver, Statistic, TransmitError,
+    BUFFER_SIZE, Batch, Device, FlowControl, Link, Receiver, Statistic, TransmitError,
 };
 use pollux_net::vlan::{VID_COUNT, VlanSet};
 use pollux_net::wire::ethernet::MacAddress;
@@ -120,20 +120,14 @@ impl<R: RegisterAccess, F: Format> Device for E1000<R, F> {
         self.mac_address
     }
 
-    #[inline]
-    fn ready(&mut self, budget: usize) -> usize {
-        if self.runs && self.receive.is_ready() {
-            budget
-        } else {
-            0
-        }
-    }
-
     // As [`Exchange::process`].
     #[inline(always)]
-    fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
+    fn process(&mut self, count: usize, receiver: &mut impl Receiver) -> Option<Batch> {
+        if !self.runs {
+            return None;
+        }
         self.exchange
-            .process(&mut self.receive, &mut self.transmit, count, receiver);
+            .process(&mut self.receive, &mut self.transmit, count, receiver)
     }
 
     fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {

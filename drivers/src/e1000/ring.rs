@@ -191,14 +191,6 @@ impl<F: Format> ReceiveRing<F> {
         (SLOTS - 1) as u32
     }
 
-    /// Whether the card has filled the next slot. The load may be relaxed: nothing is done with the slot
-    /// before [`ReceiveRing::arrival`] has looked again.
-    #[inline]
-    pub fn is_ready(&self) -> bool {
-        let descriptor = self.slots.descriptor(self.slots.next);
-        F::status(descriptor.fields.load(Ordering::Relaxed)) & DONE != 0
-    }
-
     /// What to tell the tail register, if it is time to.
     #[inline]
     pub fn take_tail(&mut self) -> Option<u32> {

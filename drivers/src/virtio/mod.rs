@@ -34,7 +34,7 @@ pub mod transport;
 
 use core::sync::atomic::{Ordering, fence};
 
-use pollux_net::device::{BUFFER_SIZE, Device, Link, Receiver, Statistic, TransmitError};
+use pollux_net::device::{BUFFER_SIZE, Batch, Device, Link, Receiver, Statistic, TransmitError};
 use pollux_net::vlan::VlanSet;
 use pollux_net::wire::ethernet::MacAddress;
 
@@ -116,22 +116,14 @@ impl<T: Transport, Q: Virtqueue> Device for VirtioNet<T, Q> {
         self.maximum_mtu
     }
 
-    #[inline]
-    fn ready(&mut self, budget: usize) -> usize {
-        if self.runs {
-            self.receive.ready(budget)
-        } else {
-            0
-        }
-    }
-
     // As [`Exchange::process`].
     #[inline(always)]
-    fn process(&mut self, count: usize, receiver: &mut impl Receiver) {
-        if self.runs {
-            self.exchange
-                .process(&mut self.receive, &mut self.transmit, count, receiver);
+    fn process(&mut self, count: usize, receiver: &mut impl Receiver) -> Option<Batch> {
+        if !self.runs {
+            return None;
         }
+        self.exchange
+            .process(&mut self.receive, &mut self.transmit, count, receiver)
     }
 
     fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {

@@ -204,23 +204,6 @@ impl Virtqueue for PackedQueue {
     }
 
     #[inline]
-    fn look(&mut self, budget: usize) -> usize {
-        if self.breach.is_some() {
-            return 0;
-        }
-        let most = budget.min(self.outstanding());
-        let mut place = self.taken;
-        // Chains of more than one descriptor are the control queue's, which does not count.
-        (0..most)
-            .take_while(|_| {
-                let is_used = self.used(place).is_some();
-                place = place.wrapping_add(1);
-                is_used
-            })
-            .count()
-    }
-
-    #[inline]
     fn returned(&mut self) -> Option<Returned> {
         let fields = self.used(self.taken)?;
         if self.breach.is_some() {

@@ -107,12 +107,8 @@ pub trait Virtqueue: Sized {
     /// What the device did that it must not do, since the last start.
     fn breach(&self) -> Option<Breach>;
 
-    /// Looks at memory: how many that the device has given back were not taken yet, at most `budget`. 0
-    /// when the queue is broken.
-    fn look(&mut self, budget: usize) -> usize;
-
-    /// The oldest that the device has given back and that was not taken yet. A queue that turns out to be
-    /// broken has none.
+    /// Looks at memory: the oldest that the device has given back and that was not taken yet. A queue that is or turns out to
+    /// be broken has none.
     fn returned(&mut self) -> Option<Returned>;
 
     /// Takes what [`Virtqueue::returned`] showed: it is ours.

@@ -132,12 +132,6 @@ impl<Q: Virtqueue> ReceiveRing<Q> {
         &self.slots.queue
     }
 
-    /// How many frames the device has delivered, at most `budget`.
-    #[inline]
-    pub fn ready(&mut self, budget: usize) -> usize {
-        self.slots.queue.look(budget)
-    }
-
     /// Lets the device see the slots that were handed back, if it is time to. Returns whether it did.
     #[inline]
     pub fn publish_batch(&mut self) -> bool {

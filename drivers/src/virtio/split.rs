@@ -50,6 +50,21 @@ impl<L: Layout> Split<L> {
         self.breach = Some(breach);
     }
 
+    /// Looks whether the device has used more than was taken, and takes note of how far it has come.
+    #[inline]
+    fn look(&mut self) -> bool {
+        // Acquires: what the device wrote before the index is seen by every load that follows.
+        self.seen = self.memory.used().index.load(Ordering::Acquire);
+        let count = self.seen.wrapping_sub(self.taken);
+        if count == 0 {
+            return false;
+        }
+        if count > self.published.wrapping_sub(self.taken) {
+            self.breached(Breach::IndexAhead);
+        }
+        true
+    }
+
     /// Writes a descriptor that is ours. It does not reach the device before it is in the available ring and
     /// published, so that the stores may be relaxed.
     #[inline]
@@ -121,22 +136,8 @@ impl<L: Layout> Virtqueue for Split<L> {
     }
 
     #[inline]
-    fn look(&mut self, budget: usize) -> usize {
-        // Acquires: what the device wrote before the index is seen by every load that follows.
-        self.seen = self.memory.used().index.load(Ordering::Acquire);
-        let count = self.seen.wrapping_sub(self.taken);
-        if count > self.published.wrapping_sub(self.taken) {
-            self.breached(Breach::IndexAhead);
-        }
-        match self.breach {
-            None => usize::from(count).min(budget),
-            Some(_) => 0,
-        }
-    }
-
-    #[inline]
     fn returned(&mut self) -> Option<Returned> {
-        if self.seen == self.taken && self.look(1) == 0 || self.breach.is_some() {
+        if self.seen == self.taken && !self.look() || self.breach.is_some() {
             return None;
         }
         let element = self.memory.used_entry(self.taken, self.mask);

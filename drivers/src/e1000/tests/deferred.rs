@@ -93,13 +93,15 @@ fn batch(bench: &mut Bench, verdicts: &[Verdict]) -> usize {
     for _ in verdicts {
         bench.model().receive(&frame(1));
     }
-    let count = bench.device.ready(64);
     let mut processed = 0;
     let mut script = Script(|_: Received<'_>| {
         processed += 1;
         verdicts[processed - 1]
     });
-    bench.device.process(count, &mut script);
+    let batch = bench.device.process(64, &mut script).expect("frames");
+    let shown = &verdicts[..processed];
+    let is_answer = |verdict: &Verdict| matches!(verdict, Verdict::Answer { .. });
+    assert_eq!(batch.has_unanswered(), !shown.iter().all(is_answer));
     bench.device.ring_doorbells();
     bench.turn(64, |_| Verdict::Release);
     processed

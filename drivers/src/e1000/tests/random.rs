@@ -123,8 +123,7 @@ impl<F: Format> Bench<F> {
                     },
                     |_: Received<'_>| Verdict::Release,
                 );
-                let count = self.device.ready(budget);
-                self.device.process(count, &mut receiver);
+                self.device.process(budget, &mut receiver);
                 self.device.ring_doorbells();
                 self.check();
             }

@@ -128,8 +128,7 @@ impl<Q: Virtqueue> Bench<Q> {
                     },
                     |_: Received<'_>| Verdict::Release,
                 );
-                let count = self.device.ready(budget);
-                self.device.process(count, &mut receiver);
+                self.device.process(budget, &mut receiver);
                 self.device.ring_doorbells();
                 self.check();
             }

@@ -43,7 +43,7 @@ fn a_device_that_asks_for_a_reset_is_reset<Q: Virtqueue>() {
         bench.model().receive(&frame(1));
         bench.model().status |= 64;
         bench.look(1);
-        assert_eq!(bench.device.ready(64), 0);
+        assert_eq!(bench.turn(64, |_| Verdict::Release), 0);
         assert!(!bench.device.link.up);
         bench.assert_recovers(resets);
     }
