@@ -45,7 +45,8 @@ const VIRTIO_MEMORY: usize = {
 /// How many cards are driven at once. There is no heap yet when they are counted.
 const MAXIMUM_CARDS: usize = 32;
 
-/// A card at work.
+/// A card at work. Of which kind it is stands in an octet of its own, so that the loop's question is the shortest.
+#[repr(u8)]
 pub enum Nic {
     /// One of Intel's.
     E1000(E1000<CardRegisters, Legacy>),
