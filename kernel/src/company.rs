@@ -70,11 +70,19 @@ impl Company {
         self.wait > Ticks(0)
     }
 
-    /// Has `take` look for more frames, the first having been seen at `first`, for as long as they are waited for. Returns when
-    /// that ended.
+    /// Has `take` look for more frames than were `found`, the first of which was seen at `first`, for as long as they are waited
+    /// for. Returns when that ended; nothing, when it was not waited.
     #[cold]
     #[inline(never)]
-    pub fn gather(&self, first: Instant, mut take: impl FnMut(Instant) -> Look) -> Instant {
+    pub fn gather(
+        &self,
+        first: Instant,
+        found: Look,
+        mut take: impl FnMut(Instant) -> Look,
+    ) -> Option<Instant> {
+        if found == Look::Enough {
+            return None;
+        }
         let mut since = clock::now();
         let mut now = since;
         while self.is_awaited(first, since, now) {
@@ -84,10 +92,10 @@ impl Company {
                     since = clock::now();
                     now = since;
                 }
-                Look::Enough => return clock::now(),
+                Look::Enough => return Some(clock::now()),
             }
         }
-        now
+        Some(now)
     }
 
     /// Whether it is still waited at `now` for frames that have not come since `since`, nor for too long since `first`. It
@@ -98,7 +106,7 @@ impl Company {
     }
 
     /// Takes note of so many answers that went out together, and of how long it took to ring for them: that is measured
-    /// where company was expected. Need not be told of one answer for which none was.
+    /// where they waited. Need not be told of one answer that did not.
     #[cold]
     #[inline(never)]
     pub fn expect(&mut self, answers: u64, ringing: Option<Ticks>) {
@@ -106,7 +114,7 @@ impl Company {
         if answers > 1 {
             self.vain = 0;
             // At least as long as to measure it the next time.
-            self.wait = ringing.unwrap_or_default().clamp(Ticks(1), self.most);
+            self.wait = ringing.unwrap_or(self.wait).clamp(Ticks(1), self.most);
             return;
         }
         self.vain += 1;
@@ -162,6 +170,12 @@ mod tests {
             company.expect(2, Some(Ticks(ringing)));
             assert_eq!(spans(&company), [ringing, 64_000]);
         }
+        company.expect(2, None);
+        assert_eq!(
+            spans(&company)[0],
+            16_000,
+            "behind a frame without an answer"
+        );
     }
 
     #[test]
@@ -223,11 +237,11 @@ mod tests {
         };
         let looks = |company: &Company, found: &[Look]| {
             let (mut looks, seen) = (0, clock::now());
-            let end = company.gather(seen, |_| {
+            let end = company.gather(seen, Look::Answers, |_| {
                 looks += 1;
                 found.get(looks - 1).copied().unwrap_or(Look::Empty)
             });
-            assert!(end >= seen);
+            assert!(end.is_some_and(|end| end >= seen));
             looks
         };
         assert_eq!(looks(&company, &[]), 0, "nobody is expected");
@@ -237,6 +251,8 @@ mod tests {
         let found = [Look::Answers, Look::Answers, Look::Enough];
         assert_eq!(looks(&company, &found), 3);
         assert!(looks(&company, &[Look::Answers; 3]) > 3);
+        let unasked = |_| panic!("looked for");
+        assert_eq!(company.gather(clock::now(), Look::Enough, unasked), None);
         assert_eq!(company.waits(), 1, "that were told of");
     }
 }

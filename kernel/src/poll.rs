@@ -12,7 +12,7 @@ use crate::housekeeping::Housekeeping;
 use crate::memory::heap::FramePath;
 use crate::nics::Nic;
 use crate::ports::Port;
-use pollux_net::device::Device;
+use pollux_net::device::{Batch, Device};
 use pollux_net::interface::Interface;
 use pollux_net::time::{Instant, Ticks};
 use pollux_net::turns::Activity;
@@ -169,10 +169,17 @@ fn serve(
 ) -> Option<Served> {
     let before = interface.counters().answered();
     let batch = card.process(BATCH, &mut interface.reception(seen, milliseconds))?;
-    let ringing_since = company.is_expected().then(|| match batch.has_unanswered() {
-        false => gather(card, interface, company, seen, before, milliseconds),
-        true => clock::now(),
-    });
+    let ringing_since = match company.is_expected() {
+        true => gather(
+            card,
+            interface,
+            company,
+            (seen, milliseconds),
+            batch,
+            before,
+        ),
+        false => None,
+    };
     card.ring_doorbells();
     let rung = clock::now();
     let answers = interface.counters().answered().wrapping_sub(before);
@@ -183,20 +190,20 @@ fn serve(
     Some(Served { rung, answers })
 }
 
-/// Answers the frames that follow those seen at `seen`, for as long as they are waited for: until one gets no answer, behind
+/// Answers the frames that follow those of `batch`, for as long as they are waited for: until one gets no answer, behind
 /// which the others must not wait, and at most until there are [`BATCH`] answers more than `before`. Returns when
-/// that ended.
+/// that ended; nothing, when it was not waited.
 #[cold]
 #[inline(never)]
 fn gather(
     card: &mut impl Device,
     interface: &mut Interface,
     company: &Company,
-    seen: Instant,
+    (seen, milliseconds): (Instant, u32),
+    batch: Batch,
     before: u64,
-    milliseconds: u32,
-) -> Instant {
-    company.gather(seen, |look| {
+) -> Option<Instant> {
+    company.gather(seen, Look::of(Some(batch)), |look| {
         let answers = interface.counters().answered().wrapping_sub(before);
         let room = BATCH.saturating_sub(answers as usize);
         if room == 0 {
