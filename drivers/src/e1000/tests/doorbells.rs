@@ -6,12 +6,17 @@ use super::*;
 fn looking_and_processing_touch_no_register() {
     let mut bench = bench();
     bench.take_accesses();
-    let mut echo = Script(|_: Received<'_>| Verdict::Answer { length: 98 });
+    let mut processed = 0;
+    let mut echo = Script(|_: Received<'_>| {
+        processed += 1;
+        Verdict::Answer { length: 98 }
+    });
     assert!(bench.device.process(64, &mut echo).is_none());
     for _ in 0..100 {
         bench.model().receive(&frame(1));
     }
     assert!(bench.device.process(64, &mut echo).is_some());
+    assert_eq!(processed, 64);
     let _ = bench.device.transmit(|_| 60);
     assert_eq!(bench.take_accesses(), []);
 }
