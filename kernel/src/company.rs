@@ -31,12 +31,12 @@ pub enum Look {
 }
 
 impl Look {
-    /// What a look found in which these frames were taken: behind one that needs no answer no other answer must wait.
+    /// What a look found with which a batch has more frames.
     pub fn of(batch: Option<Batch>) -> Self {
         match batch {
             None => Self::Empty,
-            Some(batch) if batch.has_unanswered() => Self::Enough,
-            Some(_) => Self::Answers,
+            Some(batch) if batch.may_wait() => Self::Answers,
+            Some(_) => Self::Enough,
         }
     }
 }
@@ -212,19 +212,22 @@ mod tests {
     #[test]
     fn nothing_is_waited_for_behind_a_frame_without_an_answer() {
         let look = |verdicts: &[Verdict]| {
-            let mut batch = Batch::of(64);
+            let before = Batch::of(4);
+            let mut batch = before;
             for verdict in verdicts {
                 batch.take();
                 batch.note(*verdict);
             }
-            Look::of(batch.if_any())
+            Look::of(batch.if_more_than(before))
         };
         let answer = Verdict::Answer { length: 60 };
         assert_eq!(look(&[]), Look::Empty);
         assert_eq!(look(&[answer, answer]), Look::Answers);
+        assert_eq!(look(&[answer; 3]), Look::Enough, "there is hardly room");
         for unanswered in [Verdict::Release, Verdict::Defer] {
             assert_eq!(look(&[unanswered]), Look::Enough);
-            assert_eq!(look(&[answer, unanswered, answer]), Look::Enough);
+            assert_eq!(look(&[unanswered, answer]), Look::Enough);
+            assert_eq!(look(&[answer, unanswered]), Look::Enough);
         }
     }
 

@@ -108,8 +108,8 @@ impl Device for Nic {
     }
 
     #[inline]
-    fn process(&mut self, count: usize, receiver: &mut impl Receiver) -> Option<Batch> {
-        with_card!(self, card => card.process(count, receiver))
+    fn process(&mut self, batch: Batch, receiver: &mut impl Receiver) -> Option<Batch> {
+        with_card!(self, card => card.process(batch, receiver))
     }
 
     fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {

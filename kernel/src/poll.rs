@@ -168,16 +168,12 @@ fn serve(
     milliseconds: u32,
 ) -> Option<Served> {
     let before = interface.counters().answered();
-    let batch = card.process(BATCH, &mut interface.reception(seen, milliseconds))?;
+    let batch = card.process(
+        Batch::of(BATCH),
+        &mut interface.reception(seen, milliseconds),
+    )?;
     let ringing_since = match company.is_expected() {
-        true => gather(
-            card,
-            interface,
-            company,
-            (seen, milliseconds),
-            batch,
-            before,
-        ),
+        true => gather(card, interface, company, seen, milliseconds, batch),
         false => None,
     };
     card.ring_doorbells();
@@ -190,26 +186,22 @@ fn serve(
     Some(Served { rung, answers })
 }
 
-/// Answers the frames that follow those of `batch`, for as long as they are waited for: until one gets no answer, behind
-/// which the others must not wait, and at most until there are [`BATCH`] answers more than `before`. Returns when
-/// that ended; nothing, when it was not waited.
+/// Answers the frames that follow those of `batch`, for as long as they are waited for and it has room. Returns when that
+/// ended; nothing, when it was not waited.
 #[cold]
 #[inline(never)]
 fn gather(
     card: &mut impl Device,
     interface: &mut Interface,
     company: &Company,
-    (seen, milliseconds): (Instant, u32),
-    batch: Batch,
-    before: u64,
+    seen: Instant,
+    milliseconds: u32,
+    mut batch: Batch,
 ) -> Option<Instant> {
     company.gather(seen, Look::of(Some(batch)), |look| {
-        let answers = interface.counters().answered().wrapping_sub(before);
-        let room = BATCH.saturating_sub(answers as usize);
-        if room == 0 {
-            return Look::Enough;
-        }
-        Look::of(card.process(room, &mut interface.reception(look, milliseconds)))
+        let more = card.process(batch, &mut interface.reception(look, milliseconds));
+        batch = more.unwrap_or(batch);
+        Look::of(more)
     })
 }
 

@@ -108,31 +108,26 @@ pub enum Verdict {
     Defer,
 }
 
-/// How many frames are looked at behind the first that gets no answer.
-const BEHIND_UNANSWERED: usize = 1;
-
 /// A batch while it is processed.
 ///
-/// An answer must not wait for its doorbell behind frames that need none: so a batch ends with the frame behind the
-/// first that got none. Putting a frame off costs half of what answering one does, so that no answer's residence is
-/// twice what it is in quiet.
+/// An answer must not wait for its doorbell behind frames that need none: so behind an answer a batch ends with the first
+/// frame that got none, and one that begins with such a frame ends with the next. Putting a frame off costs less than
+/// answering one does, so that no answer's residence is twice what it is in quiet.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
     /// How many frames it may have.
     of: usize,
-    /// How many more may be taken.
+    /// How many more may be taken: one at most, once a frame got no answer.
     left: usize,
-    has_unanswered: bool,
 }
 
 impl Batch {
-    /// A batch of `frames` at most.
+    /// A batch of `frames` at most, none of which was taken.
     #[inline]
     pub const fn of(frames: usize) -> Self {
         Self {
             of: frames,
             left: frames,
-            has_unanswered: false,
         }
     }
 
@@ -153,27 +148,32 @@ impl Batch {
     pub const fn note(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Answer { .. } => {}
-            Verdict::Release | Verdict::Defer => {
-                if self.left > BEHIND_UNANSWERED {
-                    self.left = BEHIND_UNANSWERED;
-                }
-                self.has_unanswered = true;
-            }
+            Verdict::Release | Verdict::Defer => self.left = self.left_behind_unanswered(),
         }
     }
 
-    /// The batch, if it has any frames.
+    /// How many more may be taken behind this frame, which got no answer. Apart, since the loop of answers would be slower
+    /// with it.
+    #[cold]
+    #[inline(never)]
+    const fn left_behind_unanswered(self) -> usize {
+        let is_first = self.left.wrapping_add(1) == self.of;
+        (is_first && self.left > 0) as usize
+    }
+
+    /// The batch, if it has more frames than it had `before`.
     #[inline]
-    pub const fn if_any(self) -> Option<Self> {
-        match self.left == self.of {
+    pub const fn if_more_than(self, before: Self) -> Option<Self> {
+        match self.left == before.left {
             true => None,
             false => Some(self),
         }
     }
 
-    /// Whether there were frames that got no answer: nothing more is to be waited for before the doorbell rings.
-    pub const fn has_unanswered(&self) -> bool {
-        self.has_unanswered
+    /// Whether its answers may wait for more frames before the doorbell rings: it is nearly full otherwise, or a frame
+    /// got no answer.
+    pub const fn may_wait(&self) -> bool {
+        self.left > 1
     }
 }
 
@@ -252,12 +252,12 @@ pub trait Device {
         DEFAULT_MTU
     }
 
-    /// Hands the frames that stand in memory, at most `count`, to `receiver`, oldest first,
-    /// and queues its answers. Nothing reaches the device before [`Device::ring_doorbells`]. Looks at descriptors only, never
-    /// at a register.
+    /// Hands the frames that stand in memory to `receiver`, oldest first, for as long as `batch` has room, and queues its
+    /// answers. Nothing reaches the device before [`Device::ring_doorbells`]. Looks at descriptors only, never at a
+    /// register.
     ///
-    /// May stop before `count`, where [`Batch`] says so. `None` when no frame stood there.
-    fn process(&mut self, count: usize, receiver: &mut impl Receiver) -> Option<Batch>;
+    /// Returns the batch with these frames; `None` when none stood there.
+    fn process(&mut self, batch: Batch, receiver: &mut impl Receiver) -> Option<Batch>;
 
     /// Hands the oldest frames that were deferred to `receiver`, at most `budget` of them, and queues
     /// its answers. None of them can be deferred again.

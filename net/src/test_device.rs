@@ -123,8 +123,8 @@ impl Device for TestDevice {
         self.mac
     }
 
-    fn process(&mut self, count: usize, receiver: &mut impl Receiver) -> Option<Batch> {
-        let mut batch = Batch::of(count);
+    fn process(&mut self, mut batch: Batch, receiver: &mut impl Receiver) -> Option<Batch> {
+        let before = batch;
         while batch.has_room() {
             let Some(frame) = self.received.pop_front() else {
                 break;
@@ -140,7 +140,7 @@ impl Device for TestDevice {
                 self.deferred.push_back((buffer, frame.len()));
             }
         }
-        batch.if_any()
+        batch.if_more_than(before)
     }
 
     fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {
@@ -235,7 +235,7 @@ impl Station {
         self.delivered += 1;
         self.device.received.push_back(frame.to_vec());
         let mut reception = self.card.reception(self.now, 0);
-        self.device.process(usize::MAX, &mut reception);
+        self.device.process(Batch::of(usize::MAX), &mut reception);
         self.check(false)
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pollux_issuer::frame::{self, Echo, Link, Received, Tag};
 use pollux_tests::appliance::{Appliance, Boot, START_LIMIT};
 use pollux_tests::forge;
-use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE_MAC, PEER, PEER_MAC, hex, is_unreachable};
+use pollux_tests::peer::{ANSWER_LIMIT, APPLIANCE_MAC, PEER, PEER_MAC, Peer, hex, is_unreachable};
 use pollux_tests::residence::{await_first_answer, longest_residence};
 use pollux_tests::suite::Suite;
 
@@ -18,7 +18,7 @@ const IN_BAND: (u16, Ipv4Addr) = (50, Ipv4Addr::new(10, 10, 50, 11));
 /// Another with an out-of-band port that is not in the filter list.
 const NOT_IN_FILTER: (u16, Ipv4Addr) = (51, Ipv4Addr::new(10, 10, 51, 11));
 
-/// In-band frames that are sent before each real-time one.
+/// In-band frames that are sent around each real-time one: half of them before it, half behind.
 const FLOOD: usize = 100;
 /// Real-time frames, one after the other, in quiet and in the flood.
 const ROUNDS: usize = 300;
@@ -193,7 +193,7 @@ fn down(appliance: &mut Appliance) {
     appliance.peer.exchange(&echo);
 }
 
-/// Pings in real time, one after the other: first in quiet, then each behind a flood of in-band pings, for
+/// Pings in real time, one after the other: first in quiet, then amid a flood of in-band pings and behind it, for
 /// as long as `goes_on` says of the round and of when the flood began. Under `-icount` a residence is a
 /// count of instructions.
 fn flood(goes_on: impl Fn(usize, Instant) -> bool) {
@@ -221,7 +221,10 @@ fn flood(goes_on: impl Fn(usize, Instant) -> bool) {
     let since = Instant::now();
     let (mut rounds, mut answers) = (0, 0);
     while goes_on(rounds, since) {
-        for (_, flood) in (0..FLOOD).zip(floods.iter().cycle()) {
+        for (place, flood) in (0..FLOOD).zip(floods.iter().cycle()) {
+            if place == FLOOD / 2 {
+                appliance.peer.send(&Peer::request(b"amid"));
+            }
             appliance.peer.send(flood);
         }
         answers += appliance.peer.settle().len();

@@ -118,12 +118,12 @@ impl<T: Transport, Q: Virtqueue> Device for VirtioNet<T, Q> {
 
     // As [`Exchange::process`].
     #[inline(always)]
-    fn process(&mut self, count: usize, receiver: &mut impl Receiver) -> Option<Batch> {
+    fn process(&mut self, batch: Batch, receiver: &mut impl Receiver) -> Option<Batch> {
         if !self.runs {
             return None;
         }
         self.exchange
-            .process(&mut self.receive, &mut self.transmit, count, receiver)
+            .process(&mut self.receive, &mut self.transmit, batch, receiver)
     }
 
     fn process_deferred(&mut self, budget: usize, receiver: &mut impl Receiver) {

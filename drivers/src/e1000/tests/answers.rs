@@ -65,7 +65,7 @@ fn processing_more_than_is_ready_stops_at_what_is_there() {
         frames += 1;
         Verdict::Release
     });
-    bench.device.process(usize::MAX, &mut count);
+    bench.device.process(Batch::of(usize::MAX), &mut count);
     assert_eq!(frames, 1);
 }
 
@@ -134,7 +134,7 @@ fn frames_of_our_own_go_out_between_answers_and_in_order() {
     };
     bench.device.transmit(compose(9)).unwrap();
     bench.device.process(
-        64,
+        Batch::of(64),
         &mut Script(|_: Received<'_>| Verdict::Answer { length: 98 }),
     );
     bench.device.transmit(compose(8)).unwrap();

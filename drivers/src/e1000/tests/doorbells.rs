@@ -11,11 +11,11 @@ fn looking_and_processing_touch_no_register() {
         processed += 1;
         Verdict::Answer { length: 98 }
     });
-    assert!(bench.device.process(64, &mut echo).is_none());
+    assert!(bench.device.process(Batch::of(64), &mut echo).is_none());
     for _ in 0..100 {
         bench.model().receive(&frame(1));
     }
-    assert!(bench.device.process(64, &mut echo).is_some());
+    assert!(bench.device.process(Batch::of(64), &mut echo).is_some());
     assert_eq!(processed, 64);
     let _ = bench.device.transmit(|_| 60);
     assert_eq!(bench.take_accesses(), []);

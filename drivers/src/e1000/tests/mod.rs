@@ -158,7 +158,8 @@ impl<F: Format> Bench<F> {
                 processed += 1;
                 receiver(received)
             });
-            self.device.process(count - before, &mut receiver);
+            self.device
+                .process(Batch::of(count - before), &mut receiver);
             if processed == before {
                 break;
             }
@@ -180,7 +181,7 @@ impl<F: Format> Bench<F> {
                 Verdict::Release
             },
         );
-        self.device.process(64, &mut receiver);
+        self.device.process(Batch::of(64), &mut receiver);
         self.device.ring_doorbells();
         self.check();
         (lengths, others)

@@ -123,7 +123,7 @@ impl<F: Format> Bench<F> {
                     },
                     |_: Received<'_>| Verdict::Release,
                 );
-                self.device.process(budget, &mut receiver);
+                self.device.process(Batch::of(budget), &mut receiver);
                 self.device.ring_doorbells();
                 self.check();
             }

@@ -207,6 +207,6 @@ fn a_frame_that_is_asked_about_twice_is_completed_once<Q: Virtqueue>() {
     bench.model().receive(&partial());
     let mut heard = Vec::new();
     let mut receiver = Twice(|said, octets| heard.push((said, octets)));
-    bench.device.process(64, &mut receiver);
+    bench.device.process(Batch::of(64), &mut receiver);
     assert_eq!(heard, [(Verified, whole()), (Verified, whole())]);
 }

@@ -120,7 +120,8 @@ impl<Q: Virtqueue> Bench<Q> {
                 processed += 1;
                 receiver(received)
             });
-            self.device.process(budget - before, &mut receiver);
+            self.device
+                .process(Batch::of(budget - before), &mut receiver);
             if processed == before {
                 break;
             }

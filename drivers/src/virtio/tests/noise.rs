@@ -162,7 +162,10 @@ fn endure<Q: Virtqueue>(noise: Noise, memory: &TestMemory) -> Result<(), String>
     for _ in 0..130 {
         device.refresh_link();
         device.refresh_statistics();
-        device.process(64, &mut Script(|_: Received<'_>| Verdict::Release));
+        device.process(
+            Batch::of(64),
+            &mut Script(|_: Received<'_>| Verdict::Release),
+        );
         let _ = device.transmit(|buffer| {
             buffer.fill(0x77);
             60

@@ -128,7 +128,7 @@ impl<Q: Virtqueue> Bench<Q> {
                     },
                     |_: Received<'_>| Verdict::Release,
                 );
-                self.device.process(budget, &mut receiver);
+                self.device.process(Batch::of(budget), &mut receiver);
                 self.device.ring_doorbells();
                 self.check();
             }
