@@ -38,10 +38,10 @@ pub struct Plan {
     is_quick: bool,
     /// How often everything is measured.
     pub rounds: usize,
-    /// For how long it is asked with one request on its way.
-    one: Duration,
-    /// And with more than one.
-    more: Duration,
+    /// For how long it is asked with one request or [`MANY`] on their way, on which the comparison rests.
+    compared: Duration,
+    /// And with any other number, which is a point of a curve.
+    drawn: Duration,
     /// For how long, in all, what other programs disturbed is measured again.
     pub patience: Duration,
 }
@@ -53,8 +53,8 @@ impl Plan {
         others: &[1, 4, 16, 32, 64, 256],
         is_quick: false,
         rounds: 7,
-        one: Duration::from_millis(1_000),
-        more: Duration::from_millis(300),
+        compared: Duration::from_millis(1_000),
+        drawn: Duration::from_millis(300),
         patience: Duration::from_secs(600),
     };
     /// What is over within five minutes.
@@ -63,8 +63,8 @@ impl Plan {
         others: &[1, MANY],
         is_quick: true,
         rounds: 5,
-        one: Duration::from_millis(200),
-        more: Duration::from_millis(150),
+        compared: Duration::from_millis(200),
+        drawn: Duration::from_millis(150),
         patience: Duration::from_secs(60),
     };
 
@@ -243,8 +243,8 @@ fn measure_one(
     quiet: &mut Quiet,
 ) -> (Outcome, f64) {
     let span = match workload.outstanding {
-        1 => plan.one,
-        _ => plan.more,
+        1 | MANY => plan.compared,
+        _ => plan.drawn,
     };
     if let Some(places) = &host.places {
         contender
