@@ -87,9 +87,11 @@ fn deferred_frames_are_not_answered_while_the_link_is_down_or_the_card_is_away()
     }
 }
 
-/// Processes what is ready as one batch, with `verdicts` for one frame after the other. Returns how
-/// many frames it had.
-fn batch(bench: &mut Bench, verdicts: &[Verdict]) -> usize {
+const ANSWER: Verdict = Verdict::Answer { length: 98 };
+
+/// Goes on with `batch`, with `verdicts` for one frame after the other. Returns how many frames it took, and the batch with
+/// them; the others are gone.
+fn go_on(bench: &mut Bench, batch: Batch, verdicts: &[Verdict]) -> (usize, Batch) {
     for _ in verdicts {
         bench.model().receive(&frame(1));
     }
@@ -98,29 +100,19 @@ fn batch(bench: &mut Bench, verdicts: &[Verdict]) -> usize {
         processed += 1;
         verdicts[processed - 1]
     });
-    let batch = bench
-        .device
-        .process(Batch::of(64), &mut script)
-        .expect("frames");
-    let shown = &verdicts[..processed];
-    let is_answer = |verdict: &Verdict| matches!(verdict, Verdict::Answer { .. });
-    let is_full = processed == 64;
-    assert_eq!(batch.may_wait(), shown.iter().all(is_answer) && !is_full);
+    let batch = bench.device.process(batch, &mut script).expect("frames");
     bench.device.ring_doorbells();
     bench.turn(64, |_| Verdict::Release);
-    processed
+    (processed, batch)
 }
 
 #[test]
 fn an_answer_does_not_wait_for_its_doorbell_behind_frames_without_one() {
-    let (answer, release, defer) = (
-        Verdict::Answer { length: 98 },
-        Verdict::Release,
-        Verdict::Defer,
-    );
+    let (answer, release, defer) = (ANSWER, Verdict::Release, Verdict::Defer);
     let mut bench = bench();
     for (verdicts, expected) in [
-        (&[answer; 64][..], 64),
+        (&[answer; 62][..], 62),
+        (&[answer; 64], 64),
         (&[release; 64], 2),
         (&[defer; 64], 2),
         (&[release, defer, release, defer, answer], 2),
@@ -130,6 +122,26 @@ fn an_answer_does_not_wait_for_its_doorbell_behind_frames_without_one() {
         (&[answer, answer, release, answer, answer], 3),
         (&[answer, answer, answer, defer, release, release], 4),
     ] {
-        assert_eq!(batch(&mut bench, verdicts), expected, "{verdicts:?}");
+        let (processed, batch) = go_on(&mut bench, Batch::of(64), verdicts);
+        assert_eq!(processed, expected, "{verdicts:?}");
+        assert_eq!(batch.may_wait(), expected == 62, "{verdicts:?}");
     }
+}
+
+#[test]
+fn a_batch_that_goes_on_knows_what_it_had() {
+    let mut bench = bench();
+    let (processed, begun) = go_on(&mut bench, Batch::of(4), &[ANSWER]);
+    assert_eq!((processed, begun.may_wait()), (1, true));
+    for (verdicts, expected) in [
+        (&[ANSWER; 5][..], 3),
+        (&[Verdict::Release, ANSWER], 1),
+        (&[ANSWER, Verdict::Defer, Verdict::Release], 2),
+    ] {
+        let (processed, batch) = go_on(&mut bench, begun, verdicts);
+        assert_eq!(processed, expected, "{verdicts:?}");
+        assert!(!batch.may_wait(), "{verdicts:?}");
+    }
+    let mut nobody = Script(|_: Received<'_>| panic!("a frame"));
+    assert!(bench.device.process(begun, &mut nobody).is_none());
 }
