@@ -280,6 +280,15 @@ impl Appliance {
         self.monitor.command(command)
     }
 
+    /// The threads of QEMU's process that are its processors.
+    ///
+    /// # Panics
+    ///
+    /// The appliance was not booted [`Boot::with_monitor`].
+    pub fn processors(&self) -> Vec<u32> {
+        self.monitor.processors()
+    }
+
     /// Writes to a register of the first network card behind the appliance's back: how
     /// ([`Pokes::write`]), behind which base address register, and where.
     ///

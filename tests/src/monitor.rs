@@ -48,6 +48,19 @@ impl Monitor {
         assert!(!printed.contains("Error"), "{printed}");
         printed
     }
+
+    /// The threads of QEMU's process that are the machine's processors.
+    ///
+    /// # Panics
+    ///
+    /// As [`Monitor::command`].
+    pub fn processors(&self) -> Vec<u32> {
+        const BEFORE: &str = "thread_id=";
+        let printed = self.command("info cpus");
+        let numbers = printed.split(BEFORE).skip(1);
+        let digits = numbers.filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        digits.filter_map(|digits| digits.parse().ok()).collect()
+    }
 }
 
 impl Drop for Monitor {
