@@ -42,25 +42,29 @@ impl fmt::Display for Accesses {
 ///
 /// # Errors
 ///
-/// What QEMU notes cannot be read.
+/// What QEMU notes, or what the kernel counts of it, cannot be read.
 ///
 /// # Panics
 ///
 /// The appliance did not come up, or lost a ping.
 pub fn count(card: &str) -> io::Result<Accesses> {
-    let log = Log::new(card);
-    let path = log.0.to_string_lossy().into_owned();
-    // Without this, QEMU takes the doorbells of virtio aside, where it notes nothing.
-    let nic = match card.starts_with("virtio") {
-        true => format!("{card},ioeventfd=off"),
-        false => card.to_owned(),
-    };
+    let notes = Notes::new(card);
+    let path = notes.0.to_string_lossy().into_owned();
     let mut appliance = Boot::new()
-        .with(&["--nic", &nic])
+        .with_monitor()
+        .with(&["--nic", card])
         .qemu(&["-trace", "memory_region_ops_*", "-D", &path])
         .start();
-    let alone = log.per_answer(&mut appliance, 1)?;
-    let many = log.per_answer(&mut appliance, WINDOW)?;
+    let accesses = Counter {
+        notes,
+        process: appliance.process(),
+        event_writers: match card.starts_with("virtio") {
+            true => appliance.processors(),
+            false => Vec::new(),
+        },
+    };
+    let alone = accesses.per_answer(&mut appliance, 1)?;
+    let many = accesses.per_answer(&mut appliance, WINDOW)?;
     let turns = |appliance: &mut Appliance| {
         let status = appliance.status();
         status
@@ -68,50 +72,80 @@ pub fn count(card: &str) -> io::Result<Accesses> {
             .parse::<u64>()
             .map_err(io::Error::other)
     };
-    let before = (log.accesses()?, turns(&mut appliance)?);
+    let first_turn = turns(&mut appliance)?;
+    let before = accesses.so_far()?;
     thread::sleep(IDLE);
-    let after = (log.accesses()?, turns(&mut appliance)?);
+    // What the appliance prints is not idle.
+    let idle = accesses.so_far()? - before;
     Ok(Accesses {
         alone,
         many,
-        idle: (after.0 - before.0) as f64 / (after.1 - before.1) as f64,
+        idle: idle as f64 / (turns(&mut appliance)? - first_turn) as f64,
     })
 }
 
-/// Where QEMU notes each access.
-struct Log(PathBuf);
+/// Where QEMU notes each access to a register, in a line of its own.
+struct Notes(PathBuf);
 
-impl Log {
+impl Notes {
     fn new(card: &str) -> Self {
         let name = format!("pollux-accesses-{}-{card}", std::process::id());
         Self(std::env::temp_dir().join(name))
     }
+}
 
+impl Drop for Notes {
+    fn drop(&mut self) {
+        // Whoever clears a temporary folder does the rest.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// What counts the accesses of a machine.
+struct Counter {
+    notes: Notes,
+    process: u32,
+    /// The threads whose doorbells are no accesses that QEMU notes, but writes to an event file, for another thread to see:
+    /// a machine's processors, if its card is a virtio device. They write nothing else but the notes.
+    event_writers: Vec<u32>,
+}
+
+impl Counter {
     /// How many accesses to a network card there were.
-    fn accesses(&self) -> io::Result<u64> {
-        let noted = fs::read_to_string(&self.0)?;
+    fn so_far(&self) -> io::Result<i64> {
+        let notes = fs::read_to_string(&self.notes.0)?;
         let is_card = |line: &&str| {
             let device = line.rsplit_once(" name '").map_or("", |(_, name)| name);
             device.starts_with("e1000") || device.starts_with("virtio-pci")
         };
-        Ok(noted.lines().filter(is_card).count() as u64)
+        let mut accesses = notes.lines().filter(is_card).count() as i64;
+        if !self.event_writers.is_empty() {
+            accesses += self.writes()? - notes.lines().count() as i64;
+        }
+        Ok(accesses)
+    }
+
+    /// How often these threads have called the kernel to write (proc(5), `syscw`).
+    fn writes(&self) -> io::Result<i64> {
+        let mut writes = 0;
+        for thread in &self.event_writers {
+            let path = format!("/proc/{}/task/{thread}/io", self.process);
+            let counts = fs::read_to_string(path)?;
+            let count = counts.lines().find_map(|line| line.strip_prefix("syscw: "));
+            let count = count.ok_or_else(|| io::Error::other(format!("no syscw in {counts}")))?;
+            writes += count.parse::<i64>().map_err(io::Error::other)?;
+        }
+        Ok(writes)
     }
 
     /// Accesses for each answer, with `window` requests under way.
     fn per_answer(&self, appliance: &mut Appliance, window: usize) -> io::Result<f64> {
-        let before = self.accesses()?;
+        let before = self.so_far()?;
         let report = appliance.peer.ping(|settings| {
             settings.count = Some(PINGS);
             settings.window = window;
         });
         assert!(report.all_answered(), "{report}");
-        Ok((self.accesses()? - before) as f64 / PINGS as f64)
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        // Whoever clears a temporary folder does the rest.
-        let _ = fs::remove_file(&self.0);
+        Ok((self.so_far()? - before) as f64 / PINGS as f64)
     }
 }
