@@ -19,28 +19,6 @@ const MOST_IN_ALL: u64 = 64_000;
 /// since its next frames are held up by each doorbell.
 const VAIN: u32 = 8;
 
-/// What a look for more frames found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// None.
-    Empty,
-    /// Some, and all were answered.
-    Answers,
-    /// Such that nothing more is to be waited for.
-    Enough,
-}
-
-impl Look {
-    /// What a look found with which a batch has more frames.
-    pub fn of(batch: Option<Batch>) -> Self {
-        match batch {
-            None => Self::Empty,
-            Some(batch) if batch.may_wait() => Self::Answers,
-            Some(_) => Self::Enough,
-        }
-    }
-}
-
 /// For how long the next answers of a card wait.
 #[derive(Debug)]
 pub struct Company {
@@ -70,29 +48,27 @@ impl Company {
         self.wait > Ticks(0)
     }
 
-    /// Has `take` look for more frames than were `found`, the first of which was seen at `first`, for as long as they are waited
-    /// for. Returns when that ended; nothing, when it was not waited.
+    /// Has `take` go on with `batch`, the first frame of which was seen at `first`, for as long as more frames are waited for
+    /// and it may wait. Returns when that ended; nothing, when it was not waited.
     #[cold]
     #[inline(never)]
     pub fn gather(
         &self,
         first: Instant,
-        found: Look,
-        mut take: impl FnMut(Instant) -> Look,
+        mut batch: Batch,
+        mut take: impl FnMut(Instant, Batch) -> Option<Batch>,
     ) -> Option<Instant> {
-        if found == Look::Enough {
+        if !batch.may_wait() {
             return None;
         }
         let mut since = clock::now();
         let mut now = since;
-        while self.is_awaited(first, since, now) {
-            match take(now) {
-                Look::Empty => now = clock::now(),
-                Look::Answers => {
-                    since = clock::now();
-                    now = since;
-                }
-                Look::Enough => return Some(clock::now()),
+        while batch.may_wait() && self.is_awaited(first, since, now) {
+            let more = take(now, batch);
+            now = clock::now();
+            if let Some(more) = more {
+                batch = more;
+                since = now;
             }
         }
         Some(now)
@@ -135,6 +111,7 @@ mod tests {
     use pollux_net::device::Verdict;
 
     const SEEN: Instant = Instant::from_ticks(1_000_000);
+    const ANSWER: Verdict = Verdict::Answer { length: 60 };
 
     fn company() -> Company {
         // A tick is a nanosecond.
@@ -209,53 +186,49 @@ mod tests {
         assert!(!company.is_awaited(SEEN, now, now));
     }
 
-    #[test]
-    fn nothing_is_waited_for_behind_a_frame_without_an_answer() {
-        let look = |verdicts: &[Verdict]| {
-            let before = Batch::of(4);
-            let mut batch = before;
-            for verdict in verdicts {
-                batch.take();
-                batch.note(*verdict);
-            }
-            Look::of(batch.if_more_than(before))
-        };
-        let answer = Verdict::Answer { length: 60 };
-        assert_eq!(look(&[]), Look::Empty);
-        assert_eq!(look(&[answer, answer]), Look::Answers);
-        assert_eq!(look(&[answer; 3]), Look::Enough, "there is hardly room");
-        for unanswered in [Verdict::Release, Verdict::Defer] {
-            assert_eq!(look(&[unanswered]), Look::Enough);
-            assert_eq!(look(&[unanswered, answer]), Look::Enough);
-            assert_eq!(look(&[answer, unanswered]), Look::Enough);
+    /// `batch` with these frames, if there are any.
+    fn with(batch: Batch, verdicts: &[Verdict]) -> Option<Batch> {
+        let mut more = batch;
+        for verdict in verdicts {
+            more.take();
+            more.note(*verdict);
         }
+        more.if_more_than(batch)
     }
 
     #[test]
-    fn it_is_waited_on_from_frame_to_frame_until_none_comes_or_there_are_enough() {
+    fn it_is_waited_on_from_frame_to_frame_until_none_comes_or_the_batch_must_not_wait() {
         let mut company = Company {
             // Whatever else this machine does meanwhile.
             most_in_all: Ticks(u64::MAX),
             ..company()
         };
-        let looks = |company: &Company, found: &[Look]| {
+        // How often is looked when so many frames may be in a batch that begins with one, and each look finds these.
+        let looks = |company: &Company, frames: usize, found: &[&[Verdict]]| {
             let (mut looks, seen) = (0, clock::now());
-            let end = company.gather(seen, Look::Answers, |_| {
+            let begun = with(Batch::of(frames), &[ANSWER]).expect("a frame");
+            let end = company.gather(seen, begun, |now, batch| {
+                assert!(now >= seen);
+                let verdicts = found.get(looks).copied().unwrap_or_default();
                 looks += 1;
-                found.get(looks - 1).copied().unwrap_or(Look::Empty)
+                with(batch, verdicts)
             });
             assert!(end.is_some_and(|end| end >= seen));
             looks
         };
-        assert_eq!(looks(&company, &[]), 0, "nobody is expected");
+        assert_eq!(looks(&company, 64, &[]), 0, "nobody is expected");
         company.expect(2, Some(Ticks(16_000)));
-        assert!(looks(&company, &[]) > 0);
-        assert_eq!(looks(&company, &[Look::Enough]), 1);
-        let found = [Look::Answers, Look::Answers, Look::Enough];
-        assert_eq!(looks(&company, &found), 3);
-        assert!(looks(&company, &[Look::Answers; 3]) > 3);
-        let unasked = |_| panic!("looked for");
-        assert_eq!(company.gather(clock::now(), Look::Enough, unasked), None);
+        assert!(looks(&company, 64, &[]) > 0);
+        let one: &[_] = &[ANSWER];
+        assert!(looks(&company, 64, &[one; 3]) > 3);
+        assert_eq!(looks(&company, 5, &[one; 9]), 3, "there is hardly room");
+        for unanswered in [Verdict::Release, Verdict::Defer] {
+            assert_eq!(looks(&company, 64, &[&[unanswered]]), 1);
+            assert_eq!(looks(&company, 64, &[one, &[ANSWER, unanswered]]), 2);
+            let begun = with(Batch::of(64), &[unanswered]).expect("a frame");
+            let unasked = |_, _| panic!("looked for");
+            assert_eq!(company.gather(clock::now(), begun, unasked), None);
+        }
         assert_eq!(company.waits(), 1, "that were told of");
     }
 }

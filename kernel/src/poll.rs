@@ -7,7 +7,7 @@
 
 use crate::Kernel;
 use crate::clock;
-use crate::company::{Company, Look};
+use crate::company::Company;
 use crate::housekeeping::Housekeeping;
 use crate::memory::heap::FramePath;
 use crate::nics::Nic;
@@ -173,7 +173,9 @@ fn serve(
         &mut interface.reception(seen, milliseconds),
     )?;
     let ringing_since = match company.is_expected() {
-        true => gather(card, interface, company, seen, milliseconds, batch),
+        true => company.gather(seen, batch, |look, batch| {
+            card.process(batch, &mut interface.reception(look, milliseconds))
+        }),
         false => None,
     };
     card.ring_doorbells();
@@ -184,25 +186,6 @@ fn serve(
     }
     interface.record_residence(rung - seen, answers, milliseconds);
     Some(Served { rung, answers })
-}
-
-/// Answers the frames that follow those of `batch`, for as long as they are waited for and it has room. Returns when that
-/// ended; nothing, when it was not waited.
-#[cold]
-#[inline(never)]
-fn gather(
-    card: &mut impl Device,
-    interface: &mut Interface,
-    company: &Company,
-    seen: Instant,
-    milliseconds: u32,
-    mut batch: Batch,
-) -> Option<Instant> {
-    company.gather(seen, Look::of(Some(batch)), |look| {
-        let more = card.process(batch, &mut interface.reception(look, milliseconds));
-        batch = more.unwrap_or(batch);
-        Look::of(more)
-    })
 }
 
 /// The same as a function of its own: with more of it in the loop, the loop would be slower for every card.
