@@ -52,9 +52,9 @@ impl Plan {
         usual: &[1, 2, 4, 8, 16, 32, 64, 128, 256],
         others: &[1, 4, 16, 32, 64, 256],
         is_quick: false,
-        rounds: 7,
-        compared: Duration::from_millis(1_000),
-        drawn: Duration::from_millis(300),
+        rounds: 13,
+        compared: Duration::from_millis(500),
+        drawn: Duration::from_millis(150),
         patience: Duration::from_secs(600),
     };
     /// What is over within five minutes.
