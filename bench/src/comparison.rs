@@ -65,7 +65,7 @@ impl Plan {
         rounds: 5,
         compared: Duration::from_millis(200),
         drawn: Duration::from_millis(150),
-        patience: Duration::from_secs(60),
+        patience: Duration::from_secs(20),
     };
 
     fn workloads(&self, card: &str) -> Vec<Workload> {
