@@ -69,7 +69,7 @@ boot:
   -- QEMU ARGS         the rest goes to QEMU as it is
 
 bench:
-  --quick              within five minutes, of less; forty-five else
+  --quick              within five minutes, of less; fifty else
   --nic MODEL          on one network card only: e1000, e1000e, virtio-net-pci
   --patience SECONDS   how long, in all, to measure again what other programs of this machine disturbed
   --pictures           put the tables into docs/performance.md and the pictures into docs/pictures as well
