@@ -22,8 +22,6 @@ const LONGEST: usize = 1518;
 pub const MANY: usize = 32;
 /// The most of long ones: QEMU's socket holds no more.
 const MOST_LONG: usize = 64;
-/// So many rounds that nobody disturbed are enough for the others not to count.
-const ENOUGH: usize = 3;
 /// For how long one is asked before it counts, after it stood still.
 const WARM_UP: Duration = Duration::from_millis(30);
 
@@ -399,11 +397,12 @@ impl Results {
     }
 }
 
-/// Round trips of all rounds, and of those that nobody disturbed. The latter alone count where there
-/// are enough of them.
+/// Round trips of all rounds, and of those that nobody disturbed. The latter alone count where they are more than half:
+/// any two contenders then have one in common.
 struct RoundTrips {
     all: Histogram<u64>,
     quiet: Histogram<u64>,
+    rounds: usize,
     quiet_rounds: usize,
 }
 
@@ -412,6 +411,7 @@ impl Default for RoundTrips {
         Self {
             all: load::histogram(),
             quiet: load::histogram(),
+            rounds: 0,
             quiet_rounds: 0,
         }
     }
@@ -421,6 +421,7 @@ impl RoundTrips {
     fn enter(&mut self, round_trips: &Histogram<u64>, is_quiet: bool) {
         const ALIKE: &str = "the bounds are the same";
         self.all.add(round_trips).expect(ALIKE);
+        self.rounds += 1;
         if is_quiet {
             self.quiet.add(round_trips).expect(ALIKE);
             self.quiet_rounds += 1;
@@ -428,7 +429,7 @@ impl RoundTrips {
     }
 
     const fn are_quiet_ones_enough(&self) -> bool {
-        self.quiet_rounds >= ENOUGH
+        2 * self.quiet_rounds > self.rounds
     }
 
     const fn that_count(&self) -> &Histogram<u64> {
@@ -474,45 +475,67 @@ mod tests {
         assert_eq!(median([].into_iter()), 0.0);
     }
 
+    const WORKLOAD: Workload = Workload {
+        protocol: Protocol::Icmp,
+        length: USUAL_LENGTH,
+        outstanding: 1,
+    };
+
+    fn key(contender: Name) -> Key {
+        Key {
+            card: CARDS[0],
+            protocol: WORKLOAD.protocol.name(),
+            length: WORKLOAD.length,
+            outstanding: WORKLOAD.outstanding,
+            contender,
+        }
+    }
+
+    /// A second in which `answered` were, one after the other.
+    fn enter(results: &mut Results, contender: Name, round: usize, answered: u64, others: f64) {
+        let mut outcome = Outcome {
+            span: Duration::from_secs(1),
+            answered,
+            lost: 0,
+            dropped: 0,
+            round_trips: load::histogram(),
+        };
+        let trips = outcome.round_trips.record(1_000_000 / answered);
+        trips.expect("is within the bounds");
+        results.enter(CARDS[0], contender, WORKLOAD, round, &outcome, others);
+    }
+
     #[test]
     fn ratios_are_those_of_the_same_rounds() {
-        let key = |contender| Key {
-            card: CARDS[0],
-            protocol: Protocol::Icmp.name(),
-            length: USUAL_LENGTH,
-            outstanding: 1,
-            contender,
-        };
-        let (own, other) = (key(Name::Pollux), key(Name::Linux));
         let mut results = Results::default();
-        let mut enter = |contender, round, answered| {
-            let workload = Workload {
-                protocol: Protocol::Icmp,
-                length: USUAL_LENGTH,
-                outstanding: 1,
-            };
-            let mut outcome = Outcome {
-                span: Duration::from_secs(1),
-                answered,
-                lost: 0,
-                dropped: 0,
-                round_trips: load::histogram(),
-            };
-            let trips = outcome.round_trips.record(1_000_000 / answered);
-            trips.expect("is within the bounds");
-            results.enter(CARDS[0], contender, workload, round, &outcome, 0.0);
-        };
         // The machine is ten times as slow in one round, and one of them has no figure in another.
         for (round, own, other) in [(0, 300, 100), (1, 20, 10), (2, 150, 100)] {
-            enter(Name::Pollux, round, own);
-            enter(Name::Linux, round, other);
+            enter(&mut results, Name::Pollux, round, own, 0.0);
+            enter(&mut results, Name::Linux, round, other, 0.0);
         }
-        enter(Name::Pollux, 3, 1);
+        enter(&mut results, Name::Pollux, 3, 1, 0.0);
+        let (own, other) = (key(Name::Pollux), key(Name::Linux));
         let ratios = results.ratios(&own, &other).expect("there are three pairs");
         assert_eq!(ratios.rate, 2.0);
         assert!((0.49..0.51).contains(&ratios.p50), "{ratios:?}");
         assert!((0.49..0.51).contains(&ratios.p999), "{ratios:?}");
         assert_eq!(results.ratios(&own, &key(Name::Dpdk)), None);
+    }
+
+    #[test]
+    fn what_others_disturbed_counts_only_where_half_of_the_rounds_were() {
+        let mut results = Results::default();
+        let mut rate_and_trips = |round, answered, others| {
+            enter(&mut results, Name::Pollux, round, answered, others);
+            let key = key(Name::Pollux);
+            let figures = results.figures(&key).expect("there is a round");
+            let trips = results.round_trips(&key).expect("there is a round");
+            (figures.rate, trips.len())
+        };
+        assert_eq!(rate_and_trips(0, 10, 0.5), (10.0, 1));
+        assert_eq!(rate_and_trips(1, 100, 0.0), (55.0, 2));
+        assert_eq!(rate_and_trips(2, 102, TOLERATED), (101.0, 2));
+        assert_eq!(rate_and_trips(3, 20, 0.5), (60.0, 4));
     }
 
     #[test]

@@ -277,7 +277,7 @@ struct Loss {
 fn disturbance(results: &Results) -> String {
     format!(
         "{} of {} measurements were disturbed: other programs took more than {:.0} % of a processor. \
-         Where three rounds and more were not, the others do not count.",
+         Where more than half of the rounds were not, the others do not count.",
         results.disturbed,
         results.count(),
         TOLERATED * 100.0
